@@ -1,0 +1,169 @@
+import { delimiter } from 'node:path'
+import {
+  atLeastOne,
+  databaseAddress,
+  httpUrl,
+  listOf,
+  matching,
+  oneOf,
+  type Parse,
+  text,
+  wholeNumber,
+  yesOrNo,
+  zoneName,
+} from './config-values.ts'
+
+export interface Setting<T> {
+  readonly parse: Parse<T>
+  /** What help and documentation show in place of `fallback`, when that is worked out. */
+  readonly shown?: string
+  readonly fallback: T
+  /** One line for `--help` and docs/configuration.md. */
+  readonly doc: string
+  /** Instead of the one made from the key. */
+  readonly env?: string
+  readonly flag?: string
+  /** Never shown, and no flag: command lines are seen by every user of the machine. */
+  readonly secret?: true
+}
+
+const setting = <T>(of: Setting<T>): Setting<T> => of
+const optional = <T>(of: Omit<Setting<T>, 'fallback'>): Setting<T | undefined> => ({ ...of, fallback: undefined })
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const SECOND = 1000
+const HOUR = 3600 * SECOND
+const DAY = 24 * HOUR
+const delays = (fallback: readonly number[], doc: string) =>
+  setting({ parse: atLeastOne(listOf(',', wholeNumber(0, HOUR))), fallback, doc })
+
+/** Every setting. The key is its place in `entrepot.yaml`; flag and environment variable are made from it (`config-names.ts`). */
+export const SETTINGS = {
+  host: setting({ parse: text, fallback: '127.0.0.1', doc: 'Address to listen on' }),
+  port: setting({ parse: wholeNumber(0, 65_535), fallback: 8040, doc: 'Port to listen on; 0 takes a free one' }),
+  data: setting({ parse: text, fallback: './data', doc: 'Data directory, made when it is not there' }),
+  blobs: optional({ parse: text, shown: '<data>/blobs', doc: 'Directory of the stored bytes' }),
+  database: setting({
+    parse: databaseAddress,
+    fallback: 'sqlite',
+    doc: 'sqlite (a file in the data directory) or a postgres:// URL; give one with a password by environment or file',
+  }),
+  roles: setting({
+    parse: atLeastOne(listOf(',', oneOf('api', 'worker'))),
+    fallback: ['api', 'worker'],
+    doc: 'What this process does: api answers requests, worker runs tasks',
+  }),
+  publicUrl: optional({
+    parse: httpUrl,
+    shown: 'the address listened on',
+    doc: 'Where clients and other clusters reach this server',
+  }),
+  adminPassword: optional({
+    parse: text,
+    shown: 'generated and printed once',
+    secret: true,
+    doc: 'Password of admin; used on the very first start only',
+  }),
+  secretKey: optional({
+    parse: text,
+    shown: '<data>/keys/secret.key',
+    secret: true,
+    doc: 'Key that encrypts stored passwords: 32 bytes in hex or base64, or a passphrase of 12 characters or more',
+  }),
+  logLevel: setting({
+    parse: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+    fallback: 'info',
+    doc: 'Least level that is logged: fatal, error, warn, info, debug, trace, silent',
+  }),
+  timeZone: setting({
+    parse: zoneName,
+    fallback: new Intl.DateTimeFormat().resolvedOptions().timeZone,
+    shown: 'that of the process',
+    doc: 'Zone of dates in requests and answers and of cron expressions',
+  }),
+  'cluster.name': setting({
+    parse: matching(/^[^\s\u0000-\u001f](?:.{0,62}[^\s\u0000-\u001f])?$/, 'a name of 1 to 64 characters'),
+    fallback: 'center',
+    doc: 'Name of this cluster, as others see it',
+  }),
+  'security.allowPrivateTargets': setting({
+    parse: yesOrNo,
+    fallback: false,
+    flag: 'allow-private-targets',
+    env: 'ENTREPOT_ALLOW_PRIVATE_TARGETS',
+    doc: 'Let registries, proxies and webhooks have loopback and private addresses; other clusters always may',
+  }),
+  'metrics.public': setting({
+    parse: yesOrNo,
+    fallback: true,
+    doc: 'Answer /metrics to anybody; false: to administrators',
+  }),
+  'backup.roots': setting({
+    parse: listOf(delimiter, text),
+    fallback: [],
+    doc: `Directories that backups may be written to, separated by ${delimiter}; reserved, backups are not built yet`,
+  }),
+  'replication.linkTimeoutMs': setting({
+    parse: wholeNumber(0, DAY),
+    fallback: 60 * SECOND,
+    doc: 'How long a run waits for a target that cannot be reached, in ms',
+  }),
+  'replication.retryDelaysMs': delays(
+    [1000, 4000, 16_000],
+    'Waits before an artifact that the target refused is tried again, in ms',
+  ),
+  'replication.reconnectDelaysMs': delays(
+    [250, 500, 1000, 2000, 4000, 5000],
+    'Waits between attempts to reach a target, in ms; the last one repeats',
+  ),
+  'replication.batchFiles': setting({
+    parse: wholeNumber(1, 500),
+    fallback: 500,
+    doc: 'Files that are compared and acknowledged at once',
+  }),
+  'replication.leaseMs': setting({
+    parse: wholeNumber(SECOND, HOUR),
+    fallback: 30 * SECOND,
+    doc: 'After how long without a sign of life another worker takes over, in ms',
+  }),
+  'replication.partSizeBytes': setting({
+    parse: wholeNumber(MIB, KIB * MIB),
+    fallback: 16 * MIB,
+    doc: 'Files above this size travel in resumable parts of this size',
+  }),
+  'replication.inlineMaxBytes': setting({
+    parse: wholeNumber(0, MIB),
+    fallback: 64 * KIB,
+    doc: 'Files up to this size travel many in one request',
+  }),
+  'replication.concurrency': setting({
+    parse: wholeNumber(1, 64),
+    fallback: 4,
+    doc: 'Transfers at once to one target',
+  }),
+  'replication.healthCheckMs': setting({
+    parse: wholeNumber(SECOND, DAY),
+    fallback: 600 * SECOND,
+    doc: 'Time between checks whether the other clusters answer, in ms',
+  }),
+  'gc.graceMs': setting({
+    parse: wholeNumber(0, 365 * DAY),
+    fallback: HOUR,
+    doc: 'How long stored bytes that nothing refers to are kept, in ms',
+  }),
+  'gc.intervalMs': setting({
+    parse: wholeNumber(SECOND, DAY),
+    fallback: HOUR,
+    doc: 'Time between garbage collections, in ms',
+  }),
+  'nodes.deletedReserveDays': setting({
+    parse: wholeNumber(0, 3650),
+    fallback: 15,
+    doc: 'How long deleted files can be restored, in days',
+  }),
+} as const satisfies Record<string, Setting<unknown>>
+
+export type SettingKey = keyof typeof SETTINGS
+/** Values by key, checked. */
+export type Values = { readonly [K in SettingKey]: (typeof SETTINGS)[K] extends Setting<infer T> ? T : never }

@@ -1,0 +1,196 @@
+import { randomBytes } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import { sql } from 'kysely'
+import type { Logger } from 'pino'
+import { loadKeyFile } from '../auth/key-file.ts'
+import { parseSecretKey } from '../auth/secrets.ts'
+import type { FirstAdministrator } from '../auth/users.ts'
+import { clusterRoutes } from '../http/cluster-routes.ts'
+import { genericRoutes } from '../http/generic-routes.ts'
+import { healthRoutes } from '../http/health.ts'
+import { metadataRoutes } from '../http/metadata-routes.ts'
+import { createServerMetrics, metricsRoutes } from '../http/metrics.ts'
+import { nodeRoutes } from '../http/node-routes.ts'
+import { projectRoutes } from '../http/project-routes.ts'
+import { recordRoutes } from '../http/record-routes.ts'
+import { repositoryRoutes } from '../http/repository-routes.ts'
+import type { Routes } from '../http/route.ts'
+import { createHttpServer } from '../http/server.ts'
+import { syncRoutes } from '../http/sync-routes.ts'
+import { taskRoutes } from '../http/task-routes.ts'
+import { userRoutes } from '../http/user-routes.ts'
+import { createLeaseTableQueue } from '../jobs/lease-table.ts'
+import { createWorker } from '../jobs/worker.ts'
+import { lockDataDirectory } from '../metadata/data-directory-lock.ts'
+import type { MetadataDatabase } from '../metadata/database.ts'
+import { releaseShardsOf } from '../metadata/exec-shards.ts'
+import { replicationLags } from '../metadata/links.ts'
+import { openDatabase } from '../metadata/open-database.ts'
+import { startSequencer } from '../metadata/sequencer.ts'
+import { ensureSetting } from '../metadata/settings.ts'
+import { openFsBlobStore } from '../storage/fs/blob-store.ts'
+import { openFsUploadSpool } from '../storage/fs/upload-spool.ts'
+import { createChores } from './chores.ts'
+import type { Config } from './config.ts'
+import { openDataDirectory } from './data-directory.ts'
+import { choreHandlers, enqueueChores } from './maintenance.ts'
+import { replicationHandlers } from './replication-work.ts'
+import { systemClock } from './system-clock.ts'
+import { createSystemIds } from './system-ids.ts'
+import { systemRandom } from './system-random.ts'
+import { waking } from './waking-queue.ts'
+import { createServices, type Ground, type Services } from './wiring.ts'
+
+export interface RunningServer extends AsyncDisposable {
+  /** Address listened on. */
+  readonly url: string
+  /** Set on the very first start. */
+  readonly administrator: FirstAdministrator | undefined
+  readonly db: MetadataDatabase
+  /** Takes no new work, lets what runs end for a while, cuts the rest, gives leases back. */
+  stop(): Promise<void>
+}
+
+const VERSION = '0.1.0'
+const JOBS_AT_ONCE = 8
+const SEQUENCER_IDLE_MS = 20
+/** Requests and jobs that run get this long before they are cut. */
+const DRAIN_MS = 10_000
+
+/** Starts everything in this process. @throws AppError when the directory is in use, the database cannot be reached … */
+export async function startServer(config: Config, logger: Logger): Promise<RunningServer> {
+  await using started = new AsyncDisposableStack()
+  const ids = createSystemIds(systemClock, systemRandom)
+  const directory = await openDataDirectory(config.data, config.blobs, ids)
+  started.use(lockDataDirectory(directory.path))
+  const onError = (error: unknown) => logger.warn({ err: error }, 'database connection')
+  const opened = started.use(await openDatabase(config.database, { onError }))
+  await opened.migrate()
+  let ring = () => {}
+  const { db, queue } = waking(
+    opened,
+    (inner) => createLeaseTableQueue({ db: inner, clock: systemClock }),
+    () => ring(),
+  )
+  const ground: Ground = {
+    config,
+    db,
+    queue,
+    store: await openFsBlobStore({ root: config.blobs, owner: directory.installationId }),
+    spool: await openFsUploadSpool({ root: config.blobs, clock: systemClock }),
+    clock: systemClock,
+    ids,
+    random: systemRandom,
+    secretKey:
+      config.secretKey === undefined
+        ? await loadKeyFile(directory.keyFile, systemRandom)
+        : parseSecretKey(config.secretKey),
+    clusterId: await db.transact((trx) => ensureSetting(trx, 'cluster_id', ids.key)),
+    warn: (message, about) => logger.warn(about, message),
+  }
+  const services = createServices(ground)
+  const administrator = await services.users.ensureAdministrator(config.adminPassword)
+  const metrics = createServerMetrics({
+    queueDepth: () => queue.depth(),
+    replicationLagMs: () => lagsByName(db),
+  })
+  const app = await createHttpServer({
+    routes: routesOf(ground, services, metrics),
+    access: {
+      authenticate: (header) => services.authentication.authenticate(header),
+      findRepository: (project, name) => services.repositories.find(project, name),
+    },
+    document: { version: VERSION, publicUrl: config.publicUrl },
+    metrics,
+    timeZone: config.timeZone,
+    clock: systemClock,
+    ids,
+    logger,
+  })
+
+  const owner = `${directory.installationId}:${randomBytes(8).toString('hex')}`
+  await db.transact((trx) => releaseShardsOf(trx, directory.installationId, owner))
+  await queue.releaseInstallation(directory.installationId, owner)
+  const chores = createChores(ground, services)
+  await enqueueChores(chores, queue, db, systemClock)
+  const worker = createWorker({
+    queue,
+    handlers: new Map([
+      ...replicationHandlers(ground, services, metrics, owner),
+      ...choreHandlers(chores, systemClock),
+    ]),
+    owner,
+    clock: systemClock,
+    concurrency: JOBS_AT_ONCE,
+    leaseMs: config.replication.leaseMs,
+    onError: (error, job) => logger.error({ err: error, job: job?.kind, payload: job?.payload }, 'job'),
+  })
+  const stopping = new AbortController()
+  const background = Promise.all([
+    startSequencer(db, systemClock, SEQUENCER_IDLE_MS, onError, stopping.signal),
+    services.accessTimes.run(stopping.signal),
+  ])
+  await app.listen({ host: config.host, port: config.port })
+  const works = config.roles.includes('worker')
+  if (works) {
+    ring = worker.notify
+    worker.start()
+  }
+
+  const held = started.move()
+  let ended: Promise<void> | undefined
+  async function end(): Promise<void> {
+    const cut = new AbortController()
+    const late = systemClock.sleep(DRAIN_MS, cut.signal).then(
+      () => app.server.closeAllConnections(),
+      () => undefined,
+    )
+    app.server.closeIdleConnections()
+    await Promise.all([app.close(), works ? worker.stop(DRAIN_MS) : undefined])
+    cut.abort()
+    await late
+    stopping.abort()
+    await background
+    await held.disposeAsync()
+  }
+  const stop = () => {
+    ended ??= end()
+    return ended
+  }
+  const { port } = app.server.address() as AddressInfo
+  const host = config.host.includes(':') ? `[${config.host}]` : config.host
+  return { url: `http://${host}:${port}`, administrator, db, stop, [Symbol.asyncDispose]: stop }
+}
+
+async function lagsByName(db: MetadataDatabase): Promise<ReadonlyMap<string, number>> {
+  const lags = await replicationLags(db.read, systemClock.now())
+  const rows = await db.read.selectFrom('cluster').select(['id', 'name']).execute()
+  return new Map(rows.flatMap(({ id, name }) => (lags.has(id) ? [[name, lags.get(id)!] as const] : [])))
+}
+
+type ServerMetrics = ReturnType<typeof createServerMetrics>
+
+function routesOf(ground: Ground, services: Services, metrics: ServerMetrics): Routes[] {
+  const { config, db, clock, clusterId } = ground
+  const { dates, users, tokens, projects, repositories, nodes, uploads, downloads, clusters, tasks, records, target } =
+    services
+  const { name } = config.cluster
+  const { batchFiles, inlineMaxBytes, partSizeBytes } = config.replication
+  const database = async () => {
+    await sql`select 1`.execute(db.read)
+  }
+  return [
+    healthRoutes({ checks: { database } }),
+    metricsRoutes({ metrics, access: config.metrics.public ? 'PUBLIC' : 'ADMIN' }),
+    userRoutes({ users, tokens, dates }),
+    projectRoutes({ projects, dates }),
+    repositoryRoutes({ repositories, dates }),
+    nodeRoutes({ repositories, nodes, dates }),
+    metadataRoutes({ repositories, nodes }),
+    genericRoutes({ repositories, nodes, uploads, downloads, dates, clock }),
+    clusterRoutes({ clusters, dates }),
+    taskRoutes({ tasks, dates }),
+    recordRoutes({ records, dates, clusterName: name }),
+    syncRoutes({ target, identity: { clusterId, name }, limits: { batchFiles, inlineMaxBytes, partSizeBytes }, clock }),
+  ]
+}

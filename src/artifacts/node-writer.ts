@@ -1,0 +1,355 @@
+import { setImmediate } from 'node:timers/promises'
+import { type Digest, digestBytes } from '../core/digest.ts'
+import { AppError, type ErrorExtra } from '../core/errors.ts'
+import { HLC_ZERO, type Hlc } from '../core/hlc.ts'
+import { contentLanes, metadataLanes, NO_LANES } from '../core/lanes.ts'
+import type { Metadata } from '../core/metadata.ts'
+import { ancestorsOf, comparePaths, type NodePath, parentOf, ROOT } from '../core/paths.ts'
+import { appendChanges, type Change, type FileLanes } from '../metadata/change-log.ts'
+import type { Transaction } from '../metadata/database.ts'
+import {
+  type Deleted,
+  type Deletion,
+  insertNodes,
+  lockLiveRows,
+  lockSliceBelow,
+  type NewNode,
+  retireNodes,
+  retireSliceBelow,
+  saveTombstones,
+  updateNodeMetadata,
+} from '../metadata/node-writes.ts'
+import { isExpired, liveAt, type NodeRecord } from '../metadata/nodes.ts'
+import { holdRepository, type Repository } from '../metadata/repositories.ts'
+import { repositoryNotFound } from './repositories.ts'
+
+type Target = Pick<Repository, 'id' | 'project' | 'name'>
+
+/** A file as it shall be. Times are UTC epoch milliseconds; authors and times may be another cluster's. */
+export interface FileWrite {
+  readonly path: NodePath
+  readonly digest: Digest
+  readonly sizeBytes: number
+  readonly md5: string | undefined
+  readonly metadata: Metadata
+  readonly expiresAt: number | undefined
+  readonly createdBy: string
+  readonly createdAt: number
+  readonly modifiedBy: string
+  readonly modifiedAt: number
+  /** `peer.id`; 0: written here. */
+  readonly origin: number
+  readonly hlc: Hlc
+  /** `peer_link.id` and mark of the run; undefined: a local user. */
+  readonly viaLink: number | undefined
+  readonly viaMark: number | undefined
+}
+
+/** New metadata of a live node, in place of all it had. */
+export interface MetadataChange {
+  readonly node: NodeRecord
+  readonly metadata: Metadata
+  readonly modifiedBy: string
+  readonly modifiedAt: number
+  readonly origin: number
+  readonly hlc: Hlc
+  readonly viaLink: number | undefined
+  readonly viaMark: number | undefined
+}
+
+/** Rows of one statement when a folder is deleted: about 40 ms on SQLite, which does it in this thread. */
+const ROWS_PER_SLICE = 500
+
+/** Live rows at these paths, expired ones included, which nobody else changes before the transaction ends. */
+export async function lockLive(
+  trx: Transaction,
+  repoId: number,
+  paths: readonly NodePath[],
+): Promise<Map<NodePath, NodeRecord>> {
+  return lockLiveRows(trx, repoId, paths)
+}
+
+/**
+ * Writes files and their change log rows, at a number of statements that does not grow with the files (up to 500 a call).
+ * `current` holds what `lockLive` found at these paths in this transaction (more does no harm): files in it are replaced, the old
+ * row stays as soft-deleted. Missing parent folders are made. `at` is now, by this cluster's clock.
+ * @returns the new rows, in the order of the writes.
+ * @throws AppError NODE_CONFLICT for a folder at a file's path or a file at a parent's; NODE_EXISTED, retryable, when somebody else
+ * wrote the path since `lockLive`; REPOSITORY_NOT_FOUND when the repository was deleted. The transaction must then roll back.
+ */
+export async function putFiles(
+  trx: Transaction,
+  repository: Target,
+  writes: readonly FileWrite[],
+  current: ReadonlyMap<NodePath, NodeRecord>,
+  at: number,
+): Promise<NodeRecord[]> {
+  if (writes.length === 0) return []
+  await hold(trx, repository)
+  const replaced: { id: number; by: string }[] = []
+  for (const { path, modifiedBy } of writes) {
+    const row = current.get(path)
+    if (path === ROOT || row?.folder) throw folderInTheWay(path)
+    if (row !== undefined) replaced.push({ id: row.id, by: modifiedBy })
+  }
+  const { modifiedBy: by, hlc } = writes[0]!
+  const parents = writes.map(({ path }) => parentOf(path))
+  await ensureFolders(trx, repository, parents, current, { by, at, hlc, origin: 0, viaLink: null })
+  if ((await retireNodes(trx, replaced, at)) < replaced.length) throw changedMeanwhile('a file to be replaced')
+  const records = writes.map((write) => recordOf(repository.id, write))
+  // In order of path, so that two batches over the same paths wait for each other instead of locking each other out.
+  const rows = records.map(fileRow).sort((a, b) => comparePaths(a.path, b.path))
+  const ids = await insertNodes(trx, rows)
+  if (ids.size < rows.length) throw await occupied(trx, repository.id, rows, ids)
+  const changes = records.map((record): Change => {
+    const { repoId, path, origin, viaLink } = record
+    return { repoId, path, op: 1, origin, viaLink, at, before: lanesOf(current.get(path)), after: lanesOf(record) }
+  })
+  await appendChanges(trx, changes)
+  return records.map((record) => ({ ...record, id: ids.get(record.path)! }))
+}
+
+/**
+ * Changes metadata in place; files get a change log row. The nodes come from `lockLive` in this transaction.
+ * @throws AppError NODE_EXISTED, retryable, when one was replaced or deleted since.
+ */
+export async function putMetadata(
+  trx: Transaction,
+  repository: Target,
+  changes: readonly MetadataChange[],
+  at: number,
+): Promise<NodeRecord[]> {
+  if (changes.length === 0) return []
+  const records = changes.map(({ node, ...change }): NodeRecord => {
+    const { metadata, modifiedBy, modifiedAt, origin, hlc } = change
+    const lanes = node.folder ? NO_LANES : metadataLanes(node.path, metadata)
+    const via = { viaLink: change.viaLink ?? null, viaMark: change.viaMark ?? null }
+    return { ...node, metadata, metadataLanes: lanes, modifiedBy, modifiedAt, origin, hlc, ...via }
+  })
+  const written = await updateNodeMetadata(
+    trx,
+    records.map((record) => ({ ...record, metadata: JSON.stringify(record.metadata), lanes: record.metadataLanes })),
+  )
+  if (written < changes.length) throw changedMeanwhile('a node')
+  const logged = records.flatMap((record, index): Change[] => {
+    if (record.folder) return []
+    const { path, origin, viaLink } = record
+    const before = lanesOf(changes[index]!.node)
+    return [{ repoId: repository.id, path, op: 3, origin, viaLink, at, before, after: lanesOf(record) }]
+  })
+  await appendChanges(trx, logged)
+  return records
+}
+
+/** Makes folders and their parents; those that are there stay. @throws AppError NODE_CONFLICT for a file in the way. */
+export async function putFolders(
+  trx: Transaction,
+  repository: Target,
+  paths: readonly NodePath[],
+  by: string,
+  at: number,
+  hlc: Hlc,
+): Promise<void> {
+  await hold(trx, repository)
+  await ensureFolders(trx, repository, paths, new Map(), { by, at, hlc, origin: 0, viaLink: null })
+}
+
+/**
+ * Soft-deletes files; each leaves a tombstone and a change log row. They come from `lockLive` in this transaction.
+ * @throws AppError NODE_EXISTED, retryable, when one was replaced or deleted since.
+ */
+export async function deleteFiles(
+  trx: Transaction,
+  repository: Target,
+  files: readonly NodeRecord[],
+  deletion: Deletion,
+): Promise<Deleted> {
+  if (files.length === 0) return { files: 0, folders: 0, bytes: 0 }
+  const { by, at, origin, viaLink } = deletion
+  const gone = files.map(({ id }) => ({ id, by }))
+  if ((await retireNodes(trx, gone, at)) < files.length) throw changedMeanwhile('a file to be deleted')
+  const paths = files.map(({ path }) => path)
+  await saveTombstones(trx, repository.id, paths, deletion)
+  const changes = files.map((file): Change => {
+    return {
+      repoId: repository.id,
+      path: file.path,
+      op: 2,
+      origin,
+      viaLink,
+      at,
+      before: lanesOf(file),
+      after: undefined,
+    }
+  })
+  await appendChanges(trx, changes)
+  return { files: files.length, folders: 0, bytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) }
+}
+
+/**
+ * Soft-deletes a folder and all below it, in slices: cost follows the rows, memory does not. The folder comes from `liveAt`: a
+ * lock shared with writers could not be widened. `nextHlc` gives a stamp above the one it is told.
+ */
+export async function deleteFolder(
+  trx: Transaction,
+  repository: Target,
+  folder: NodeRecord,
+  deletion: Omit<Deletion, 'hlc'>,
+  nextHlc: (above: Hlc) => Hlc,
+  rowsPerSlice = ROWS_PER_SLICE,
+): Promise<Deleted> {
+  const { by, at } = deletion
+  // The folder's own row first: who would write right below it waits from here on, and then finds it gone.
+  if ((await retireNodes(trx, [{ id: folder.id, by }], at)) === 0) throw changedMeanwhile('the folder')
+  let total: Deleted = { files: 0, folders: 1, bytes: 0 }
+  for (;;) {
+    const slice = await lockSliceBelow(trx, repository.id, folder.path, rowsPerSlice)
+    if (slice === undefined) return total
+    const stamp = { ...deletion, hlc: nextHlc(slice.highestHlc) }
+    const gone = await retireSliceBelow(trx, repository.id, folder.path, slice.lastPath, stamp)
+    total = {
+      files: total.files + gone.files,
+      folders: total.folders + gone.folders,
+      bytes: total.bytes + gone.bytes,
+    }
+    // SQLite runs in this thread: let requests in between the slices.
+    await setImmediate()
+  }
+}
+
+async function hold(trx: Transaction, { id, project, name }: Target): Promise<void> {
+  if (!(await holdRepository(trx, id))) throw repositoryNotFound(project, name)
+}
+
+/** All of `folders` are there afterwards and stay until the transaction ends. Expired files in the way are deleted. */
+async function ensureFolders(
+  trx: Transaction,
+  repository: Target,
+  folders: readonly NodePath[],
+  current: ReadonlyMap<NodePath, NodeRecord>,
+  by: Deletion,
+): Promise<void> {
+  const isKnown = (path: NodePath) => path === ROOT || current.get(path)?.folder === true
+  const wanted = unique(folders.filter((path) => !isKnown(path)))
+  const missing = await absentAmong(trx, repository, wanted, by)
+  if (missing.length === 0) return
+  const above = unique(missing.flatMap(ancestorsOf).filter((path) => !isKnown(path) && !wanted.includes(path)))
+  const made = [...missing, ...(await absentAmong(trx, repository, above, by))].sort(comparePaths)
+  const ids = await insertNodes(
+    trx,
+    made.map((path) => folderRow(repository.id, path, by)),
+  )
+  const others = made.filter((path) => !ids.has(path))
+  // Somebody else made them just now; they are only gone again when somebody deleted them just now, too.
+  if ((await absentAmong(trx, repository, others, by)).length > 0) throw changedMeanwhile('a folder')
+}
+
+/** Those of the paths where no folder is; the others are kept from being deleted. @throws AppError NODE_CONFLICT for a file. */
+async function absentAmong(
+  trx: Transaction,
+  repository: Target,
+  paths: readonly NodePath[],
+  by: Deletion,
+): Promise<NodePath[]> {
+  const rows = await lockLive(trx, repository.id, paths)
+  const files = [...rows.values()].filter(({ folder }) => !folder)
+  const inTheWay = files.find((file) => !isExpired(file, by.at))
+  if (inTheWay !== undefined) throw fileInTheWay(inTheWay.path)
+  await deleteFiles(trx, repository, files, by)
+  return paths.filter((path) => rows.get(path)?.folder !== true)
+}
+
+/** Says why rows did not go in: what stands at their path now. */
+async function occupied(
+  trx: Transaction,
+  repoId: number,
+  rows: readonly { readonly path: string }[],
+  ids: ReadonlyMap<NodePath, number>,
+): Promise<AppError> {
+  const paths = rows.map(({ path }) => path as NodePath).filter((path) => !ids.has(path))
+  const folder = [...(await liveAt(trx, repoId, paths)).values()].find((row) => row.folder)
+  return folder === undefined ? nodeExisted(paths[0], { retryable: true }) : folderInTheWay(folder.path)
+}
+
+export const nodeExisted = (path: NodePath | undefined, extra: ErrorExtra = {}): AppError =>
+  new AppError('NODE_EXISTED', `Node [${path}] existed`, { path }, extra)
+export const folderInTheWay = (path: NodePath): AppError =>
+  new AppError('NODE_CONFLICT', `Node [${path}] conflict: a folder is there`, { path })
+export const fileInTheWay = (path: NodePath): AppError =>
+  new AppError('NODE_CONFLICT', `Node [${path}] conflict: a file is there, where a folder is needed`, { path })
+/** Run the transaction again (`settle`): what it had read is no longer so. */
+export const changedMeanwhile = (what: string): AppError =>
+  new AppError(
+    'NODE_EXISTED',
+    `Somebody else changed ${what} at the same time, please try again`,
+    {},
+    { retryable: true },
+  )
+
+const unique = (paths: readonly NodePath[]): NodePath[] => [...new Set(paths)]
+const lanesOf = (node: NodeRecord | undefined): FileLanes | undefined =>
+  node === undefined || node.folder ? undefined : { content: node.contentLanes, metadata: node.metadataLanes }
+
+/** As it will read back, but for its id. */
+function recordOf(repoId: number, write: FileWrite): NodeRecord {
+  return {
+    ...write,
+    id: 0,
+    repoId,
+    folder: false,
+    md5: write.md5 ?? null,
+    viaLink: write.viaLink ?? null,
+    viaMark: write.viaMark ?? null,
+    expiresAt: write.expiresAt ?? null,
+    contentLanes: contentLanes(write.path, write.digest, write.sizeBytes),
+    metadataLanes: metadataLanes(write.path, write.metadata),
+    accessedAt: null,
+  }
+}
+
+function fileRow(file: NodeRecord): NewNode & { path: string } {
+  const [c0, c1, c2, c3] = file.contentLanes
+  const [m0, m1, m2, m3] = file.metadataLanes
+  return {
+    ...emptyRow(file.repoId, file.path),
+    ...{ c0, c1, c2, c3, m0, m1, m2, m3 },
+    folder: 0,
+    sha256: digestBytes(file.digest!),
+    md5: file.md5,
+    size: file.sizeBytes,
+    metadata: JSON.stringify(file.metadata),
+    origin: file.origin,
+    hlc: file.hlc,
+    via_link: file.viaLink,
+    via_mark: file.viaMark,
+    expires_at: file.expiresAt,
+    created_by: file.createdBy,
+    created_at: file.createdAt,
+    modified_by: file.modifiedBy,
+    modified_at: file.modifiedAt,
+  }
+}
+
+/** Folders take no part in fingerprints and leave no change log row: a target makes them as it needs them. */
+function folderRow(repoId: number, path: NodePath, { by, at }: Deletion): NewNode {
+  return { ...emptyRow(repoId, path), folder: 1, created_by: by, created_at: at, modified_by: by, modified_at: at }
+}
+
+const emptyRow = (repoId: number, path: NodePath) => ({
+  repo_id: repoId,
+  path,
+  parent: parentOf(path),
+  sha256: null,
+  md5: null,
+  size: 0,
+  metadata: '[]',
+  origin: 0,
+  hlc: HLC_ZERO,
+  via_link: null,
+  via_mark: null,
+  ...{ c0: 0, c1: 0, c2: 0, c3: 0, m0: 0, m1: 0, m2: 0, m3: 0 },
+  expires_at: null,
+  accessed_at: null,
+  deleted_by: null,
+  deleted_at: null,
+})

@@ -1,0 +1,216 @@
+import type { Clock } from '../core/clock.ts'
+import { AppError, invalid } from '../core/errors.ts'
+import { HLC_ZERO, type HlcClock } from '../core/hlc.ts'
+import { NO_LANES } from '../core/lanes.ts'
+import { checkMetadata, type Metadata, mergeMetadata } from '../core/metadata.ts'
+import type { Page, PageRequest } from '../core/paging.ts'
+import { type NodePath, ROOT } from '../core/paths.ts'
+import type { MetadataDatabase, Reader, Transaction } from '../metadata/database.ts'
+import type { Deletion } from '../metadata/node-writes.ts'
+import {
+  findNode,
+  isExpired,
+  liveAt,
+  type NodeListing,
+  type NodeRecord,
+  pageNodes,
+  sizeBelow,
+} from '../metadata/nodes.ts'
+import type { Repository } from '../metadata/repositories.ts'
+import {
+  changedMeanwhile,
+  deleteFiles,
+  deleteFolder,
+  fileInTheWay,
+  lockLive,
+  putFolders,
+  putMetadata,
+} from './node-writer.ts'
+import { settle, stampAbove } from './settle.ts'
+
+export type { NodeListing, NodeOrder, NodeRecord, NodeSortKey } from '../metadata/nodes.ts'
+
+/** What a deletion took away. */
+export interface DeletedTree {
+  /** Files and folders, the named one included. */
+  readonly nodes: number
+  readonly bytes: number
+  /** UTC epoch milliseconds. */
+  readonly at: number
+}
+
+/** Files and folders as users see them: an expired one is not there. The root is a folder without a row. */
+export interface Nodes {
+  find(repository: Repository, path: NodePath): Promise<NodeRecord | undefined>
+  /** @throws AppError NODE_NOT_FOUND. */
+  get(repository: Repository, path: NodePath): Promise<NodeRecord>
+  /** What lies in a folder. @throws AppError NODE_NOT_FOUND, NODE_CONFLICT for a file. */
+  page(repository: Repository, path: NodePath, listing: NodeListing, page: PageRequest): Promise<Page<NodeRecord>>
+  /** Nodes below (0 for a file) and bytes. @throws AppError NODE_NOT_FOUND. */
+  size(repository: Repository, path: NodePath): Promise<{ readonly nodes: number; readonly bytes: number }>
+  /** With its parents; a folder that is there is fine. @throws AppError NODE_CONFLICT for a file in the way. */
+  makeFolder(repository: Repository, path: NodePath, by: string): Promise<NodeRecord>
+  /** A file, or a folder with all below it. @throws AppError NODE_NOT_FOUND, PARAMETER_INVALID for the root. */
+  delete(repository: Repository, path: NodePath, by: string): Promise<DeletedTree>
+  /** Entries replace those of the same key. @throws AppError NODE_NOT_FOUND, METADATA_INVALID. */
+  saveMetadata(repository: Repository, path: NodePath, changes: Metadata, by: string): Promise<void>
+  /** Keys that are not there are fine. @throws AppError NODE_NOT_FOUND, METADATA_INVALID for a key of the system. */
+  deleteMetadata(repository: Repository, path: NodePath, keys: readonly string[], by: string): Promise<void>
+}
+
+interface NodeDeps {
+  readonly db: MetadataDatabase
+  readonly clock: Clock
+  readonly hlc: HlcClock
+}
+
+export function createNodes({ db, clock, hlc }: NodeDeps): Nodes {
+  async function find(reader: Reader, repository: Repository, path: NodePath): Promise<NodeRecord | undefined> {
+    return path === ROOT ? rootOf(repository) : findNode(reader, repository.id, path, clock.now())
+  }
+  async function get(reader: Reader, repository: Repository, path: NodePath): Promise<NodeRecord> {
+    const node = await find(reader, repository, path)
+    if (node === undefined) throw nodeNotFound(path)
+    return node
+  }
+
+  /** One attempt is one transaction, of which `change` makes the new entries from the old. */
+  async function changeMetadata(
+    repository: Repository,
+    path: NodePath,
+    change: (base: Metadata) => Metadata,
+    by: string,
+  ): Promise<void> {
+    if (path === ROOT) throw invalid('fullPath', 'the root has no metadata')
+    await settle(() =>
+      db.transact(async (trx) => {
+        const now = clock.now()
+        const node = (await lockLive(trx, repository.id, [path])).get(path)
+        if (node === undefined || isExpired(node, now)) throw nodeNotFound(path)
+        const metadata = checkMetadata(change(node.metadata))
+        const stamp = { hlc: stampAbove(hlc, node.hlc), origin: 0, viaLink: undefined, viaMark: undefined }
+        await putMetadata(trx, repository, [{ node, metadata, modifiedBy: by, modifiedAt: now, ...stamp }], now)
+      }),
+    )
+  }
+
+  async function deleteFile(trx: Transaction, repository: Repository, path: NodePath, local: Omit<Deletion, 'hlc'>) {
+    const locked = (await lockLive(trx, repository.id, [path])).get(path)
+    if (locked === undefined || locked.folder) throw changedMeanwhile(`node [${path}]`)
+    return deleteFiles(trx, repository, [locked], { ...local, hlc: stampAbove(hlc, locked.hlc) })
+  }
+
+  return {
+    find: (repository, path) => find(db.read, repository, path),
+    get: (repository, path) => get(db.read, repository, path),
+    async page(repository, path, listing, page) {
+      const node = await get(db.read, repository, path)
+      if (!node.folder)
+        throw new AppError('NODE_CONFLICT', `Node [${path}] conflict: it is a file, not a folder`, { path })
+      return pageNodes(db.read, repository.id, path, listing, page, clock.now())
+    },
+    async size(repository, path) {
+      const node = await get(db.read, repository, path)
+      if (!node.folder) return { nodes: 0, bytes: node.sizeBytes }
+      return sizeBelow(db.read, repository.id, path, clock.now())
+    },
+    async makeFolder(repository, path, by) {
+      if (path === ROOT) return rootOf(repository)
+      return settle(() =>
+        db.transact(async (trx) => {
+          const now = clock.now()
+          await putFolders(trx, repository, [path], by, now, hlc.next())
+          const node = await get(trx, repository, path)
+          if (!node.folder) throw fileInTheWay(path)
+          return node
+        }),
+      )
+    },
+    async delete(repository, path, by) {
+      // One careless call must not empty a repository; deleting the repository itself can.
+      if (path === ROOT) throw invalid('fullPath', 'the root cannot be deleted')
+      return settle(() =>
+        db.transact(async (trx) => {
+          const at = clock.now()
+          const local = { by, at, origin: 0, viaLink: null }
+          const node = (await liveAt(trx, repository.id, [path])).get(path)
+          if (node === undefined || isExpired(node, at)) throw nodeNotFound(path)
+          const gone = node.folder
+            ? await deleteFolder(trx, repository, node, local, (above) => stampAbove(hlc, above))
+            : await deleteFile(trx, repository, path, local)
+          return { nodes: gone.files + gone.folders, bytes: gone.bytes, at }
+        }),
+      )
+    },
+    saveMetadata: (repository, path, changes, by) =>
+      changeMetadata(
+        repository,
+        path,
+        (base) => {
+          refuseSystemKeys(
+            changes.map(({ key }) => key),
+            base,
+          )
+          return mergeMetadata(base, changes)
+        },
+        by,
+      ),
+    deleteMetadata: (repository, path, keys, by) =>
+      changeMetadata(
+        repository,
+        path,
+        (base) => {
+          refuseSystemKeys(keys, base)
+          return base.filter(({ key }) => !keys.includes(key))
+        },
+        by,
+      ),
+  }
+}
+
+/** Set by the server, or by administrators through calls of their own (core.md 8). */
+const SYSTEM_KEYS: ReadonlySet<string> = new Set([
+  'scanStatus',
+  'qualityRedLine',
+  'forbidStatus',
+  'forbidUser',
+  'forbidType',
+])
+
+/** @throws AppError METADATA_INVALID for a key that is not for users to set. */
+export function refuseSystemKeys(keys: readonly string[], base: Metadata = []): void {
+  const system = keys.find(
+    (key) => SYSTEM_KEYS.has(key) || base.some((entry) => entry.key === key && entry.system === true),
+  )
+  if (system !== undefined)
+    throw new AppError('METADATA_INVALID', `Metadata is invalid: the key [${system}] is the system's`, {})
+}
+
+export const nodeNotFound = (path: NodePath): AppError =>
+  new AppError('NODE_NOT_FOUND', `Node [${path}] not found`, { path })
+
+function rootOf(repository: Repository): NodeRecord {
+  const { id, createdBy, createdAt, modifiedBy, modifiedAt } = repository
+  return {
+    id: 0,
+    repoId: id,
+    path: ROOT,
+    folder: true,
+    digest: undefined,
+    md5: null,
+    sizeBytes: 0,
+    metadata: [],
+    origin: 0,
+    hlc: HLC_ZERO,
+    viaLink: null,
+    viaMark: null,
+    contentLanes: NO_LANES,
+    metadataLanes: NO_LANES,
+    expiresAt: null,
+    createdBy,
+    createdAt,
+    modifiedBy,
+    modifiedAt,
+    accessedAt: null,
+  }
+}

@@ -1,0 +1,73 @@
+import type { Clock } from '../core/clock.ts'
+import { AppError, isRetryable, messageOf } from '../core/errors.ts'
+import { updateCluster } from '../metadata/clusters.ts'
+import type { MetadataDatabase } from '../metadata/database.ts'
+import type { ClusterTarget } from './cluster.ts'
+import type { ClusterGreeting, ClusterProbe } from './cluster-probe.ts'
+
+/** replication.md 1.5: before storing, 2 retries 1 s apart. */
+const RETRIES = 2
+const RETRY_DELAY_MS = 1_000
+
+/** Tries connections to clusters. All failures are AppError CLUSTER_CONNECT_ERROR, CLUSTER_SSL_ERROR or CLUSTER_VERSION_UNSUPPORTED. */
+export interface ClusterConnections {
+  /** Tries again when the failure may pass. */
+  connect(target: ClusterTarget, signal: AbortSignal): Promise<ClusterGreeting>
+  /** Tries once and keeps what came of it as the cluster's health, also when `open` cannot say how to connect. */
+  check(clusterId: string, open: () => ClusterTarget, signal: AbortSignal): Promise<ClusterGreeting>
+}
+
+export interface ClusterConnectionsDependencies {
+  readonly db: MetadataDatabase
+  readonly clock: Clock
+  readonly probe: ClusterProbe
+}
+
+export function createClusterConnections({ db, clock, probe }: ClusterConnectionsDependencies): ClusterConnections {
+  async function greet(target: ClusterTarget, signal: AbortSignal): Promise<ClusterGreeting> {
+    const { url, username, password, certificate } = target
+    try {
+      return await probe.probe({ url, username, password, certificate }, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      throw asConnectError(target.name, error)
+    }
+  }
+  return {
+    async connect(target, signal) {
+      for (let retry = 0; ; retry++) {
+        try {
+          return await greet(target, signal)
+        } catch (error) {
+          if (retry === RETRIES || !isRetryable(error)) throw error
+        }
+        await clock.sleep(RETRY_DELAY_MS, signal)
+      }
+    },
+    async check(clusterId, open, signal) {
+      const keep = (status: 'HEALTHY' | 'UNHEALTHY', reason: string | null) =>
+        db.transact((trx) => updateCluster(trx, clusterId, { status, error_reason: reason, checked_at: clock.now() }))
+      try {
+        const greeting = await greet(open(), signal)
+        await keep('HEALTHY', null)
+        return greeting
+      } catch (error) {
+        signal.throwIfAborted()
+        await keep('UNHEALTHY', messageOf(error))
+        throw error
+      }
+    },
+  }
+}
+
+/** A refusal of our credentials over there must not look like one of the caller's here: it is a connection that failed. */
+function asConnectError(name: string, error: unknown): unknown {
+  if (!(error instanceof AppError)) return error
+  if (error.code === 'CLUSTER_SSL_ERROR' || error.code === 'CLUSTER_VERSION_UNSUPPORTED') return error
+  return new AppError(
+    'CLUSTER_CONNECT_ERROR',
+    `remote cluster [${name}] connect error: ${error.message}`,
+    { cluster: name },
+    { cause: error, retryable: error.retryable },
+  )
+}

@@ -1,0 +1,25 @@
+/** How to reach a cluster and be known there. */
+export interface ProbeTarget {
+  readonly url: string
+  readonly username: string | undefined
+  readonly password: string | undefined
+  /** PEM trust anchor for this cluster alone. */
+  readonly certificate: string | undefined
+}
+
+/** Who answered. */
+export interface ClusterGreeting {
+  /** Identity that the cluster gave itself on its first start; equal to ours: we are talking to ourselves. */
+  readonly clusterId: string
+  readonly name: string
+}
+
+/** Port to other clusters. An adapter limits each call in time by itself. */
+export interface ClusterProbe {
+  /**
+   * Greets the cluster with these credentials.
+   * @throws AppError CLUSTER_CONNECT_ERROR (retryable when it may pass), CLUSTER_SSL_ERROR, CLUSTER_VERSION_UNSUPPORTED,
+   * UNAUTHENTICATED, PERMISSION_DENIED. Messages hold no secret.
+   */
+  probe(target: ProbeTarget, signal: AbortSignal): Promise<ClusterGreeting>
+}

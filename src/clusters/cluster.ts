@@ -1,0 +1,57 @@
+import type { ClusterRow } from '../metadata/clusters.ts'
+
+/** Contract values of `type` (replication.md 3.11). */
+export const CLUSTER_TYPES = ['CENTER', 'EDGE', 'STANDALONE', 'REMOTE'] as const
+export type ClusterType = (typeof CLUSTER_TYPES)[number]
+
+/** `PING`: we ask; `REPORT`: it tells us. */
+export const DETECT_TYPES = ['PING', 'REPORT'] as const
+export type DetectType = (typeof DETECT_TYPES)[number]
+
+export type ClusterStatus = 'HEALTHY' | 'UNHEALTHY'
+
+/** Another cluster of our own kind, as users see it: without secrets. Times are UTC epoch milliseconds. */
+export interface Cluster {
+  readonly id: string
+  readonly name: string
+  readonly type: ClusterType
+  readonly url: string
+  readonly username: string | null
+  readonly certificate: string | null
+  readonly detectType: DetectType
+  readonly status: ClusterStatus
+  /** Why it is UNHEALTHY. */
+  readonly errorReason: string | null
+  readonly createdBy: string
+  readonly createdAt: number
+  readonly modifiedBy: string
+  readonly modifiedAt: number
+}
+
+/** What the replication engine connects with. Holds a secret in clear: never log it, never answer with it. */
+export interface ClusterTarget {
+  readonly id: string
+  readonly name: string
+  readonly url: string
+  readonly username: string | undefined
+  readonly password: string | undefined
+  readonly certificate: string | undefined
+}
+
+export function clusterFromRow(row: ClusterRow): Cluster {
+  return {
+    id: row.id,
+    name: row.name,
+    type: row.type as ClusterType,
+    url: row.url,
+    username: row.username,
+    certificate: row.certificate,
+    detectType: row.detect_type as DetectType,
+    status: row.status as ClusterStatus,
+    errorReason: row.error_reason,
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+    modifiedBy: row.modified_by,
+    modifiedAt: row.modified_at,
+  }
+}

@@ -1,0 +1,213 @@
+import type { Secrets } from '../auth/secrets.ts'
+import type { Clock } from '../core/clock.ts'
+import { mapConcurrent } from '../core/concurrency.ts'
+import { AppError, invalid, messageOf } from '../core/errors.ts'
+import type { Ids } from '../core/ids.ts'
+import type { Page, PageRequest } from '../core/paging.ts'
+import {
+  type ClusterFilter,
+  type ClusterRow,
+  deleteCluster,
+  findClusterById,
+  findClusterByName,
+  findEnabledTaskOfCluster,
+  insertCluster,
+  listClusters,
+  pageClusters,
+  updateCluster,
+} from '../metadata/clusters.ts'
+import type { MetadataDatabase } from '../metadata/database.ts'
+import { type Cluster, type ClusterTarget, clusterFromRow } from './cluster.ts'
+import type { ClusterConnections } from './cluster-connections.ts'
+import type { ClusterGreeting } from './cluster-probe.ts'
+import { type ClusterChange, checkClusterRequest, checkClusterUpdate } from './validate-cluster.ts'
+
+/** The registry of other clusters (replication.md 1.5). */
+export interface Clusters {
+  /**
+   * @param body as in the contract. @throws AppError of `checkClusterRequest`, CLUSTER_EXISTED, and with `ping` what
+   * `ClusterConnections.connect` throws; then nothing is stored.
+   */
+  create(body: unknown, userId: string, signal: AbortSignal): Promise<Cluster>
+  /** By name; fields that are absent stay. @throws AppError as above and CLUSTER_NOT_FOUND. */
+  update(body: unknown, userId: string, signal: AbortSignal): Promise<Cluster>
+  /** Newest first. */
+  list(filter: ClusterFilter): Promise<Cluster[]>
+  page(filter: ClusterFilter, page: PageRequest): Promise<Page<Cluster>>
+  findById(id: string): Promise<Cluster | undefined>
+  findByName(name: string): Promise<Cluster | undefined>
+  exists(name: string): Promise<boolean>
+  /** @throws AppError CLUSTER_NOT_FOUND; PARAMETER_INVALID while an enabled task sends to it. */
+  delete(id: string): Promise<void>
+  /** One attempt; what it finds becomes the status. @throws AppError CLUSTER_NOT_FOUND and of the connection. */
+  tryConnect(name: string, signal: AbortSignal): Promise<void>
+  /** With retries, as before a task is stored. @throws AppError CLUSTER_NOT_FOUND and of the connection. */
+  connect(id: string, signal: AbortSignal): Promise<ClusterGreeting>
+  /** Greets every PING cluster and keeps what it finds: HEALTHY, or UNHEALTHY with the reason. Never throws for a cluster. */
+  checkHealth(signal: AbortSignal): Promise<void>
+  /** @throws AppError CLUSTER_NOT_FOUND. */
+  getTarget(id: string): Promise<ClusterTarget>
+}
+
+/** A cluster that hangs holds one of these, not the round. */
+const PROBES_AT_ONCE = 8
+
+export interface ClustersDependencies {
+  readonly db: MetadataDatabase
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly secrets: Secrets
+  readonly connections: ClusterConnections
+}
+
+export function createClusters({ db, clock, ids, secrets, connections }: ClustersDependencies): Clusters {
+  const targetOf = (row: ClusterRow): ClusterTarget => ({
+    id: row.id,
+    name: row.name,
+    url: row.url,
+    username: row.username ?? undefined,
+    password: row.password === null ? undefined : readPassword(row.name, row.password, passwordPlace(row.id)),
+    certificate: row.certificate ?? undefined,
+  })
+  function readPassword(name: string, text: string, place: string): string {
+    try {
+      return secrets.decrypt(text, place)
+    } catch (cause) {
+      const message = `remote cluster [${name}] connect error: its password cannot be read; ${messageOf(cause)}`
+      throw new AppError('CLUSTER_CONNECT_ERROR', message, { cluster: name }, { cause })
+    }
+  }
+  const encrypted = (id: string, password: string | null | undefined) =>
+    password === null || password === undefined ? null : secrets.encrypt(password, passwordPlace(id))
+
+  async function getByName(name: string): Promise<ClusterRow> {
+    const row = await findClusterByName(db.read, name)
+    if (row === undefined) throw notFound(name)
+    return row
+  }
+  async function getById(id: string): Promise<ClusterRow> {
+    const row = await findClusterById(db.read, id)
+    if (row === undefined) throw notFound(id)
+    return row
+  }
+  /** What the row says about health once a connection was made, or was not asked for. */
+  const healthAfter = (ping: boolean) =>
+    ping
+      ? { status: 'HEALTHY', error_reason: null, checked_at: clock.now() }
+      : { status: 'UNHEALTHY', error_reason: 'Not connected yet', checked_at: null }
+
+  return {
+    async create(body, userId, signal) {
+      const request = checkClusterRequest(body)
+      if ((await findClusterByName(db.read, request.name)) !== undefined) throw existed(request.name)
+      const id = ids.id()
+      if (request.ping) await connections.connect({ ...connectionOf(request), id }, signal)
+      const now = clock.now()
+      const row = {
+        id,
+        name: request.name,
+        type: request.type,
+        url: request.url,
+        detect_type: 'PING',
+        username: request.username ?? null,
+        password: encrypted(id, request.password),
+        certificate: request.certificate ?? null,
+        app_id: null,
+        access_key: null,
+        secret_key: null,
+        udp_port: null,
+        ...healthAfter(request.ping),
+        created_by: userId,
+        created_at: now,
+        modified_by: userId,
+        modified_at: now,
+      }
+      if (!(await db.transact((trx) => insertCluster(trx, row)))) throw existed(request.name)
+      return clusterFromRow(row)
+    },
+
+    async update(body, userId, signal) {
+      const change = checkClusterUpdate(body)
+      const row = await getByName(change.name)
+      const connection = {
+        url: change.url ?? row.url,
+        username: changed(change.username, row.username),
+        password: change.password === undefined ? row.password : encrypted(row.id, change.password),
+        certificate: changed(change.certificate, row.certificate),
+      }
+      if (change.ping) await connections.connect(targetOf({ ...row, ...connection }), signal)
+      const columns = {
+        ...connection,
+        ...healthAfter(change.ping),
+        modified_by: userId,
+        modified_at: clock.now(),
+      }
+      if (!(await db.transact((trx) => updateCluster(trx, row.id, columns)))) throw notFound(change.name)
+      return clusterFromRow({ ...row, ...columns })
+    },
+
+    list: async (filter) => (await listClusters(db.read, filter)).map(clusterFromRow),
+    async page(filter, page) {
+      const found = await pageClusters(db.read, filter, page)
+      return { ...found, records: found.records.map(clusterFromRow) }
+    },
+    async findById(id) {
+      const row = await findClusterById(db.read, id)
+      return row && clusterFromRow(row)
+    },
+    async findByName(name) {
+      const row = await findClusterByName(db.read, name)
+      return row && clusterFromRow(row)
+    },
+    exists: async (name) => (await findClusterByName(db.read, name)) !== undefined,
+
+    async delete(id) {
+      await db.transact(async (trx) => {
+        const task = await findEnabledTaskOfCluster(trx, id)
+        if (task !== undefined)
+          throw invalid('id', `task [${task}] sends to this cluster; disable it or choose other targets`)
+        if (!(await deleteCluster(trx, id))) throw notFound(id)
+      })
+    },
+
+    async tryConnect(name, signal) {
+      const row = await getByName(name)
+      await connections.check(row.id, () => targetOf(row), signal)
+    },
+    async checkHealth(signal) {
+      const rows = (await listClusters(db.read, {})).filter((row) => row.detect_type === 'PING')
+      await mapConcurrent(
+        rows,
+        PROBES_AT_ONCE,
+        async (row, stop) => {
+          try {
+            await connections.check(row.id, () => targetOf(row), stop)
+          } catch (error) {
+            if (!(error instanceof AppError)) throw error
+          }
+        },
+        signal,
+      )
+    },
+    connect: async (id, signal) => connections.connect(targetOf(await getById(id)), signal),
+    getTarget: async (id) => targetOf(await getById(id)),
+  }
+}
+
+const notFound = (reference: string) =>
+  new AppError('CLUSTER_NOT_FOUND', `cluster node [${reference}] is not found`, { cluster: reference })
+const existed = (name: string) => new AppError('CLUSTER_EXISTED', `cluster node [${name}] is existed`, { name })
+
+/** Binds the ciphertext to its row: put into another one, it cannot be read. */
+const passwordPlace = (id: string) => `cluster/${id}/password`
+
+const connectionOf = (change: ClusterChange & { readonly url: string }): Omit<ClusterTarget, 'id'> => ({
+  name: change.name,
+  url: change.url,
+  username: change.username ?? undefined,
+  password: change.password ?? undefined,
+  certificate: change.certificate ?? undefined,
+})
+
+/** Undefined: as it was; null: none. */
+const changed = (change: string | null | undefined, stored: string | null) => (change === undefined ? stored : change)

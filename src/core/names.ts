@@ -1,0 +1,9 @@
+/** Names of projects and repositories as they stand in URLs (core.md 5 and 6). */
+const PROJECT_NAME = /^[a-zA-Z_][a-zA-Z0-9\-_]{1,99}$/
+const REPOSITORY_NAME = /^[a-zA-Z_][a-zA-Z0-9.\-_]{1,63}$/
+
+/** 2 to 100 characters: letters, digits, `-`, `_`; a letter or `_` first. */
+export const isProjectName = (text: string): boolean => PROJECT_NAME.test(text)
+
+/** 2 to 64 characters: letters, digits, `.`, `-`, `_`; a letter or `_` first. */
+export const isRepositoryName = (text: string): boolean => REPOSITORY_NAME.test(text)

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { hasCode } from '../core/errors.ts'
+import { createDates } from './dates.ts'
+
+const MS = Date.UTC(2021, 4, 12, 12, 19, 8, 813)
+
+describe('dates on the wire', () => {
+  const utc = createDates('UTC')
+  const shanghai = createDates('Asia/Shanghai')
+
+  it('given a time, when formatted, then it has three fraction digits and no zone, in the zone of the server', () => {
+    assert.equal(utc.format(MS), '2021-05-12T12:19:08.813')
+    assert.equal(shanghai.format(MS), '2021-05-12T20:19:08.813')
+    assert.equal(utc.format(Date.UTC(2021, 0, 1)), '2021-01-01T00:00:00.000')
+    assert.equal(utc.format(null), null)
+    assert.equal(shanghai.offset(MS), '+08:00')
+  })
+
+  const forms: readonly [unknown, number][] = [
+    ['2021-05-12T20:19:08.813', MS],
+    ['2021-05-12 20:19:08.813', MS],
+    ['2021-05-12T20:19:08', MS - 813],
+    ['2021-05-12T20:19:08.8', MS - 13],
+    ['2021-05-12T20:19:08.813999999', MS],
+    ['2021-05-12T12:19:08.813Z', MS],
+    ['2021-05-12t12:19:08.813z', MS],
+    ['2021-05-12T14:19:08.813+02:00', MS],
+    ['2021-05-12T14:19:08.813+0200', MS],
+    ['2021-05-12 07:19:08.813 -05:00', MS],
+    [String(MS), MS],
+    [MS, MS],
+    [' 2021-05-12T20:19:08.813 ', MS],
+  ]
+  for (const [form, expected] of forms) {
+    it(`given ${JSON.stringify(form)}, when parsed in Shanghai, then it is that moment`, () => {
+      assert.equal(shanghai.parse('executeTime', form), expected)
+    })
+  }
+
+  for (const bad of [
+    '',
+    'yesterday',
+    '2021-05-12',
+    '2021-13-01T00:00:00',
+    '2021-02-30T00:00:00',
+    '2021-05-12T25:00:00',
+    '99999-01-01T00:00:00',
+    '1e5',
+    true,
+    {},
+    null,
+    Number.NaN,
+    1e20,
+  ]) {
+    it(`given ${JSON.stringify(bad)}, when parsed, then it is refused by name`, () => {
+      assert.throws(
+        () => utc.parse('executeTime', bad),
+        (error) => hasCode(error, 'PARAMETER_INVALID') && error.message.includes('[executeTime]'),
+      )
+    })
+  }
+
+  it('given a local time that a change of the clocks skips or repeats, when parsed, then it is one moment', () => {
+    const berlin = createDates('Europe/Berlin')
+    assert.equal(berlin.parse('t', '2026-03-29T02:30:00'), Date.UTC(2026, 2, 29, 1, 30))
+    assert.equal(berlin.parse('t', '2026-10-25T02:30:00'), Date.UTC(2026, 9, 25, 0, 30))
+  })
+})

@@ -1,0 +1,54 @@
+import { invalid } from '../core/errors.ts'
+
+/** UTC epoch milliseconds inside, date-times without zone on the wire, e.g. `2021-05-12T12:19:08.813` (replication.md 0.3). */
+export interface Dates {
+  /** Always three fraction digits. Null stays null. */
+  format(ms: number): string
+  format(ms: number | null): string | null
+  /**
+   * Takes a date-time with 0 to 9 fraction digits, with `T` or a space, with `Z`, an offset or neither (then in the server's
+   * zone), or epoch milliseconds as number or digits. @throws AppError PARAMETER_INVALID naming `name`.
+   */
+  parse(name: string, value: unknown): number
+  /** Offset of the server's zone at that moment, e.g. `+08:00`. */
+  offset(ms: number): string
+}
+
+const DATE_TIME = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?)\s*(Z|[+-]\d{2}:?\d{2})?$/i
+/** Year 9999: later ones have five digits and no place in the form above. */
+const LATEST_MS = Date.UTC(9999, 11, 31)
+
+/** @param timeZone IANA name, e.g. `Asia/Shanghai`. */
+export function createDates(timeZone: string): Dates {
+  const localOf = (ms: number) => Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(timeZone)
+
+  function format(ms: number): string
+  function format(ms: number | null): string | null
+  function format(ms: number | null): string | null {
+    return ms === null ? null : localOf(ms).toPlainDateTime().toString({ fractionalSecondDigits: 3 })
+  }
+  function epochMs(text: string): number | undefined {
+    if (/^-?\d{1,15}$/.test(text)) return Number(text)
+    const [, date, time, zone] = DATE_TIME.exec(text) ?? []
+    if (date === undefined) return undefined
+    try {
+      const local = `${date}T${time}`
+      if (zone !== undefined) return Temporal.Instant.from(`${local}${zone.toUpperCase()}`).epochMilliseconds
+      return Temporal.PlainDateTime.from(local).toZonedDateTime(timeZone).epochMilliseconds
+    } catch {
+      return undefined // the form is right, the day does not exist
+    }
+  }
+  return {
+    format,
+    parse(name, value) {
+      const text = typeof value === 'number' ? String(value) : value
+      const ms = typeof text === 'string' ? epochMs(text.trim()) : undefined
+      if (ms === undefined || Math.abs(ms) > LATEST_MS) {
+        throw invalid(name, 'it is no date-time such as 2021-05-12T12:19:08.813')
+      }
+      return ms
+    },
+    offset: (ms) => localOf(ms).offset,
+  }
+}

@@ -1,0 +1,43 @@
+import { type TSchema, Type } from 'typebox'
+import type { Repository } from '../artifacts/repositories.ts'
+import type { Dates } from './dates.ts'
+
+/** The repository record of core.md 6. `used` stays null until quotas are counted; `node/size` of `/` counts on demand. */
+export const toRepositoryInfo = (repository: Repository, dates: Dates) => ({
+  projectId: repository.project,
+  name: repository.name,
+  type: repository.type,
+  category: repository.category,
+  public: repository.public,
+  description: repository.description,
+  displayName: repository.displayName,
+  configuration: repository.configuration,
+  storageCredentialsKey: null,
+  quota: null,
+  used: null,
+  createdBy: repository.createdBy,
+  createdDate: dates.format(repository.createdAt),
+  lastModifiedBy: repository.modifiedBy,
+  lastModifiedDate: dates.format(repository.modifiedAt),
+})
+
+const nullable = (schema: TSchema) => Type.Union([schema, Type.Null()])
+
+/** Schema of `toRepositoryInfo`, for the OpenAPI document. */
+export const RepositoryInfo = Type.Object({
+  projectId: Type.String(),
+  name: Type.String(),
+  type: Type.String(),
+  category: Type.String(),
+  public: Type.Boolean(),
+  description: nullable(Type.String()),
+  displayName: nullable(Type.String()),
+  configuration: Type.Record(Type.String(), Type.Unknown()),
+  storageCredentialsKey: Type.Null(),
+  quota: Type.Null(),
+  used: Type.Null(),
+  createdBy: Type.String(),
+  createdDate: Type.String(),
+  lastModifiedBy: Type.String(),
+  lastModifiedDate: Type.String(),
+})

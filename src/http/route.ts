@@ -1,0 +1,57 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify'
+import type { Action } from '../auth/access.ts'
+import type { Principal } from '../auth/principal.ts'
+
+/** Fastify whose handlers get the types of their TypeBox schemas. */
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
+/** A group of routes, mounted in a scope of its own: its hooks and body parsers do not reach other groups. */
+export type Routes = (app: App) => Promise<void>
+
+/**
+ * Who may call a route. Every route states it; the server does not start with one that does not.
+ * PUBLIC: anybody · AUTHENTICATED: any user · ADMIN: administrators · REPLICATION_*: other clusters (administrators, so far) ·
+ * `{ repo }`: whoever may do that in the repository named by the parameters `projectId` and `repoName` of the URL.
+ */
+export type Access =
+  | 'PUBLIC'
+  | 'AUTHENTICATED'
+  | 'ADMIN'
+  | 'REPLICATION_READ'
+  | 'REPLICATION_WRITE'
+  | { readonly repo: Action }
+
+/** A repository that a request names elsewhere than in its URL, e.g. the target of a copy. */
+export interface RepositoryName {
+  readonly projectId: string
+  readonly repoName: string
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    access?: Access
+    /** Set by `keepBodiesRaw`. */
+    rawBody?: true
+  }
+  interface FastifyRequest {
+    /** The caller, as checked before the handler runs. */
+    principal: Principal
+    /** 32 hex digits: of the caller's `traceparent`, or new. Also in the answer, its header `X-Trace-Id` and the log. */
+    readonly traceId: string
+    /** @throws AppError UNAUTHENTICATED or PERMISSION_DENIED. For repositories that the URL does not name. */
+    authorise(action: Action, repository: RepositoryName): Promise<void>
+  }
+}

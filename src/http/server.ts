@@ -1,0 +1,130 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import fastify, { type FastifyBaseLogger, LogController, type RawServerDefault } from 'fastify'
+import { ANONYMOUS } from '../auth/principal.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Ids } from '../core/ids.ts'
+import { type AccessDeps, controlAccess } from './access-control.ts'
+import { canonicalUrl } from './aliases.ts'
+import { answerConnectionError } from './connection-errors.ts'
+import { createDates } from './dates.ts'
+import type { Envelope } from './envelope.ts'
+import { answerError } from './errors.ts'
+import { acceptJson, MAX_JSON_BYTES } from './json-body.ts'
+import type { ServerMetrics } from './metrics.ts'
+import { type ApiDocument, documentApi } from './openapi.ts'
+import { inviteBody } from './raw-body.ts'
+import { requestValidator } from './request-validation.ts'
+import type { App, Routes } from './route.ts'
+import { traceIdOf } from './trace.ts'
+import { createRouteTable, refuseUnknownUrl } from './unknown-url.ts'
+
+export interface HttpServerDeps {
+  readonly routes: readonly Routes[]
+  readonly access: AccessDeps
+  readonly document: ApiDocument
+  readonly metrics: ServerMetrics
+  /** IANA name; the zone of dates on the wire. */
+  readonly timeZone: string
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly logger: FastifyBaseLogger
+}
+
+/** A path of 4096 bytes, each percent-encoded as three characters. */
+const MAX_PARAMETER_CHARACTERS = 3 * 4096
+/** That path, and metadata of 64 KiB in base64, have to fit. */
+const MAX_HEADER_BYTES = 128 * 1024
+/** Above the usual 60 s of load balancers, so that they close an idle connection first and never meet a closed one. */
+const KEEP_ALIVE_MS = 75_000
+const HEADERS_MS = 60_000
+/** A connection that moves no byte for so long is dead. Bodies may otherwise take as long as they need. */
+const SILENCE_MS = 15 * 60_000
+
+/**
+ * The edge: one envelope for every answer and error, trace ids, access checked before a body is read, OpenAPI, metrics.
+ * Ready to `listen`. To stop: `close()` waits for running requests; `server.closeAllConnections()` cuts those that take too long.
+ * @throws when a route does not state its access.
+ */
+export async function createHttpServer(deps: HttpServerDeps): Promise<App> {
+  const { clock, ids, metrics } = deps
+  const dates = createDates(deps.timeZone)
+  const app: App = fastify<RawServerDefault>({
+    loggerInstance: deps.logger,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'traceId' }),
+    genReqId: (request) => traceIdOf(request, ids.key),
+    rewriteUrl: ({ url }) => canonicalUrl(url ?? '/'),
+    bodyLimit: MAX_JSON_BYTES,
+    routerOptions: { maxParamLength: MAX_PARAMETER_CHARACTERS },
+    http: { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: HEADERS_MS, keepAlive: true },
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionTimeout: SILENCE_MS,
+    requestTimeout: 0,
+    return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+    clientErrorHandler: (error, socket) => answerConnectionError(error, socket, ids.key()),
+  }).withTypeProvider<TypeBoxTypeProvider>()
+
+  app.setValidatorCompiler(requestValidator)
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+  app.setErrorHandler(answerError)
+  acceptJson(app)
+  invite(app)
+
+  const known = createRouteTable()
+  app.addHook('onRoute', known.add)
+  app.setNotFoundHandler((request, reply) => refuseUnknownUrl(known, request, reply))
+
+  app.decorateRequest('principal', null as never)
+  app.decorateRequest('traceId', {
+    getter() {
+      return this.id
+    },
+  })
+  // Fastify's own `signal` also aborts once the body was read to its end, which is when the work begins.
+  app.decorateRequest('signal', {
+    getter() {
+      throw new Error('use clientGone(reply) instead of request.signal')
+    },
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    request.principal = ANONYMOUS
+    reply.header('x-trace-id', request.traceId)
+    reply.header('x-bkrepo-time-zone', dates.offset(clock.now()))
+    reply.header('x-content-type-options', 'nosniff')
+  })
+  controlAccess(app, deps.access)
+  app.addHook('preSerialization', async (request, _reply, payload) =>
+    isEnvelope(payload) ? { ...payload, traceId: request.traceId } : payload,
+  )
+  app.addHook('onResponse', async (request, reply) => {
+    metrics.request(request, reply)
+    const { method, principal, routeOptions } = request
+    const route = routeOptions.url
+    request.log.debug(
+      { method, route, status: reply.statusCode, ms: reply.elapsedTime, user: principal.userId },
+      'request',
+    )
+  })
+  await documentApi(app, deps.document)
+  for (const routes of deps.routes) await app.register(routes)
+  await app.ready()
+  return app
+}
+
+/** Clients that ask before they send a body (`Expect: 100-continue`) are answered once access is checked. */
+function invite(app: App): void {
+  app.server.on('checkContinue', (request, response) => app.routing(request, response))
+  app.addHook('preParsing', async (request, reply) => {
+    if (request.routeOptions.config.rawBody !== true) inviteBody(request, reply)
+  })
+}
+
+function isEnvelope(payload: unknown): payload is Envelope {
+  return (
+    typeof payload === 'object' &&
+    payload !== null &&
+    'traceId' in payload &&
+    payload.traceId === null &&
+    'code' in payload
+  )
+}

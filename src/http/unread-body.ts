@@ -1,0 +1,48 @@
+import { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Clock } from '../core/clock.ts'
+import type { App } from './route.ts'
+
+/** What we still take of a body that was refused, so that the client gets to read the answer; then the connection is cut. */
+const DRAIN_BYTES = 64 * 1024 * 1024
+const DRAIN_MS = 5_000
+
+/**
+ * Answers that come before the body was read, i.e. refusals. Closing at once would reset the connection under a client that
+ * still sends, and it would never see the answer: so the answer goes out, then we read and drop for a while, then close.
+ * For scopes whose bodies are raw.
+ */
+export function answerBeforeBody(app: App, clock: Clock): void {
+  app.addHook('onSend', async (request, reply, payload) => {
+    if (request.raw.complete || typeof payload !== 'string') return payload
+    reply.header('connection', 'close')
+    if (!isSending(request, reply)) return payload
+    reply.header('content-length', Buffer.byteLength(payload))
+    return Readable.from(thenDrain(payload, request, clock), { objectMode: false })
+  })
+}
+
+/** A client that waits for `100 Continue` and did not get it sends nothing. */
+const isSending = ({ headers }: FastifyRequest, { raw }: FastifyReply): boolean =>
+  headers.expect === undefined || Reflect.get(raw, '_sent100') === true
+
+/** The answer is complete with its last byte; the end of this stream is what closes the connection. */
+async function* thenDrain(answer: string, { raw }: FastifyRequest, clock: Clock): AsyncGenerator<string> {
+  yield answer
+  const stop = new AbortController()
+  await Promise.race([drained(raw, DRAIN_BYTES), clock.sleep(DRAIN_MS, stop.signal).catch(() => {})])
+  stop.abort()
+}
+
+function drained(body: Readable, limitBytes: number): Promise<void> {
+  return new Promise((resolve) => {
+    let bytes = 0
+    const done = () => resolve()
+    body.on('error', done).on('end', done).on('close', done)
+    body.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes >= limitBytes) done()
+    })
+    body.resume()
+  })
+}

@@ -1,0 +1,189 @@
+import type { Insertable } from 'kysely'
+import type { Lanes } from '../core/lanes.ts'
+import { NO_LANES } from '../core/lanes.ts'
+import type { PathRange } from '../core/path-range.ts'
+import type { Reader, Transaction } from './database.ts'
+import { dialectOf } from './dialect-of.ts'
+import { inRanges } from './in-ranges.ts'
+import type { ChangeOp, Schema } from './schema.ts'
+
+/** What a live file adds to the fingerprint of a range. */
+export interface FileLanes {
+  readonly content: Lanes
+  readonly metadata: Lanes
+}
+
+/** One changed path. `before` and `after` are undefined where no live file is: nothing there, or a folder. */
+export interface Change {
+  readonly repoId: number
+  readonly path: string
+  readonly op: ChangeOp
+  /** `peer.id` of the cluster that made the change; 0: here. */
+  readonly origin: number
+  /** `peer_link.id` of the link that brought it; null: a local user did it. */
+  readonly viaLink: number | null
+  /** UTC epoch milliseconds. */
+  readonly at: number
+  readonly before: FileLanes | undefined
+  readonly after: FileLanes | undefined
+}
+
+/** Changes numbered in (from, to]; `to` null: also those that came since, numbered or not. */
+export interface ChangeSpan {
+  readonly from: number
+  readonly to: number | null
+  readonly ranges: readonly PathRange[]
+}
+
+/** 16 columns a row: far below the 32,766 parameters of a SQLite statement, and few texts of statements to prepare. */
+const ROWS_PER_INSERT = 250
+
+/** Writes the rows in the transaction of the changes themselves. SQLite numbers them at once, PostgreSQL later (`sequencer.ts`). */
+export async function appendChanges(trx: Transaction, changes: readonly Change[]): Promise<void> {
+  for (let at = 0; at < changes.length; at += ROWS_PER_INSERT) {
+    const rows = changes.slice(at, at + ROWS_PER_INSERT).map(toRow)
+    await trx.insertInto('change_log').values(rows).execute()
+  }
+}
+
+function toRow({ repoId, path, op, origin, viaLink, at, before, after }: Change): Insertable<Schema['change_log']> {
+  const content = minus(after?.content, before?.content)
+  const metadata = minus(after?.metadata, before?.metadata)
+  return {
+    repo_id: repoId,
+    path,
+    op,
+    origin,
+    via_link: viaLink,
+    at,
+    dn: Number(after !== undefined) - Number(before !== undefined),
+    d0: content[0],
+    d1: content[1],
+    d2: content[2],
+    d3: content[3],
+    e0: metadata[0],
+    e1: metadata[1],
+    e2: metadata[2],
+    e3: metadata[3],
+  }
+}
+const minus = (after: Lanes = NO_LANES, before: Lanes = NO_LANES): Lanes => [
+  after[0] - before[0],
+  after[1] - before[1],
+  after[2] - before[2],
+  after[3] - before[3],
+]
+
+/**
+ * Number of the repository's last change; its trimmed floor when the log holds none. PostgreSQL: call `numberChanges` first to see
+ * all that was committed before the call.
+ */
+export async function headSeq(reader: Reader, repoId: number): Promise<number> {
+  const row = await reader
+    .selectNoFrom((eb) => [
+      eb.selectFrom('repository').where('id', '=', repoId).select('floor_seq').as('floor'),
+      eb
+        .selectFrom('change_log')
+        .where('repo_id', '=', repoId)
+        .where('seq', 'is not', null)
+        .select((log) => log.fn.max('seq').as('last'))
+        .as('last'),
+    ])
+    .executeTakeFirstOrThrow()
+  return Math.max(row.last ?? 0, row.floor ?? 0)
+}
+
+/** Each changed path once, ascending by path bytes. Cost follows the number of changes, not of nodes. */
+export async function changedPaths(
+  reader: Reader,
+  repoId: number,
+  span: ChangeSpan & { readonly limit?: number },
+): Promise<string[]> {
+  let query = changesOf(reader, repoId, span).select('path').distinct().orderBy('path')
+  if (span.limit !== undefined) query = query.limit(span.limit)
+  return (await query.execute()).map(({ path }) => path)
+}
+
+/** How many rows the repository's log has in (from, to]; counting stops at `limit`. */
+export async function changeSpan(
+  reader: Reader,
+  repoId: number,
+  { from, to, limit }: { readonly from: number; readonly to: number; readonly limit: number },
+): Promise<number> {
+  const row = await reader
+    .selectFrom((eb) =>
+      eb
+        .selectFrom('change_log')
+        .where('repo_id', '=', repoId)
+        .where('seq', '>', from)
+        .where('seq', '<=', to)
+        .select('seq')
+        .limit(limit)
+        .as('counted'),
+    )
+    .select((eb) => eb.fn.countAll<number>().as('rows'))
+    .executeTakeFirstOrThrow()
+  return row.rows
+}
+
+/** True when anybody but the link `exceptVia` (`peer_link.id`) changed a path of the ranges. */
+export async function hasForeignChanges(
+  reader: Reader,
+  repoId: number,
+  { exceptVia, ...span }: ChangeSpan & { readonly exceptVia: number },
+): Promise<boolean> {
+  const row = await changesOf(reader, repoId, span)
+    .where((eb) => eb.or([eb('via_link', 'is', null), eb('via_link', '!=', exceptVia)]))
+    .select('seq')
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Live files gained minus lost. */
+export async function netFiles(reader: Reader, repoId: number, span: ChangeSpan): Promise<number> {
+  const row = await changesOf(reader, repoId, span)
+    .select((eb) => eb.fn.sum<number | null>('dn').as('net'))
+    .executeTakeFirstOrThrow()
+  return row.net ?? 0
+}
+
+function changesOf(reader: Reader, repoId: number, { from, to, ranges }: ChangeSpan) {
+  const query = reader.selectFrom('change_log').where('repo_id', '=', repoId).where(inRanges(ranges))
+  if (to !== null) return query.where('seq', '>', from).where('seq', '<=', to)
+  if (dialectOf(reader) === 'sqlite') return query.where('seq', '>', from)
+  return query.where((eb) => eb.or([eb('seq', '>', from), eb('seq', 'is', null)]))
+}
+
+/**
+ * Deletes up to `limit` of the oldest rows made before `olderThan` (UTC epoch ms), and of the same repositories what is numbered
+ * below them; raises the floor of those repositories, so that cursors which would miss something know it. Call again until it
+ * returns 0. @returns rows deleted.
+ */
+export async function trimChanges(trx: Transaction, olderThan: number, limit = 5_000): Promise<number> {
+  const oldest = await trx
+    .selectFrom((eb) =>
+      eb
+        .selectFrom('change_log')
+        .where('at', '<', olderThan)
+        .where('seq', 'is not', null)
+        .select(['repo_id', 'seq'])
+        .orderBy('at')
+        .limit(limit)
+        .as('oldest'),
+    )
+    .select((eb) => ['repo_id', eb.fn.max<number>('seq').as('floor')])
+    .groupBy('repo_id')
+    .execute()
+  let deleted = 0
+  for (const { repo_id, floor } of oldest) {
+    await trx.updateTable('repository').set({ floor_seq: floor }).where('id', '=', repo_id).execute()
+    const { numDeletedRows } = await trx
+      .deleteFrom('change_log')
+      .where('repo_id', '=', repo_id)
+      .where('seq', '<=', floor)
+      .executeTakeFirst()
+    deleted += Number(numDeletedRows)
+  }
+  return deleted
+}

@@ -1,0 +1,48 @@
+import { type Dialect, PostgresDialect } from 'kysely'
+import pg from 'pg'
+
+/** Waiting longer for a free connection means that something holds them all: an error says more than a hang. */
+const CONNECT_TIMEOUT_MS = 30_000
+/** type oids of `pg_type`. */
+const INT8 = 20
+const NUMERIC = 1700
+
+export interface PostgresOptions {
+  readonly url: string
+  readonly poolSize: number
+  /** Hears of idle connections that broke; the pool replaces them by itself. */
+  readonly onError: (error: Error) => void
+}
+
+/**
+ * Kysely on a `pg` pool of its own. bigint and the numeric that sums of bigint give come as numbers, as in SQLite; one above
+ * 2^53 throws instead of losing digits. bytea comes as Buffer.
+ */
+export function postgresDialect({ url, poolSize, onError }: PostgresOptions): Dialect {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: poolSize,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    application_name: 'entrepot',
+    types: { getTypeParser: typeParser },
+  })
+  // Without a listener the loss of an idle connection ends the process.
+  pool.on('error', onError)
+  return new PostgresDialect({ pool })
+}
+
+/** Of this pool only: the parsers of the `pg` module itself stay as they are. */
+const typeParser = ((oid: number, format?: 'text' | 'binary') =>
+  oid === INT8 || oid === NUMERIC ? exactNumber : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser
+
+function exactNumber(text: string): number {
+  const value = Number(text)
+  if (Math.abs(value) > Number.MAX_SAFE_INTEGER) throw new RangeError(`${text} does not fit a number exactly`)
+  return value
+}
+
+/** serialization_failure and deadlock_detected: nothing is wrong with the work, running it again is the cure. */
+export function isTransient(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return code === '40001' || code === '40P01'
+}

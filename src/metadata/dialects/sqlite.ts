@@ -1,0 +1,130 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely'
+import { Semaphore } from '../../core/concurrency.ts'
+
+/** How long a statement waits for another process that holds the write lock. */
+const BUSY_TIMEOUT_MS = 10_000
+/** Prepared statements are kept up to this many characters of SQL in all, so that a few huge batches cannot fill the memory. */
+const MAX_CACHED_SQL = 1_000_000
+
+export type SqliteMode = 'write' | 'read'
+
+/**
+ * Kysely on `node:sqlite`: one connection, handed to one caller at a time in order of asking. `write` opens transactions with
+ * BEGIN IMMEDIATE, so that a transaction never fails half-way because another process wrote first; `read` refuses writes.
+ * Integers come as numbers; one above 2^53 throws instead of losing digits. Rows have no prototype.
+ * WAL with synchronous=FULL: a commit is on disk when it resolves.
+ */
+export function sqliteDialect(file: string, mode: SqliteMode): Dialect {
+  return {
+    createAdapter: () => new SqliteAdapter(),
+    createDriver: () => createDriver(file, mode),
+    createIntrospector: (db) => new SqliteIntrospector(db),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  }
+}
+
+function createDriver(file: string, mode: SqliteMode): Driver {
+  const turns = new Semaphore(1)
+  let database: DatabaseSync
+  let connection: DatabaseConnection
+  let turn: Disposable | undefined
+  const begin = CompiledQuery.raw(mode === 'write' ? 'begin immediate' : 'begin')
+  const commit = CompiledQuery.raw('commit')
+  return {
+    async init() {
+      database = openSqlite(file, mode)
+      connection = createConnection(database)
+    },
+    async acquireConnection() {
+      turn = await turns.acquire()
+      return connection
+    },
+    async releaseConnection() {
+      turn?.[Symbol.dispose]()
+    },
+    async beginTransaction(on) {
+      await on.executeQuery(begin)
+    },
+    async commitTransaction(on) {
+      await on.executeQuery(commit)
+    },
+    async rollbackTransaction() {
+      // A full disk or an I/O error has rolled back already; a second rollback would hide the first error.
+      if (database.isTransaction) database.exec('rollback')
+    },
+    async destroy() {
+      using _last = await turns.acquire()
+      database.close()
+    },
+  }
+}
+
+function openSqlite(file: string, mode: SqliteMode): DatabaseSync {
+  const database = new DatabaseSync(file, {
+    readOnly: mode === 'read',
+    timeout: BUSY_TIMEOUT_MS,
+    enableForeignKeyConstraints: false,
+  })
+  if (mode === 'write') database.exec('pragma journal_mode = wal; pragma synchronous = full')
+  // LIKE compares case as PostgreSQL does.
+  database.exec('pragma case_sensitive_like = on')
+  return database
+}
+
+function createConnection(database: DatabaseSync): DatabaseConnection {
+  const prepare = createStatementCache(database)
+  return {
+    async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+      const { statement, returnsRows } = prepare(sql)
+      const values = parameters as SQLInputValue[]
+      if (returnsRows) {
+        const rows = statement.all(...values) as R[]
+        return { rows, numAffectedRows: BigInt(rows.length) }
+      }
+      const { changes, lastInsertRowid } = statement.run(...values)
+      return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
+    },
+    streamQuery() {
+      throw new Error('An open cursor would hold the one connection: read pages by key instead')
+    },
+  }
+}
+
+interface Prepared {
+  readonly statement: StatementSync
+  readonly returnsRows: boolean
+}
+
+/** Keyed by SQL text; the least recently used go first. */
+function createStatementCache(database: DatabaseSync): (sql: string) => Prepared {
+  const cache = new Map<string, Prepared>()
+  let characters = 0
+  return (sql) => {
+    const known = cache.get(sql)
+    if (known !== undefined) {
+      cache.delete(sql)
+      cache.set(sql, known)
+      return known
+    }
+    const statement = database.prepare(sql)
+    const prepared = { statement, returnsRows: statement.columns().length > 0 }
+    cache.set(sql, prepared)
+    characters += sql.length
+    for (const oldest of cache.keys()) {
+      if (characters <= MAX_CACHED_SQL) break
+      cache.delete(oldest)
+      characters -= oldest.length
+    }
+    return prepared
+  }
+}

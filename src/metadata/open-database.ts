@@ -1,0 +1,82 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { Kysely } from 'kysely'
+import type { MetadataDatabase, Transaction } from './database.ts'
+import { isTransient, postgresDialect } from './dialects/postgres.ts'
+import { sqliteDialect } from './dialects/sqlite.ts'
+import { applyMigrations } from './migrate.ts'
+import { MIGRATIONS, type Migration } from './migrations/all.ts'
+import type { Schema } from './schema.ts'
+
+export type DatabaseConfig =
+  | { readonly dialect: 'sqlite'; readonly file: string }
+  | { readonly dialect: 'postgres'; readonly url: string }
+
+export interface DatabaseOptions {
+  /** Hears of broken idle connections, which heal by themselves. */
+  readonly onError: (error: Error) => void
+  /** PostgreSQL: connections for transactions, and as many for reads. */
+  readonly poolSize: number
+  readonly migrations: readonly Migration[]
+}
+
+const MAX_ATTEMPTS = 5
+
+/** Opens the store; the schema is brought up to date by `migrate()`. @throws when the file or the server cannot be reached. */
+export async function openDatabase(
+  config: DatabaseConfig,
+  { onError = () => {}, poolSize = 10, migrations = MIGRATIONS }: Partial<DatabaseOptions> = {},
+): Promise<MetadataDatabase> {
+  const { dialect } = config
+  // Reads have connections of their own on both: a read made while a transaction is open can never wait for transactions.
+  const connect = (mode: 'write' | 'read') =>
+    new Kysely<Schema>({
+      dialect:
+        config.dialect === 'sqlite'
+          ? sqliteDialect(config.file, mode)
+          : postgresDialect({ url: config.url, poolSize, onError }),
+    })
+  const writer = connect('write')
+  const read = connect('read')
+  const inside = new AsyncLocalStorage<{ open: boolean }>()
+
+  async function attempt<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
+    const state = { open: true }
+    try {
+      return await writer.transaction().execute((trx) => inside.run(state, work, trx))
+    } finally {
+      state.open = false
+    }
+  }
+  const database: MetadataDatabase = {
+    dialect,
+    read,
+    async transact(work) {
+      if (inside.getStore()?.open === true) {
+        throw new Error('transact inside transact would wait for itself: pass the outer transaction on')
+      }
+      for (let attempts = 1; ; attempts++) {
+        try {
+          return await attempt(work)
+        } catch (error) {
+          if (!isTransient(error) || attempts === MAX_ATTEMPTS) throw error
+        }
+      }
+    },
+    migrate: () => database.transact((trx) => applyMigrations(trx, dialect, migrations)),
+    async close() {
+      await read.destroy()
+      await writer.destroy()
+    },
+    [Symbol.asyncDispose]: () => database.close(),
+  }
+  // The first connection is made now: a wrong path or address is told at the start, and the writer creates the file that the
+  // reader opens.
+  try {
+    await writer.connection().execute(async () => {})
+    await read.connection().execute(async () => {})
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+  return database
+}

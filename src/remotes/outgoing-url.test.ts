@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { hasCode } from '../core/errors.ts'
+import { addressKind } from './outgoing-address.ts'
+import { checkOutgoingUrl, guardedLookup, guardedLookupFor, withScheme } from './outgoing-url.ts'
+
+const refused = (url: string, allowPrivate: boolean) =>
+  assert.throws(
+    () => checkOutgoingUrl('url', url, { allowPrivate }),
+    (error) => hasCode(error, 'PARAMETER_INVALID') && error.detail.name === 'url',
+    `${url} was let through`,
+  )
+
+it('given addresses of other kinds than a plain http server, when checked, then they are refused by field name', () => {
+  for (const url of [
+    'ftp://example.com',
+    'file:///etc/passwd',
+    'http://',
+    'http://user:secret@example.com',
+    'http://example.com?a=b',
+    'http://example.com/#x',
+    'http://exa mple.com',
+    'http://example.com/\u0000',
+  ]) {
+    refused(url, true)
+  }
+})
+
+it('given link-local and reserved addresses in any spelling, when checked, then they are refused even where private ones are allowed', () => {
+  for (const host of [
+    '169.254.169.254',
+    '2852039166', // the same as one number
+    '0xa9fea9fe',
+    '169.254.43518',
+    '[fe80::1]',
+    '[::ffff:169.254.169.254]',
+    '[64:ff9b::a9fe:a9fe]',
+    '[fd00:ec2::254]',
+    '0.0.0.0',
+    '[::]',
+    '224.0.0.1',
+    '255.255.255.255',
+  ]) {
+    refused(`http://${host}/`, true)
+  }
+})
+
+it('given loopback and private addresses, when checked, then the rule decides', () => {
+  for (const host of [
+    'localhost',
+    'a.localhost',
+    '127.0.0.1',
+    '10.1.2.3',
+    '172.31.0.1',
+    '192.168.1.1',
+    '[::1]',
+    '[fd12::1]',
+    '[::ffff:127.0.0.1]',
+    '127.1',
+  ]) {
+    refused(`http://${host}:8040`, false)
+    assert.ok(checkOutgoingUrl('url', `http://${host}:8040`, { allowPrivate: true }))
+  }
+  assert.equal(checkOutgoingUrl('url', 'https://example.com/replication', { allowPrivate: false }).host, 'example.com')
+})
+
+it('given an address without a scheme, when completed, then it is http, and others stay', () => {
+  assert.equal(withScheme('localhost:8040'), 'http://localhost:8040')
+  assert.equal(withScheme('https://a'), 'https://a')
+})
+
+it('given addresses outside every list, when classified, then they are public; text that is no address is refused', () => {
+  assert.equal(addressKind('8.8.8.8'), 'public')
+  assert.equal(addressKind('2001:4860:4860::8888'), 'public')
+  assert.equal(addressKind('64:ff9b::808:808'), 'public')
+  assert.equal(addressKind('64:ff9b::'), 'refused')
+  assert.equal(addressKind('fe80::1%eth0'), 'refused')
+  assert.equal(addressKind('example.com'), 'refused')
+})
+
+it('given a name that resolves to loopback, when looked up for a connection, then the rule decides again', async () => {
+  const find = (lookup: typeof guardedLookup) =>
+    new Promise((resolve) => lookup('localhost', { family: 4 }, (error, address) => resolve(error?.code ?? address)))
+  assert.equal(await find(guardedLookup), '127.0.0.1')
+  assert.equal(await find(guardedLookupFor({ allowPrivate: false })), 'EADDRNOTALLOWED')
+})

@@ -1,0 +1,64 @@
+import { lookup } from 'node:dns'
+import { isIP, type LookupFunction } from 'node:net'
+import { invalid } from '../core/errors.ts'
+import { addressKind } from './outgoing-address.ts'
+
+export interface OutgoingRules {
+  /** Loopback and private ranges; true for clusters, by configuration for everything else. */
+  readonly allowPrivate: boolean
+}
+
+const LOCAL_NAME = /(^|\.)localhost\.?$/i
+
+/** `clusters.example:8040` → `http://clusters.example:8040`; an address with a scheme stays as it is. */
+export function withScheme(url: string): string {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`
+}
+
+/**
+ * Refuses addresses that this server must not call for somebody else (SSRF): other schemes than http and https, link-local and
+ * other addresses that are nobody's server, and private ones unless allowed. Credentials in an address would be shown wherever it
+ * is. Pure: what a host name resolves to is checked by `guardedLookup` when the connection is made.
+ * @param name the request field, named in the refusal.
+ * @throws AppError PARAMETER_INVALID.
+ */
+export function checkOutgoingUrl(name: string, url: string, { allowPrivate }: OutgoingRules): URL {
+  const parsed = URL.parse(url)
+  if (parsed === null || /[\u0000-\u0020]/.test(url)) throw invalid(name, 'it is not an address')
+  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')
+    throw invalid(name, 'only http and https are allowed')
+  if (parsed.username !== '' || parsed.password !== '') {
+    throw invalid(name, 'give user name and password in fields of their own')
+  }
+  if (parsed.search !== '' || parsed.hash !== '') throw invalid(name, 'it must end before any ? or #')
+  const host = parsed.hostname.replace(/^\[|\]$/g, '')
+  const kind = isIP(host) === 0 ? (LOCAL_NAME.test(host) ? 'private' : 'public') : addressKind(host)
+  if (kind === 'refused') throw invalid(name, `${host} is a link-local or reserved address`)
+  if (kind === 'private' && !allowPrivate) {
+    throw invalid(name, `${host} is a private address; security.allowPrivateTargets allows them`)
+  }
+  return parsed
+}
+
+/** The lookup of `node:http` for outgoing connections: a name that resolves to a refused address is not connected to. */
+export const guardedLookup: LookupFunction = guardedLookupFor({ allowPrivate: true })
+
+export function guardedLookupFor({ allowPrivate }: OutgoingRules): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error !== null) return callback(error, '', 0)
+      const allowed = addresses.filter(({ address }) => {
+        const kind = addressKind(address)
+        return kind === 'public' || (kind === 'private' && allowPrivate)
+      })
+      const [first] = allowed
+      if (first === undefined) {
+        const failure: NodeJS.ErrnoException = new Error(`${hostname} resolves to an address that is not allowed`)
+        failure.code = 'EADDRNOTALLOWED'
+        return callback(failure, '', 0)
+      }
+      if (options.all === true) callback(null, allowed)
+      else callback(null, first.address, first.family)
+    })
+  }
+}

@@ -1,0 +1,34 @@
+/** The target cannot be reached or the connection broke: a state of the link, to be tried again, not a fault of an artifact. */
+export class LinkDown extends Error {
+  constructor(message: string, extra: { cause?: unknown } = {}) {
+    super(message, extra)
+    this.name = 'LinkDown'
+  }
+}
+
+/** What answers there is not what we expected: trying again does not help. */
+export class NotOurProtocol extends Error {
+  readonly tls: boolean
+  constructor(message: string, extra: { cause?: unknown; tls?: true } = {}) {
+    super(message, extra)
+    this.name = 'NotOurProtocol'
+    this.tls = extra.tls ?? false
+  }
+}
+
+/** The target answered with a refusal in the contract's envelope, or with a bare HTTP status. */
+export class RemoteRefusal extends Error {
+  readonly status: number
+  /** Contract code (25xxxx); undefined when the answer had none. */
+  readonly wireCode: number | undefined
+  constructor(message: string, status: number, wireCode: number | undefined) {
+    super(message)
+    this.name = 'RemoteRefusal'
+    this.status = status
+    this.wireCode = wireCode
+  }
+  /** 429 and 5xx may pass; a broken body on its way (250311) is sent again; all other refusals stand. */
+  get retryable(): boolean {
+    return this.status === 429 || this.status >= 500 || this.wireCode === 250311
+  }
+}

@@ -1,0 +1,121 @@
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { guardedLookup } from '../outgoing-url.ts'
+import { LinkDown, NotOurProtocol } from './failures.ts'
+
+/** A server of somebody else, and how to be known there. */
+export interface HttpTarget {
+  readonly url: string
+  readonly username?: string | undefined
+  readonly password?: string | undefined
+  /** PEM trust anchor for this target alone. */
+  readonly certificate?: string | undefined
+}
+
+export interface HttpCall {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
+  /** Appended to the target's URL; begins with `/`. */
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Buffer | Readable | undefined
+  /** Of a streamed body. */
+  readonly bodyBytes?: number | undefined
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly body: Buffer
+}
+
+export interface HttpClient extends Disposable {
+  /**
+   * One call over a kept-alive connection. Every complete answer is returned, whatever its status.
+   * @throws LinkDown when the connection could not be made, broke, or stayed silent for `idleMs`;
+   * NotOurProtocol when what came back is not HTTP.
+   */
+  send(call: HttpCall, signal: AbortSignal): Promise<HttpAnswer>
+}
+
+export interface HttpClientLimits {
+  readonly connections: number
+  /** Without a byte in either direction. */
+  readonly idleMs: number
+  readonly maxAnswerBytes: number
+}
+
+export function createHttpClient(target: HttpTarget, limits: HttpClientLimits): HttpClient {
+  const base = new URL(target.url)
+  const secure = base.protocol === 'https:'
+  const shared = { keepAlive: true, maxSockets: limits.connections, lookup: guardedLookup }
+  const agent = secure
+    ? new HttpsAgent({ ...shared, ...(target.certificate === undefined ? {} : { ca: target.certificate }) })
+    : new HttpAgent(shared)
+  const authorization =
+    target.username === undefined
+      ? undefined
+      : `Basic ${Buffer.from(`${target.username}:${target.password ?? ''}`).toString('base64')}`
+
+  async function send(call: HttpCall, signal: AbortSignal): Promise<HttpAnswer> {
+    const headers: Record<string, string> = { ...call.headers }
+    if (authorization !== undefined) headers.authorization = authorization
+    if (Buffer.isBuffer(call.body)) headers['content-length'] = String(call.body.length)
+    else if (call.bodyBytes !== undefined) headers['content-length'] = String(call.bodyBytes)
+    const options: RequestOptions = { method: call.method, agent, headers, timeout: limits.idleMs, signal }
+    const url = base.origin + base.pathname.replace(/\/$/, '') + call.path
+    const request = secure ? httpsRequest(url, options) : httpRequest(url, options)
+    request.on('timeout', () => request.destroy(new Error(`no answer for ${limits.idleMs} ms`)))
+    const answer = new Promise<HttpAnswer>((resolve, reject) => {
+      request.once('response', (response) => collect(response, limits.maxAnswerBytes).then(resolve, reject))
+      request.once('error', reject)
+    })
+    answer.catch(() => undefined)
+    try {
+      if (call.body === undefined || Buffer.isBuffer(call.body)) request.end(call.body)
+      // An answer before the end of our body is a refusal: it counts, and the rest of the body is not sent.
+      else await Promise.race([pipeline(call.body, request), answer])
+      const result = await answer
+      if (!request.writableFinished) request.destroy()
+      return result
+    } catch (error) {
+      request.destroy()
+      if (signal.aborted) throw signal.reason
+      const early = await settled(answer)
+      if (early !== undefined) return early
+      throw asFailure(error, base.host)
+    } finally {
+      if (call.body !== undefined && !Buffer.isBuffer(call.body)) call.body.destroy()
+    }
+  }
+
+  return { send, [Symbol.dispose]: () => agent.destroy() }
+}
+
+async function collect(response: IncomingMessage, maxBytes: number): Promise<HttpAnswer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxBytes) throw new NotOurProtocol(`it answered with more than ${maxBytes} bytes`)
+    chunks.push(chunk)
+  }
+  return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }
+}
+
+/** The answer, if it is there already. */
+async function settled(answer: Promise<HttpAnswer>): Promise<HttpAnswer | undefined> {
+  return Promise.race([answer, Promise.resolve(undefined)]).catch(() => undefined)
+}
+
+function asFailure(error: unknown, host: string): Error {
+  if (error instanceof NotOurProtocol || error instanceof LinkDown) return error
+  const { code = '', message } = error as { code?: string; message: string }
+  if (code.startsWith('HPE_')) return new NotOurProtocol(`${host} does not speak HTTP`, { cause: error })
+  if (code.startsWith('ERR_TLS') || code.includes('CERT') || code.includes('SSL') || code === 'EPROTO') {
+    return new NotOurProtocol(`TLS with ${host} failed: ${message}`, { cause: error, tls: true })
+  }
+  if (code === 'EADDRNOTALLOWED') return new NotOurProtocol(message, { cause: error })
+  return new LinkDown(`${host}: ${code === '' ? message : `${code}, ${message}`}`, { cause: error })
+}

@@ -1,0 +1,123 @@
+import type { Clock } from '../core/clock.ts'
+import type { Metrics } from '../core/metrics.ts'
+import type { MetadataDatabase, Transaction } from '../metadata/database.ts'
+import { type ExecLink, endExecLink, listExecLinks } from '../metadata/exec-links.ts'
+import { failOpenShards, openShards, sumShards } from '../metadata/exec-shards.ts'
+import { forgetVanished, saveCursor } from '../metadata/links.ts'
+import { deleteRunningDetails, firstFailure, type LinkFailure } from '../metadata/record-details.ts'
+import { lockTask } from '../metadata/tasks.ts'
+import type { ClusterClient } from '../remotes/cluster/cluster-client.ts'
+import type { OpenAnswer } from '../remotes/cluster/messages.ts'
+import { closeRecord } from '../tasks/runs.ts'
+import type { LinkPlanner, LinkWork } from './link-plan.ts'
+import type { RunSpec } from './run-spec.ts'
+
+export interface LinkClose {
+  /** All shards are done: moves the cursor on and, when this was the last link, closes the record. */
+  link(work: LinkWork, client: ClusterClient, signal: AbortSignal): Promise<void>
+  /** Gives the link up. Its cursor stays where it was, so that the next run looks at the same again. */
+  failed(spec: RunSpec, linkId: number, reason: string): Promise<void>
+  /** Closes the record if all its links have ended. */
+  record(spec: RunSpec): Promise<void>
+}
+
+interface LinkCloseDeps {
+  readonly db: MetadataDatabase
+  readonly clock: Clock
+  readonly metrics: Metrics
+  readonly planner: LinkPlanner
+}
+
+export function createLinkClose({ db, clock, metrics, planner }: LinkCloseDeps): LinkClose {
+  /** Up to where of the target's log only this link wrote; undefined: somebody else did, the next run has to compare. */
+  async function remoteHead(
+    work: LinkWork,
+    client: ClusterClient,
+    signal: AbortSignal,
+  ): Promise<OpenAnswer | undefined> {
+    const { remote_epoch: epoch, remote_seq: seq } = work.execLink
+    const totals = await sumShards(db.read, work.spec.recordId, work.link.id)
+    const before = { epoch: epoch!, headSeq: seq!, pure: true }
+    if (totals.ok === 0) return before
+    const answer = await client.open(
+      work.link.key,
+      { ...(await planner.openRequest(work)), known: { epoch: epoch!, seq: seq! } },
+      signal,
+    )
+    return answer.pure ? answer : undefined
+  }
+
+  async function link(work: LinkWork, client: ClusterClient, signal: AbortSignal): Promise<void> {
+    const { spec, execLink, repository, scope } = work
+    const linkId = work.link.id
+    if ((await openShards(db.read, spec.recordId, linkId)) > 0) return
+    const remote = await remoteHead(work, client, signal)
+    await ending(spec, async (trx) => {
+      const end = { state: 'DONE', errorReason: null, now: clock.now() } as const
+      if (!(await endExecLink(trx, spec.recordId, linkId, end))) return
+      await forgetVanished(trx, linkId, repository.id)
+      await saveCursor(trx, linkId, scope.scopeHash, {
+        repoEpoch: repository.epoch,
+        ackedSeq: execLink.to_seq!,
+        remoteEpoch: execLink.remote_epoch!,
+        remoteSeq: remote?.headSeq ?? execLink.remote_seq!,
+        scopeFiles: execLink.scope_files,
+      })
+    })
+  }
+
+  async function failed(spec: RunSpec, linkId: number, reason: string): Promise<void> {
+    await ending(spec, async (trx) => {
+      await failOpenShards(trx, spec.recordId, linkId)
+      await endExecLink(trx, spec.recordId, linkId, { state: 'FAILED', errorReason: reason, now: clock.now() })
+    })
+  }
+
+  /** Under the task's lock: of two links that end at once, the second sees that it is the last. */
+  async function ending(spec: RunSpec, end: (trx: Transaction) => Promise<void>): Promise<void> {
+    const closedAs = await db.transact(async (trx) => {
+      await lockTask(trx, spec.taskKey)
+      await end(trx)
+      return closeIfEnded(trx, spec.recordId)
+    })
+    if (closedAs !== undefined) metrics.runEnded(closedAs)
+  }
+
+  async function closeIfEnded(trx: Transaction, recordId: string): Promise<'SUCCESS' | 'FAILED' | undefined> {
+    const links = await listExecLinks(trx, recordId)
+    if (links.length === 0 || links.some(({ state }) => state === 'PENDING' || state === 'COPYING')) return undefined
+    await deleteRunningDetails(trx, recordId)
+    const totals = await sumShards(trx, recordId)
+    const failures = await firstFailure(trx, recordId)
+    const reasons = links.flatMap((one) => reasonOf(one, failures.get(one.link_id)))
+    const status = reasons.length > 0 || totals.failed > 0 ? 'FAILED' : 'SUCCESS'
+    const closed = await closeRecord(trx, {
+      recordId,
+      status,
+      errorReason: reasons.length > 0 ? reasons.join('\n') : null,
+      overview: {
+        success: totals.ok,
+        failed: totals.failed,
+        conflict: totals.conflict,
+        skip: totals.skipped,
+        fileSuccess: totals.fileOk,
+        fileFailed: totals.fileFailed,
+      },
+      replicatedBytes: totals.bytes,
+      totalBytes: totals.estBytes,
+      now: clock.now(),
+    })
+    return closed ? status : undefined
+  }
+
+  const record = (spec: RunSpec) => ending(spec, async () => {})
+  return { link, failed, record }
+}
+
+/** `cluster: first error (+n more)`, one line per link that did not bring everything over (replication.md 3.4). */
+function reasonOf({ cluster_name, error_reason }: ExecLink, failure: LinkFailure | undefined): string[] {
+  if (error_reason !== null) return [`${cluster_name}: ${error_reason}`]
+  if (failure === undefined) return []
+  const more = failure.count > 1 ? ` (+${failure.count - 1} more)` : ''
+  return [`${cluster_name}: ${failure.reason}${more}`]
+}

@@ -1,0 +1,151 @@
+import type { Clock } from '../core/clock.ts'
+import { AppError } from '../core/errors.ts'
+import { EVERY_PATH, mergeRanges, type PathRange, rangesOfTree } from '../core/path-range.ts'
+import type { NodePath } from '../core/paths.ts'
+import type { MetadataDatabase } from '../metadata/database.ts'
+import { beginCopying, type ExecLink, findExecLink } from '../metadata/exec-links.ts'
+import { createShards, type NewShard } from '../metadata/exec-shards.ts'
+import { findLink, type Link, voidCursor } from '../metadata/links.ts'
+import { liveAt } from '../metadata/nodes.ts'
+import { findProject } from '../metadata/projects.ts'
+import { putDetails } from '../metadata/record-details.ts'
+import { findRepository, type Repository } from '../metadata/repositories.ts'
+import type { ClusterClient } from '../remotes/cluster/cluster-client.ts'
+import type { OpenRequest } from '../remotes/cluster/messages.ts'
+import { findDifference, type LinkScope } from './find-difference.ts'
+import { detailIdOf, linkKeyOf, scopeHashOf } from './link-key.ts'
+import { executeTypeOf, type RunObject, type RunSpec } from './run-spec.ts'
+
+/** One link of one run with all that is needed to work on it. */
+export interface LinkWork {
+  readonly spec: RunSpec
+  readonly execLink: ExecLink
+  readonly link: Link
+  readonly object: RunObject
+  readonly repository: Repository
+  readonly scope: LinkScope
+}
+
+export interface LinkPlanner {
+  /**
+   * Opens the link at its target, finds the difference and persists the work. A link that was planned before is left as it is.
+   * Undefined: the run is gone.
+   */
+  plan(work: LinkWork, client: ClusterClient, signal: AbortSignal): Promise<ExecLink | undefined>
+  /** What the target is asked when the link begins, and again when it ends. */
+  openRequest(work: LinkWork): Promise<OpenRequest>
+}
+
+/** @throws AppError REPOSITORY_NOT_FOUND when the local repository was deleted since the task was made. */
+export async function describeLink(db: MetadataDatabase, spec: RunSpec, execLink: ExecLink): Promise<LinkWork> {
+  const link = await findLink(db.read, execLink.link_id)
+  const object = link && objectOf(spec, link, execLink.cluster_id)
+  if (link === undefined || object === undefined) {
+    throw new AppError(
+      'REPOSITORY_NOT_FOUND',
+      `Repository [${execLink.local_repo}] is no part of the task any more`,
+      {},
+    )
+  }
+  const repository = await findRepository(db.read, spec.project, object.localRepo)
+  if (repository === undefined) {
+    throw new AppError('REPOSITORY_NOT_FOUND', `Repository [${spec.project}/${object.localRepo}] not found here`, {})
+  }
+  const ranges = rangesOf(object.paths)
+  const scope = { repository, ranges, scopeHash: scopeHashOf(ranges, spec.includeMetadata) }
+  return { spec, execLink, link, object, repository, scope }
+}
+
+function objectOf(spec: RunSpec, link: Link, clusterId: string): RunObject | undefined {
+  return spec.objects.find((object) => linkKeyOf({ ...object, ...identity(spec, clusterId) }) === link.key)
+}
+const identity = (spec: RunSpec, clusterId: string) => ({
+  taskKey: spec.taskKey,
+  clusterId,
+  localProject: spec.project,
+})
+
+export const rangesOf = (paths: readonly NodePath[] | undefined): PathRange[] =>
+  paths === undefined ? [EVERY_PATH] : mergeRanges(paths.flatMap(rangesOfTree))
+
+/** Number of the shard that holds what is known without looking. */
+const SETTLED_SHARD = 0
+
+export function createLinkPlanner({
+  db,
+  clock,
+  clusterId,
+}: {
+  db: MetadataDatabase
+  clock: Clock
+  clusterId: string
+}): LinkPlanner {
+  async function plan(work: LinkWork, client: ClusterClient, signal: AbortSignal): Promise<ExecLink | undefined> {
+    const { spec, execLink, link, scope } = work
+    if (execLink.state !== 'PENDING') return execLink
+    const answer = await client.open(link.key, await openRequest(work), signal)
+    const difference = await findDifference(db, link, scope, answer, clock.now())
+    const missing = await missingPaths(work)
+    const settled = { unchanged: difference.provenUnchanged, failed: missing.length }
+    const known: NewShard = { shardNo: SETTLED_SHARD, lo: '/', hi: '/', files: settled.unchanged, bytes: 0, settled }
+    await db.transact(async (trx) => {
+      if (!(await beginCopying(trx, spec.recordId, link.id, difference.plan))) return
+      // All is compared again, so the ledger is written anew; until that is complete only another listing can be trusted.
+      if (difference.plan.mode === 'listing') await voidCursor(trx, link.id)
+      await createShards(trx, spec.recordId, link.id, [known, ...difference.shards])
+      await putDetails(
+        trx,
+        missing.map((path) => missingDetail(work, path)),
+      )
+    })
+    return findExecLink(db.read, spec.recordId, link.id)
+  }
+
+  async function openRequest({ spec, object, repository, scope, link }: LinkWork): Promise<OpenRequest> {
+    const project = await findProject(db.read, spec.project)
+    const { cursor } = link
+    return {
+      sourceId: clusterId,
+      repository: {
+        project: object.remoteProject,
+        repo: object.remoteRepo,
+        type: repository.type,
+        category: repository.category,
+        public: repository.public,
+        description: repository.description,
+        configuration: repository.configuration,
+        projectDescription: project?.description ?? '',
+        create: spec.createsRepositories,
+      },
+      scope: scope.ranges,
+      known: cursor === undefined ? null : { epoch: cursor.remoteEpoch, seq: cursor.remoteSeq },
+    }
+  }
+
+  async function missingPaths({ object, repository }: LinkWork): Promise<NodePath[]> {
+    if (object.paths === undefined) return []
+    const there = await liveAt(db.read, repository.id, object.paths)
+    return object.paths.filter((path) => path !== '/' && !there.has(path))
+  }
+
+  function missingDetail({ spec, link, object }: LinkWork, path: NodePath) {
+    const now = clock.now()
+    return {
+      id: detailIdOf(spec.recordId, link.id, path),
+      recordId: spec.recordId,
+      linkId: link.id,
+      path,
+      digest: null,
+      sizeBytes: null,
+      status: 'FAILED' as const,
+      conflictStrategy: null,
+      errorReason: `Node [${path}] not found (251010): nothing is stored at this path of the task`,
+      executeType: executeTypeOf(object),
+      startedAt: now,
+      endedAt: now,
+      attempts: 1,
+    }
+  }
+
+  return { plan, openRequest }
+}

@@ -1,0 +1,147 @@
+import type { MetadataDatabase } from '../metadata/database.ts'
+import { heartbeatShard, leaveShard, type ShardClaim } from '../metadata/exec-shards.ts'
+import { putDetails } from '../metadata/record-details.ts'
+import type { SourceFile } from '../metadata/source-files.ts'
+import { checkpoint } from './checkpoint.ts'
+import { type BatchContext, copyBatch } from './copy-batch.ts'
+import { detailIdOf } from './link-key.ts'
+import type { Outcome } from './outcome.ts'
+import type { RunSpec } from './run-spec.ts'
+import { LeaseLost, LinkStopped } from './stop-reasons.ts'
+
+export interface ShardContext extends Omit<BatchContext, 'stream' | 'progress'> {
+  readonly db: MetadataDatabase
+  readonly spec: RunSpec
+  readonly executeType: 'FULL' | 'PARTIAL'
+  readonly stream: Omit<BatchContext['stream'], 'stream' | 'fence'>
+  readonly batchFiles: number
+  /** From here on a file is sent in parts, and shows as RUNNING meanwhile. */
+  readonly partThresholdBytes: number
+  readonly leaseMs: number
+  onStored(): void
+  onOutcomes(outcomes: readonly Outcome[], sentBytes: number): void
+}
+
+/** Bounds what a kill can cost: a batch that did not reach its checkpoint is compared again. */
+const MAX_BATCH_BYTES = 64 * 1024 * 1024
+const HEARTBEAT_MS = 1_000
+/** So many batches that failed as a whole mean that the target, not the artifacts, is at fault. */
+const MAX_LOST_BATCHES = 2
+
+/**
+ * Works through one shard, batch by batch, until its end. On the way out for any other reason the shard is left to the next
+ * owner at its last checkpoint. @throws LeaseLost, LinkStopped, LinkDown, NotOurProtocol, RemoteRefusal.
+ */
+export async function workShard(
+  claim: ShardClaim,
+  files: AsyncIterable<SourceFile>,
+  ctx: ShardContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const lost = new AbortController()
+  const done = new AbortController()
+  const both = AbortSignal.any([signal, lost.signal])
+  let sentBytes = 0
+  let lostBatches = 0
+  const stream = { ...ctx.stream, stream: `${claim.recordId}/${claim.shardNo}`, fence: claim.token }
+  const progress = {
+    sent(count: number) {
+      sentBytes += count
+    },
+    stored: ctx.onStored,
+  }
+  const batchContext: BatchContext = { ...ctx, stream, progress }
+  const beating = keepLease(claim, ctx, () => sentBytes, lost, done.signal)
+
+  async function copy(batch: readonly SourceFile[]): Promise<void> {
+    await showLargeTransfers(batch, claim, ctx)
+    const outcomes = await copyBatch(batch, batchContext, both)
+    const now = ctx.clock.now()
+    const pos = batch.at(-1)!.path
+    const { executeType, leaseMs } = ctx
+    await checkpoint(ctx.db, ctx.spec, claim, { outcomes, pos, executeType, sentBytes, now, leaseUntil: now + leaseMs })
+    ctx.onOutcomes(outcomes, sentBytes)
+    sentBytes = 0
+    const failure = outcomes.find(({ result }) => result === 'failed')
+    if (failure !== undefined && ctx.spec.errorStrategy === 'FAST_FAIL')
+      throw new LinkStopped(failure.reason ?? 'failed')
+    const wholly = outcomes.every(({ result, attempts }) => result === 'failed' && attempts > 1)
+    lostBatches = wholly ? lostBatches + 1 : 0
+    if (lostBatches === MAX_LOST_BATCHES) throw new LinkStopped(failure?.reason ?? 'the target refuses everything')
+  }
+
+  const leave = async (state: 'DONE' | 'READY') => {
+    done.abort()
+    await beating
+    return ctx.db.transact((trx) => leaveShard(trx, claim, state))
+  }
+  try {
+    for await (const batch of inBatches(files, ctx.batchFiles)) {
+      both.throwIfAborted()
+      await copy(batch)
+    }
+  } catch (error) {
+    await leave('READY')
+    throw lost.signal.aborted ? new LeaseLost() : error
+  }
+  if (!(await leave('DONE'))) throw new LeaseLost()
+}
+
+/** At most `batchFiles` files and 64 MiB; a larger file is a batch of its own. */
+async function* inBatches(files: AsyncIterable<SourceFile>, batchFiles: number): AsyncIterable<SourceFile[]> {
+  let batch: SourceFile[] = []
+  let bytes = 0
+  for await (const file of files) {
+    if (batch.length === batchFiles || (batch.length > 0 && bytes + file.sizeBytes > MAX_BATCH_BYTES)) {
+      yield batch
+      batch = []
+      bytes = 0
+    }
+    batch.push(file)
+    bytes += file.sizeBytes
+  }
+  if (batch.length > 0) yield batch
+}
+
+async function keepLease(
+  claim: ShardClaim,
+  { db, clock, leaseMs }: ShardContext,
+  inFlight: () => number,
+  lost: AbortController,
+  done: AbortSignal,
+): Promise<void> {
+  while (!done.aborted && !lost.signal.aborted) {
+    await clock.sleep(HEARTBEAT_MS, done).catch(() => undefined)
+    if (done.aborted) return
+    const mine = await db
+      .transact((trx) => heartbeatShard(trx, claim, clock.now() + leaseMs, inFlight()))
+      .catch(() => true)
+    if (!mine) lost.abort(new LeaseLost())
+  }
+}
+
+/** A detail in state RUNNING exists only for transfers in parts (replication.md 8). */
+async function showLargeTransfers(batch: readonly SourceFile[], claim: ShardClaim, ctx: ShardContext): Promise<void> {
+  const large = batch.filter(({ sizeBytes }) => sizeBytes > ctx.partThresholdBytes)
+  if (large.length === 0 || !ctx.spec.keepsDetails) return
+  const startedAt = ctx.clock.now()
+  const rows = large.map((file) => ({
+    id: detailIdOf(claim.recordId, claim.linkId, file.path),
+    recordId: claim.recordId,
+    linkId: claim.linkId,
+    path: file.path,
+    digest: file.digest,
+    sizeBytes: file.sizeBytes,
+    status: 'RUNNING' as const,
+    conflictStrategy: null,
+    errorReason: null,
+    executeType: ctx.executeType,
+    startedAt,
+    endedAt: null,
+    attempts: 1,
+  }))
+  await ctx.db.transact(async (trx) => {
+    if (!(await heartbeatShard(trx, claim, startedAt + ctx.leaseMs, 0))) throw new LeaseLost()
+    await putDetails(trx, rows)
+  })
+}

@@ -1,0 +1,84 @@
+import type { Projects } from '../../artifacts/projects.ts'
+import type { Repositories } from '../../artifacts/repositories.ts'
+import { AppError, hasCode } from '../../core/errors.ts'
+import { hasForeignChanges, headSeq } from '../../metadata/change-log.ts'
+import type { MetadataDatabase } from '../../metadata/database.ts'
+import { internPeerLink } from '../../metadata/peers.ts'
+import type { Repository } from '../../metadata/repositories.ts'
+import { numberChanges } from '../../metadata/sequencer.ts'
+import type { OpenAnswer, OpenRequest, RepositoryWanted } from '../../remotes/cluster/messages.ts'
+
+interface OpenLinkDeps {
+  readonly db: MetadataDatabase
+  readonly projects: Projects
+  readonly repositories: Repositories
+}
+
+/**
+ * The target's side of a link's beginning: the repository is there (or is made) and fits, and the source learns whether anybody
+ * but this link changed the scope since its last acknowledgement.
+ */
+export function createLinkOpener({ db, projects, repositories }: OpenLinkDeps) {
+  async function ensureRepository(wanted: RepositoryWanted, by: string): Promise<Repository> {
+    const found = await repositories.find(wanted.project, wanted.repo)
+    if (found !== undefined) return fitting(found, wanted)
+    if (!wanted.create) {
+      throw new AppError(
+        'REPOSITORY_NOT_FOUND',
+        `Repository [${wanted.project}/${wanted.repo}] not found at the target`,
+        {},
+      )
+    }
+    if ((await projects.find(wanted.project)) === undefined) {
+      const project = { name: wanted.project, displayName: wanted.project, description: wanted.projectDescription }
+      await tolerating('PROJECT_EXISTED', () => projects.create(project, by))
+    }
+    const { project, repo: name, type, category, description } = wanted
+    const created = {
+      project,
+      name,
+      type,
+      category,
+      public: wanted.public,
+      description,
+      configuration: wanted.configuration,
+    }
+    await tolerating('REPOSITORY_EXISTED', () => repositories.create(created, by))
+    return fitting(await repositories.get(wanted.project, wanted.repo), wanted)
+  }
+
+  return async function openLink(linkKey: string, request: OpenRequest, by: string): Promise<OpenAnswer> {
+    const repository = await ensureRepository(request.repository, by)
+    const via = await db.transact((trx) => internPeerLink(trx, request.sourceId, linkKey))
+    await numberChanges(db)
+    const head = await headSeq(db.read, repository.id)
+    const { known } = request
+    const comparable = known !== null && known.epoch === repository.epoch && known.seq >= repository.floorSeq
+    const since = { from: known?.seq ?? 0, to: head, ranges: request.scope, exceptVia: via }
+    const pure = comparable && known.seq <= head && !(await hasForeignChanges(db.read, repository.id, since))
+    return { epoch: repository.epoch, headSeq: head, pure }
+  }
+}
+
+/** Two runs may create the same thing at once: the second finds it there. */
+async function tolerating(
+  code: 'PROJECT_EXISTED' | 'REPOSITORY_EXISTED',
+  create: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await create()
+  } catch (error) {
+    if (!hasCode(error, code)) throw error
+  }
+}
+
+function fitting(found: Repository, wanted: RepositoryWanted): Repository {
+  const writable = found.category === 'LOCAL' || found.category === 'COMPOSITE'
+  if (found.type === wanted.type && writable) return found
+  const is = `${found.category} ${found.type}`
+  throw new AppError(
+    'REPOSITORY_EXISTED',
+    `Repository [${wanted.project}/${wanted.repo}] existed at the target as ${is}, which cannot take a copy of type ${wanted.type}: choose another remoteRepoName`,
+    {},
+  )
+}

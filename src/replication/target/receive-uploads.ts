@@ -1,0 +1,95 @@
+import type { Readable } from 'node:stream'
+import type { BlobIntake } from '../../artifacts/blob-intake.ts'
+import type { Clock } from '../../core/clock.ts'
+import { type Digest, digestHex } from '../../core/digest.ts'
+import { hasCode } from '../../core/errors.ts'
+import { knownBlobs, touchBlobs } from '../../metadata/blobs.ts'
+import type { MetadataDatabase } from '../../metadata/database.ts'
+import { deleteUpload, expiredUploads, findUpload, keepUpload } from '../../metadata/uploads.ts'
+import type { UploadAnswer } from '../../remotes/cluster/messages.ts'
+import type { UploadSpool } from '../../storage/upload-spool.ts'
+import { notItsDigest } from './receive-blobs.ts'
+
+/** Large blobs of other clusters, in parts that survive a restart of either side. The id of an upload is its blob's digest. */
+export interface UploadReceiver {
+  /** Finds the upload, or begins it; the parts that are durable need not be sent. */
+  open(digest: Digest, sizeBytes: number, signal: AbortSignal): Promise<UploadAnswer>
+  /** @throws AppError UPLOAD_UNKNOWN, ARTIFACT_BROKEN. */
+  putPart(digest: Digest, part: number, body: Readable, signal: AbortSignal): Promise<void>
+  /** @throws AppError UPLOAD_UNKNOWN, UPLOAD_INCOMPLETE; ARTIFACT_BROKEN when the whole is not what was announced: it is dropped. */
+  complete(digest: Digest, signal: AbortSignal): Promise<void>
+  /** Drops uploads that nobody asked for since their time ended. @returns how many. */
+  sweep(signal: AbortSignal): Promise<number>
+}
+
+interface UploadReceiverDeps {
+  readonly db: MetadataDatabase
+  readonly spool: UploadSpool
+  readonly intake: BlobIntake
+  readonly clock: Clock
+  readonly partSizeBytes: number
+}
+
+/** An upload that is not asked for during this time is given up. */
+const KEPT_MS = 24 * 60 * 60_000
+const SWEPT_AT_ONCE = 100
+
+export function createUploadReceiver({ db, spool, intake, clock, partSizeBytes }: UploadReceiverDeps): UploadReceiver {
+  async function drop(uploadId: string): Promise<void> {
+    await spool.abort(uploadId)
+    await db.transact((trx) => deleteUpload(trx, uploadId))
+  }
+
+  return {
+    async open(digest, sizeBytes, signal) {
+      const uploadId = digestHex(digest)
+      const here = await db.transact((trx) => touchBlobs(trx, [digest], clock.now()))
+      const known = await findUpload(db.read, uploadId)
+      // Somebody announced the same digest with another size: one of the two lied, and the bytes will tell.
+      if (known !== undefined && known.sizeBytes !== sizeBytes) await drop(uploadId)
+      const layout = { sizeBytes, partSizeBytes: known?.sizeBytes === sizeBytes ? known.partSizeBytes : partSizeBytes }
+      const answer = { uploadId, partSizeBytes: layout.partSizeBytes }
+      if (here.has(digest)) return { ...answer, have: [], complete: true }
+      const now = clock.now()
+      await db.transact((trx) => keepUpload(trx, { uploadId, digest, ...layout }, now, now + KEPT_MS))
+      await spool.create(uploadId, layout, signal)
+      const have = (await spool.listParts(uploadId, signal)).map(({ part }) => part)
+      return { ...answer, have, complete: false }
+    },
+    async putPart(digest, part, body, signal) {
+      await spool.putPart(digestHex(digest), part, body, () => {}, signal)
+    },
+    async complete(digest, signal) {
+      const uploadId = digestHex(digest)
+      try {
+        await using whole = await spool.complete(uploadId, signal)
+        if (whole.digest === digest) {
+          await intake.prepare([whole], signal)
+          await db.transact(async (trx) => {
+            await intake.claim(trx, [whole], signal)
+            await deleteUpload(trx, uploadId)
+          })
+          return
+        }
+      } catch (error) {
+        // The same call came twice, and the other one was first.
+        if (hasCode(error, 'UPLOAD_UNKNOWN') && (await knownBlobs(db.read, [digest])).has(digest)) return
+        throw error
+      }
+      await drop(uploadId)
+      throw notItsDigest(digest)
+    },
+    async sweep(signal) {
+      let swept = 0
+      for (;;) {
+        const expired = await expiredUploads(db.read, clock.now(), SWEPT_AT_ONCE)
+        if (expired.length === 0) return swept
+        for (const uploadId of expired) {
+          signal.throwIfAborted()
+          await drop(uploadId)
+          swept++
+        }
+      }
+    },
+  }
+}

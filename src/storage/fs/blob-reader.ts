@@ -1,0 +1,63 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import type { Digest } from '../../core/digest.ts'
+import { AppError } from '../../core/errors.ts'
+import type { ByteRange } from '../blob-store.ts'
+import { hasErrno } from './directories.ts'
+
+/** Up to this much is read at once: a stream over an open file costs more than the read itself. */
+const READ_AT_ONCE_BYTES = 64 * 1024
+/** Per read of a stream, of which two are in memory at most. */
+const READ_BYTES = 256 * 1024
+
+/** Bytes [start, end) of a file, cut at its end. @throws AppError BLOB_UNKNOWN. */
+export async function openBlobFile(
+  path: string,
+  digest: Digest,
+  range: ByteRange | undefined,
+  signal: AbortSignal,
+): Promise<Readable> {
+  const file = await openExisting(path, digest)
+  try {
+    const start = range?.start ?? 0
+    const end = range?.end ?? (await file.stat()).size
+    if (end - start > READ_AT_ONCE_BYTES) {
+      return file.createReadStream({ start, end: end - 1, highWaterMark: READ_BYTES, signal })
+    }
+    const bytes = await readBytes(file, start, Math.max(0, end - start))
+    await file.close()
+    return streamOfOne(bytes)
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+async function openExisting(path: string, digest: Digest): Promise<FileHandle> {
+  try {
+    return await open(path, 'r')
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT')) throw error
+    throw new AppError('BLOB_UNKNOWN', `Blob [${digest}] is not in the store`, { digest }, { cause: error })
+  }
+}
+
+async function readBytes(file: FileHandle, start: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(length)
+  let filled = 0
+  while (filled < length) {
+    const { bytesRead } = await file.read(bytes, filled, length - filled, start + filled)
+    if (bytesRead === 0) break
+    filled += bytesRead
+  }
+  return bytes.subarray(0, filled)
+}
+
+function streamOfOne(bytes: Buffer): Readable {
+  return new Readable({
+    read() {
+      if (bytes.length > 0) this.push(bytes)
+      this.push(null)
+    },
+  })
+}

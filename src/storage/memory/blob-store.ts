@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { type Digest, digestFromBytes } from '../../core/digest.ts'
+import { AppError } from '../../core/errors.ts'
+import { refuseLonger, refuseShorter } from '../announced-size.ts'
+import type { BlobStore } from '../blob-store.ts'
+import { readChunks } from '../chunk-reader.ts'
+
+/** For tests. `blobs` is what is published, so that a second store on the same map is the first one after a restart. */
+export function createMemoryBlobStore(blobs = new Map<Digest, Buffer>()): BlobStore {
+  return {
+    capabilities: { presignedUrl: false },
+
+    async receive(source, { sizeBytes: announced, withMd5, onBytes }, signal) {
+      const sha256 = createHash('sha256')
+      const md5 = withMd5 === true ? createHash('md5') : undefined
+      const chunks: Buffer[] = []
+      let sizeBytes = 0
+      const take = (chunk: Buffer) => {
+        sizeBytes += chunk.length
+        refuseLonger(sizeBytes, announced)
+        sha256.update(chunk)
+        md5?.update(chunk)
+        chunks.push(Buffer.from(chunk))
+        onBytes?.(chunk.length)
+        return undefined
+      }
+      await readChunks(source, take, signal)
+      refuseShorter(sizeBytes, announced)
+      const bytes = Buffer.concat(chunks)
+      const digest = digestFromBytes(sha256.digest())
+      return {
+        digest,
+        sizeBytes,
+        md5: md5?.digest('hex'),
+        async publish(publishSignal) {
+          publishSignal.throwIfAborted()
+          blobs.set(digest, bytes)
+        },
+        async [Symbol.asyncDispose]() {},
+      }
+    },
+
+    async open(digest, range, signal) {
+      signal.throwIfAborted()
+      const bytes = blobs.get(digest)
+      if (bytes === undefined) throw new AppError('BLOB_UNKNOWN', `Blob [${digest}] is not in the store`, { digest })
+      const wanted = range === undefined ? bytes : bytes.subarray(range.start, range.end)
+      return Readable.from(wanted.length === 0 ? [] : [wanted], { objectMode: false, signal })
+    },
+
+    async find(digest, signal) {
+      signal.throwIfAborted()
+      const bytes = blobs.get(digest)
+      return bytes === undefined ? undefined : { digest, sizeBytes: bytes.length }
+    },
+
+    async *list(signal) {
+      for (const digest of [...blobs.keys()].sort()) {
+        signal.throwIfAborted()
+        const bytes = blobs.get(digest)
+        if (bytes !== undefined) yield { digest, sizeBytes: bytes.length }
+      }
+    },
+
+    async delete(digest, signal) {
+      signal.throwIfAborted()
+      blobs.delete(digest)
+    },
+  }
+}

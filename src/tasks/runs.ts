@@ -1,0 +1,108 @@
+import type { Clock } from '../core/clock.ts'
+import { AppError } from '../core/errors.ts'
+import type { Ids } from '../core/ids.ts'
+import type { JobQueue } from '../jobs/job-queue.ts'
+import type { Transaction } from '../metadata/database.ts'
+import { endRecord, findRecord, insertRecord } from '../metadata/records.ts'
+import { lockTask, type TaskRow, updateTask } from '../metadata/tasks.ts'
+import type { Overview, RunSnapshot } from './record.ts'
+import { NEXT } from './record-state.ts'
+import { objectsOfTask, tasksFromRows } from './stored-task.ts'
+import type { RunStatus } from './task.ts'
+
+/** Kind of the job that wakes the engine for a record; payload `{recordId}`. */
+export const REPLICATE_JOB = 'replicate'
+
+export interface Runs {
+  /**
+   * Starts a run in the caller's transaction: record, the task's counters, and the job that wakes the engine, all or nothing.
+   * @param task the row, locked by `lockTask` in this transaction.
+   * @returns the id of the record. @throws AppError TASK_STATUS_INVALID when a run is in progress.
+   */
+  start(trx: Transaction, task: TaskRow): Promise<string>
+}
+
+export interface RunsDependencies {
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly jobs: Pick<JobQueue, 'enqueue'>
+}
+
+export function createRuns({ clock, ids, jobs }: RunsDependencies): Runs {
+  return {
+    async start(trx, row) {
+      const now = clock.now()
+      const recordId = ids.id()
+      const started = {
+        status: 'REPLICATING',
+        last_execution_status: 'RUNNING',
+        last_execution_at: now,
+        execution_times: row.execution_times + 1,
+      }
+      const [task] = await tasksFromRows(trx, [{ ...row, ...started }])
+      const snapshot: RunSnapshot = {
+        task: { ...task!, replicatedBytes: 0 },
+        objects: await objectsOfTask(trx, row.key),
+      }
+      const isFirst = await insertRecord(trx, {
+        id: recordId,
+        task_key: row.key,
+        status: 'RUNNING',
+        started_at: now,
+        ended_at: null,
+        error_reason: null,
+        object_type: row.object_type,
+        replica_type: row.replica_type,
+        snapshot: JSON.stringify(snapshot),
+        overview: null,
+        replicated_bytes: 0,
+        total_bytes: 0,
+      })
+      if (!isFirst) throw runInProgress(row.key)
+      await updateTask(trx, row.key, started)
+      await jobs.enqueue({ kind: REPLICATE_JOB, dedupeKey: recordId, payload: { recordId } }, trx)
+      return recordId
+    },
+  }
+}
+
+export const runInProgress = (key: string): AppError =>
+  new AppError('TASK_STATUS_INVALID', 'task status invalid: a run is in progress', { key })
+
+export interface RunResult {
+  readonly recordId: string
+  readonly status: Exclude<RunStatus, 'RUNNING'>
+  /** One line per target that failed; null for SUCCESS. */
+  readonly errorReason: string | null
+  readonly overview: Overview
+  readonly replicatedBytes: number
+  readonly totalBytes: number
+  /** UTC epoch milliseconds. */
+  readonly now: number
+}
+
+/**
+ * Closes a record and its task in the caller's transaction (replication.md 3.4). A no-op for a record that is closed or was
+ * deleted with its task. @returns whether this call closed it.
+ */
+export async function closeRecord(trx: Transaction, result: RunResult): Promise<boolean> {
+  const { recordId, status, errorReason, overview, replicatedBytes, totalBytes, now } = result
+  const taskKey = (await findRecord(trx, recordId))?.task_key
+  // The task first, as all do: otherwise this and a deletion could wait for each other.
+  if (taskKey === undefined || (await lockTask(trx, taskKey)) === undefined) return false
+  const record = await findRecord(trx, recordId)
+  if (record === undefined) return false
+  const next = NEXT[record.status as RunStatus][status === 'SUCCESS' ? 'finish' : 'fail']
+  if (next === 'ignore') return false
+  const end = {
+    status: next,
+    errorReason,
+    overview: JSON.stringify(overview),
+    replicatedBytes,
+    totalBytes,
+    endedAt: now,
+  }
+  if (!(await endRecord(trx, recordId, end))) return false
+  await updateTask(trx, taskKey, { status: 'COMPLETED', last_execution_status: next })
+  return true
+}

@@ -1,0 +1,90 @@
+import type { Reader } from '../metadata/database.ts'
+import { newestRecords, sumLiveTotals } from '../metadata/records.ts'
+import {
+  listTaskObjects,
+  listTaskTargets,
+  type NewTaskObject,
+  type TaskObjectRow,
+  type TaskRow,
+} from '../metadata/tasks.ts'
+import type {
+  ObjectType,
+  PackageConstraint,
+  PathConstraint,
+  ReplicaType,
+  ReplicationTask,
+  RunStatus,
+  TaskObject,
+  TaskSetting,
+  TaskStatus,
+  TaskTarget,
+} from './task.ts'
+
+/** Rows with what is kept beside them: targets, and how much their newest run has sent. Three queries, however many rows. */
+export async function tasksFromRows(reader: Reader, rows: readonly TaskRow[]): Promise<ReplicationTask[]> {
+  const keys = rows.map(({ key }) => key)
+  const targets = Map.groupBy(await listTaskTargets(reader, keys), ({ taskKey }) => taskKey)
+  const newest = await newestRecords(reader, keys)
+  const running = [...newest.values()].filter(({ status }) => status === 'RUNNING').map(({ id }) => id)
+  const live = await sumLiveTotals(reader, running)
+  return rows.map((row) => {
+    const record = newest.get(row.key)
+    const bytes = record === undefined ? 0 : (live.get(record.id)?.bytes ?? record.replicated_bytes)
+    return taskFromRow(row, targets.get(row.key) ?? [], bytes)
+  })
+}
+
+function taskFromRow(row: TaskRow, targets: readonly TaskTarget[], replicatedBytes: number): ReplicationTask {
+  return {
+    id: row.id,
+    key: row.key,
+    name: row.name,
+    project: row.project,
+    objectType: row.object_type as ObjectType,
+    replicaType: row.replica_type as ReplicaType,
+    targets: targets.map(({ id, name }) => ({ id, name })),
+    setting: JSON.parse(row.setting) as TaskSetting,
+    description: row.description,
+    status: row.status as TaskStatus,
+    enabled: row.enabled === 1,
+    record: row.record === 1,
+    recordReserveDays: row.record_reserve_days,
+    lastExecutionStatus: row.last_execution_status as RunStatus | null,
+    lastExecutionAt: row.last_execution_at,
+    nextExecutionAt: row.next_execution_at,
+    executionTimes: row.execution_times,
+    replicatedBytes,
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+    modifiedBy: row.modified_by,
+    modifiedAt: row.modified_at,
+  }
+}
+
+export async function objectsOfTask(reader: Reader, key: string): Promise<TaskObject[]> {
+  return (await listTaskObjects(reader, key)).map(objectFromRow)
+}
+
+function objectFromRow(row: TaskObjectRow): TaskObject {
+  const parsed = (json: string | null): unknown => (json === null ? null : JSON.parse(json))
+  return {
+    localRepo: row.local_repo,
+    remoteProject: row.remote_project,
+    remoteRepo: row.remote_repo,
+    repoType: row.repo_type,
+    packageConstraints: parsed(row.package_constraints) as PackageConstraint[] | null,
+    pathConstraints: parsed(row.path_constraints) as PathConstraint[] | null,
+  }
+}
+
+export function rowOfObject(object: TaskObject): NewTaskObject {
+  const json = (list: readonly unknown[] | null) => (list === null ? null : JSON.stringify(list))
+  return {
+    local_repo: object.localRepo,
+    remote_project: object.remoteProject,
+    remote_repo: object.remoteRepo,
+    repo_type: object.repoType,
+    package_constraints: json(object.packageConstraints),
+    path_constraints: json(object.pathConstraints),
+  }
+}

@@ -1,0 +1,140 @@
+import { AppError, empty, invalid, missing, notBuilt } from '../core/errors.ts'
+import { isProjectName, isRepositoryName } from '../core/names.ts'
+import { normalisePath } from '../core/paths.ts'
+import { REPOSITORY_TYPES } from '../core/repository-type.ts'
+import { fieldsOf, type RequestFields, storableText, unreadable } from '../core/request-fields.ts'
+import type { ObjectType, PackageConstraint, PathConstraint, TaskObject } from './task.ts'
+
+/** A local repository, as the database has it. */
+export interface KnownRepository {
+  readonly name: string
+  readonly type: string
+}
+export interface ObjectFacts {
+  /** Repositories of the local project, at least those that the request names. */
+  readonly repositories: readonly KnownRepository[]
+  /** Repository types that this release can hold. */
+  readonly builtTypes: readonly string[]
+}
+
+/** Notes an option that is valid but not built; the request is refused with it when all else was right. */
+export type Unbuilt = (refusal: AppError) => void
+
+/** Of one task: ours, so that one request stays one query. */
+export const MAX_OBJECTS = 1_000
+/** Each path is two ranges of a scope, of which a link has 10,000 at most (`metadata/in-ranges.ts`). */
+const MAX_PATHS = 5_000
+
+/**
+ * `replicaTaskObjects` (replication.md 1.1, object rules of 1.2, 2.1). A single object may stand for an array of one. Pure.
+ * @throws AppError PARAMETER_MISSING, PARAMETER_EMPTY, PARAMETER_INVALID, REQUEST_CONTENT_INVALID, REPOSITORY_NOT_FOUND,
+ * PATH_INVALID.
+ */
+export function checkObjects(
+  given: unknown,
+  objectType: ObjectType,
+  project: string,
+  facts: ObjectFacts,
+  unbuilt: Unbuilt,
+): TaskObject[] {
+  if (given === undefined) throw missing('replicaTaskObjects')
+  const items = Array.isArray(given) ? given : [given]
+  if (items.length === 0) throw empty('replicaTaskObjects')
+  if (items.length > MAX_OBJECTS) throw invalid('replicaTaskObjects', `more than ${MAX_OBJECTS}`)
+  if (objectType !== 'REPOSITORY' && items.length !== 1) {
+    throw unreadable('replicaTaskObjects', `must hold exactly one object for ${objectType}`)
+  }
+  const check = (item: unknown) =>
+    checkObject(fieldsOf(item, 'replicaTaskObjects'), objectType, project, facts, unbuilt)
+  const objects = items.map(check)
+  const paths = objects.reduce((total, { pathConstraints }) => total + (pathConstraints?.length ?? 0), 0)
+  if (paths > MAX_PATHS) throw invalid('pathConstraints', `more than ${MAX_PATHS} in one task; name a folder instead`)
+  return objects
+}
+
+function checkObject(
+  fields: RequestFields,
+  objectType: ObjectType,
+  project: string,
+  { repositories, builtTypes }: ObjectFacts,
+  unbuilt: Unbuilt,
+): TaskObject {
+  const needed = (type: ObjectType) => (type === objectType ? 'required' : 'optional')
+  const localRepo = fields.requiredText('localRepoName')
+  const repository = repositories.find(({ name }) => name === localRepo)
+  if (repository === undefined) {
+    throw new AppError('REPOSITORY_NOT_FOUND', `Repository [${project}/${localRepo}] not found`, {
+      project,
+      repo: localRepo,
+    })
+  }
+  const remoteProject = nameOrDefault(fields, 'remoteProjectId', project, isProjectName)
+  const remoteRepo = nameOrDefault(fields, 'remoteRepoName', localRepo, isRepositoryName)
+  const repoType = fields.choice('repoType', REPOSITORY_TYPES) ?? repository.type
+  if (repoType !== repository.type) throw invalid('repoType', `[${localRepo}] is a ${repository.type} repository`)
+  if (!builtTypes.includes(repoType)) unbuilt(notBuilt(`repoType ${repoType}`, 'is not built yet'))
+  if ((fields.list('sourceFilter') ?? []).length > 0) unbuilt(notBuilt('sourceFilter', 'is for federations'))
+  return {
+    localRepo,
+    remoteProject,
+    remoteRepo,
+    repoType,
+    packageConstraints: constraints(fields, 'packageConstraints', needed('PACKAGE'), checkPackage(unbuilt)),
+    pathConstraints: constraints(fields, 'pathConstraints', needed('PATH'), checkPath(unbuilt)),
+  }
+}
+
+/** As this server accepts names (core.md 5 and 6): a target would refuse any other, so we do at once. */
+function nameOrDefault(
+  fields: RequestFields,
+  name: string,
+  standard: string,
+  isName: (text: string) => boolean,
+): string {
+  const given = fields.text(name)
+  if (given === undefined || given.trim() === '') return standard
+  if (!isName(given)) throw invalid(name, `[${given.slice(0, 80)}] is not a name that a cluster accepts`)
+  return given
+}
+
+function constraints<T>(
+  fields: RequestFields,
+  name: string,
+  presence: 'required' | 'optional',
+  check: (fields: RequestFields) => T,
+): T[] | null {
+  const given = fields.list(name)
+  if (presence === 'required' && given === undefined) throw missing(name)
+  if (presence === 'required' && given?.length === 0) throw empty(name)
+  const field = name === 'pathConstraints' ? 'path' : 'packageKey'
+  return given?.map((item) => check(fieldsOf(typeof item === 'string' ? { [field]: item } : item, name))) ?? null
+}
+
+function checkPath(unbuilt: Unbuilt): (fields: RequestFields) => PathConstraint {
+  return (fields) => {
+    refuseLater(fields, ['pathRegex', 'deletedDate'], unbuilt)
+    const given = fields.raw('path')
+    // Illegal characters of a path have a refusal of their own (replication.md 5.2).
+    const isText = typeof given === 'string' && given.trim() !== ''
+    const path = normalisePath(isText ? given : fields.requiredText('path'))
+    if (path.slice(path.lastIndexOf('/')).includes('*')) {
+      unbuilt(notBuilt(`wildcard in path ${path}`, 'is not built yet; name a file or a folder'))
+    }
+    return { path }
+  }
+}
+
+function checkPackage(unbuilt: Unbuilt): (fields: RequestFields) => PackageConstraint {
+  return (fields) => {
+    refuseLater(fields, ['packageRegex', 'versionRegex', 'targetVersions', 'deletedDate'], unbuilt)
+    unbuilt(notBuilt('packageConstraints', 'is not built yet; REPOSITORY and PATH objects are'))
+    const packageKey = fields.requiredText('packageKey')
+    const versions = fields.list('versions')?.map((version) => storableText('versions', version)) ?? null
+    if (versions?.some((version) => version.trim() === '')) throw empty('versions')
+    return { packageKey, versions }
+  }
+}
+
+function refuseLater(fields: RequestFields, names: readonly string[], unbuilt: Unbuilt): void {
+  for (const name of names) if (fields.raw(name) !== undefined) unbuilt(notBuilt(name, 'is not built yet'))
+}

@@ -1,0 +1,121 @@
+import { type AppError, empty, invalid, missing, notBuilt } from '../core/errors.ts'
+import { fieldsOf, type RequestFields, storableText } from '../core/request-fields.ts'
+import { isCronExpression } from './cron-expression.ts'
+import {
+  CONFLICT_STRATEGIES,
+  type DeleteGuard,
+  ERROR_STRATEGIES,
+  EXECUTION_STRATEGIES,
+  type ExecutionPlan,
+  type ExecutionStrategy,
+  type TaskSetting,
+} from './task.ts'
+
+/** What a check of times needs from outside. */
+export interface TimeRules {
+  /** UTC epoch milliseconds. */
+  readonly now: number
+  /** Reads a date as the contract writes it, in the server's zone. @throws AppError PARAMETER_INVALID naming `name`. */
+  readonly parseTime: (name: string, given: unknown) => number
+}
+
+export const DEFAULT_SETTING: TaskSetting = {
+  rateLimit: 0,
+  includeMetadata: true,
+  conflictStrategy: 'SKIP',
+  errorStrategy: 'CONTINUE',
+  executionStrategy: 'IMMEDIATELY',
+  executionPlan: { executeImmediately: true, executeTime: null, cronExpression: null },
+  storageConsistencyCheck: false,
+  automaticCreateRemoteRepo: true,
+  propagateDelete: false,
+  deleteGuard: { maxCount: 100, maxShare: 0.1 },
+  backfill: true,
+  platforms: null,
+}
+
+/**
+ * `setting` of a task request with defaults filled in (replication.md 1.1, 3.3). Pure.
+ * @throws AppError PARAMETER_MISSING, PARAMETER_EMPTY, PARAMETER_INVALID, REQUEST_CONTENT_INVALID.
+ */
+export function checkSetting(fields: RequestFields, time: TimeRules): TaskSetting {
+  const standard = DEFAULT_SETTING
+  const plan = fields.object('executionPlan') ?? fieldsOf({})
+  return {
+    rateLimit: fields.integer('rateLimit') ?? standard.rateLimit,
+    includeMetadata: fields.flag('includeMetadata') ?? standard.includeMetadata,
+    conflictStrategy: fields.choice('conflictStrategy', CONFLICT_STRATEGIES) ?? standard.conflictStrategy,
+    errorStrategy: fields.choice('errorStrategy', ERROR_STRATEGIES) ?? standard.errorStrategy,
+    ...checkExecution(fields, plan, time),
+    storageConsistencyCheck: fields.flag('storageConsistencyCheck') ?? standard.storageConsistencyCheck,
+    automaticCreateRemoteRepo: fields.flag('automaticCreateRemoteRepo') ?? standard.automaticCreateRemoteRepo,
+    propagateDelete: fields.flag('propagateDelete') ?? standard.propagateDelete,
+    deleteGuard: checkDeleteGuard(fields.object('deleteGuard')),
+    backfill: fields.flag('backfill') ?? standard.backfill,
+    platforms: fields.list('platforms')?.map((platform) => storableText('platforms', platform)) ?? standard.platforms,
+  }
+}
+
+function checkExecution(
+  fields: RequestFields,
+  plan: RequestFields,
+  time: TimeRules,
+): Pick<TaskSetting, 'executionStrategy' | 'executionPlan'> {
+  const executeTime = plan.raw('executeTime')
+  const executionPlan: ExecutionPlan = {
+    executeImmediately: plan.flag('executeImmediately') ?? true,
+    executeTime: executeTime === undefined ? null : time.parseTime('executeTime', executeTime),
+    cronExpression: plan.text('cronExpression') ?? null,
+  }
+  const executionStrategy = fields.choice('executionStrategy', EXECUTION_STRATEGIES) ?? inferredFrom(executionPlan)
+  checkPlan[executionStrategy](executionPlan, time)
+  return { executionStrategy, executionPlan }
+}
+
+function inferredFrom(plan: ExecutionPlan): ExecutionStrategy {
+  if (plan.cronExpression !== null) return 'CRON_EXPRESSION'
+  return plan.executeTime === null ? 'IMMEDIATELY' : 'SPECIFIED_TIME'
+}
+
+const checkPlan: Readonly<Record<ExecutionStrategy, (plan: ExecutionPlan, time: TimeRules) => void>> = {
+  IMMEDIATELY({ executeImmediately }) {
+    if (!executeImmediately) throw invalid('executeImmediately', 'the strategy IMMEDIATELY needs true')
+  },
+  SPECIFIED_TIME({ executeTime }, { now }) {
+    if (executeTime === null) throw missing('executeTime')
+    if (executeTime <= now) throw invalid('executeTime', 'it is in the past')
+  },
+  CRON_EXPRESSION({ cronExpression }) {
+    if (cronExpression === null) throw missing('cronExpression')
+    if (cronExpression.trim() === '') throw empty('cronExpression')
+    if (!isCronExpression(cronExpression)) throw invalid('cronExpression', 'it is not a Quartz or Unix cron expression')
+  },
+}
+
+function checkDeleteGuard(fields: RequestFields | undefined): DeleteGuard {
+  const standard = DEFAULT_SETTING.deleteGuard
+  if (fields === undefined) return standard
+  const maxCount = fields.integer('maxCount') ?? standard.maxCount
+  if (maxCount < 0) throw invalid('maxCount', 'it must not be negative')
+  const maxShare = fields.raw('maxShare') ?? standard.maxShare
+  if (typeof maxShare !== 'number' || !(maxShare >= 0 && maxShare <= 1)) throw invalid('maxShare', 'it must be 0 to 1')
+  return { maxCount, maxShare }
+}
+
+/** The first option that is set to something this release does not act on. */
+export function unbuiltSetting(setting: TaskSetting): AppError | undefined {
+  const standard = DEFAULT_SETTING
+  if (setting.executionStrategy !== 'IMMEDIATELY') {
+    return notBuilt(`executionStrategy ${setting.executionStrategy}`, 'is not built yet; IMMEDIATELY is')
+  }
+  if (setting.rateLimit > 0) return notBuilt('rateLimit', 'is not built yet; 0 means unlimited')
+  if (setting.storageConsistencyCheck) return notBuilt('storageConsistencyCheck', 'is not built yet')
+  if (setting.propagateDelete) return notBuilt('propagateDelete', 'is not built yet')
+  const { maxCount, maxShare } = setting.deleteGuard
+  if (maxCount !== standard.deleteGuard.maxCount || maxShare !== standard.deleteGuard.maxShare) {
+    return notBuilt('deleteGuard', 'is not built yet')
+  }
+  if (!setting.backfill) return notBuilt('backfill', 'is not built yet')
+  if ((setting.platforms ?? []).length > 0) return notBuilt('platforms', 'is not built yet')
+  return undefined
+}

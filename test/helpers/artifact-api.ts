@@ -1,0 +1,141 @@
+import { Agent, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
+import { pino } from 'pino'
+import { createAccessTimes } from '../../src/artifacts/access-times.ts'
+import { createBlobIntake } from '../../src/artifacts/blob-intake.ts'
+import { createDownloads } from '../../src/artifacts/downloads.ts'
+import { createUploads } from '../../src/artifacts/uploads.ts'
+import { ANONYMOUS } from '../../src/auth/principal.ts'
+import type { Clock } from '../../src/core/clock.ts'
+import type { Digest } from '../../src/core/digest.ts'
+import { createDates } from '../../src/http/dates.ts'
+import type { Envelope } from '../../src/http/envelope.ts'
+import { genericRoutes } from '../../src/http/generic-routes.ts'
+import { metadataRoutes } from '../../src/http/metadata-routes.ts'
+import { createServerMetrics } from '../../src/http/metrics.ts'
+import { nodeRoutes } from '../../src/http/node-routes.ts'
+import { projectRoutes } from '../../src/http/project-routes.ts'
+import { repositoryRoutes } from '../../src/http/repository-routes.ts'
+import { createHttpServer } from '../../src/http/server.ts'
+import type { MetadataDatabase } from '../../src/metadata/database.ts'
+import type { BlobStore } from '../../src/storage/blob-store.ts'
+import { createMemoryBlobStore } from '../../src/storage/memory/blob-store.ts'
+import { type ArtifactServices, artifactServices } from './artifacts.ts'
+import { countingIds } from './ids.ts'
+
+export interface RawAnswer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: Buffer
+  /** Of the envelope; 0 when the body is none. */
+  readonly code: number
+  // Tests look into answers of every shape.
+  // biome-ignore lint/suspicious/noExplicitAny: the assertions are the check
+  readonly data: any
+}
+
+export interface Sending {
+  /** `admin` (when left out) is the administrator, all others are not; empty: without credentials. */
+  readonly user?: string
+  readonly headers?: OutgoingHttpHeaders
+  /** An object is sent as JSON; a stream in chunks, unless the headers tell its length. */
+  readonly body?: Buffer | string | Readable | object | undefined
+}
+
+export interface ArtifactApi extends ArtifactServices, AsyncDisposable {
+  readonly url: string
+  readonly port: number
+  /** What is published, by digest. */
+  readonly content: Map<Digest, Buffer>
+  readonly accessTimes: ReturnType<typeof createAccessTimes>
+  /** `path` goes out as it is: nothing is normalised or encoded on the way. */
+  send(method: string, path: string, sending?: Sending): Promise<RawAnswer>
+}
+
+export interface ArtifactApiOptions {
+  readonly blobs?: BlobStore
+  /** Of the edge only. */
+  readonly clock?: Clock
+}
+
+/** Projects, repositories, nodes and the generic protocol behind the real edge, on a loopback port. */
+export async function artifactApi(db: MetadataDatabase, options: ArtifactApiOptions = {}): Promise<ArtifactApi> {
+  const services = artifactServices(db)
+  const { clock, hlc, projects, repositories, nodes } = services
+  const content = new Map<Digest, Buffer>()
+  const blobs = options.blobs ?? createMemoryBlobStore(content)
+  const dates = createDates('UTC')
+  const raise = (error: unknown) => {
+    throw error
+  }
+  const accessTimes = createAccessTimes({ db, clock, onError: raise })
+  const intake = createBlobIntake({ db, store: blobs, clock })
+  const uploads = createUploads({ db, blobs, intake, clock, hlc })
+  const downloads = createDownloads({ db, blobs, clock, repositories, accessTimes, onContentMissing: () => {} })
+  const app = await createHttpServer({
+    routes: [
+      projectRoutes({ projects, dates }),
+      repositoryRoutes({ repositories, dates }),
+      nodeRoutes({ repositories, nodes, dates }),
+      metadataRoutes({ repositories, nodes }),
+      genericRoutes({ repositories, nodes, uploads, downloads, dates, clock: options.clock ?? clock }),
+    ],
+    access: {
+      authenticate: async (userId) => (userId === undefined ? ANONYMOUS : { userId, admin: userId === 'admin' }),
+      findRepository: (project, name) => repositories.find(project, name),
+    },
+    document: { version: '0', publicUrl: undefined },
+    metrics: createServerMetrics({ queueDepth: async () => 0, replicationLagMs: async () => new Map() }),
+    timeZone: 'UTC',
+    clock,
+    ids: countingIds(),
+    logger: pino({ level: 'silent' }),
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const agent = new Agent({ keepAlive: true, maxSockets: 50 })
+  return {
+    ...services,
+    url: `http://127.0.0.1:${port}`,
+    port,
+    content,
+    accessTimes,
+    send: (method, path, sending = {}) => sendRequest({ agent, port, method, path }, sending),
+    async [Symbol.asyncDispose]() {
+      agent.destroy()
+      app.server.closeAllConnections()
+      await app.close()
+    },
+  }
+}
+
+async function sendRequest(
+  to: { readonly agent: Agent; readonly port: number; readonly method: string; readonly path: string },
+  { user = 'admin', headers = {}, body }: Sending,
+): Promise<RawAnswer> {
+  const login = user === '' ? {} : { authorization: user }
+  const plain = body === undefined || Buffer.isBuffer(body) || typeof body === 'string' || body instanceof Readable
+  const payload = plain ? body : JSON.stringify(body)
+  const json = plain ? {} : { 'content-type': 'application/json' }
+  const length =
+    payload instanceof Readable || payload === undefined ? {} : { 'content-length': Buffer.byteLength(payload) }
+  const outgoing = request({ host: '127.0.0.1', ...to, headers: { ...login, ...json, ...length, ...headers } })
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    outgoing.on('error', reject)
+    outgoing.on('response', resolve)
+  })
+  // A refusal may come before the body was sent: then the answer counts, not the cut pipe.
+  if (payload instanceof Readable) pipeline(payload, outgoing).catch(() => {})
+  else outgoing.end(payload)
+  return readAnswer(await answered)
+}
+
+async function readAnswer(incoming: IncomingMessage): Promise<RawAnswer> {
+  const body = await buffer(incoming)
+  const isEnvelope = body.length > 0 && incoming.headers['content-type'] === 'application/json; charset=utf-8'
+  const { code, data } = isEnvelope ? (JSON.parse(body.toString()) as Envelope) : { code: 0, data: undefined }
+  return { status: incoming.statusCode!, headers: incoming.headers, body, code, data }
+}

@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Api, connectApi } from './api.ts'
+import { type FaultyProxy, faultyProxy, type SeenRequest } from './faulty-proxy.ts'
+import {
+  createRepository,
+  createTask,
+  detailsOf,
+  listFiles,
+  overviewOf,
+  type RecordInfo,
+  registerCluster,
+  taskOf,
+} from './replication-calls.ts'
+import { type ServerProcess, startServer } from './server-process.ts'
+import { tempDir } from './temp.ts'
+
+/** When to kill: at a request of A to B, before B sees it or after B has answered it. */
+export interface Moment {
+  readonly name: string
+  readonly at: 'request' | 'answer'
+  matches(request: SeenRequest): boolean
+}
+
+/** The `nth` request of a kind over the whole run. */
+const nth = (part: string, wanted: number) => {
+  let count = 0
+  return ({ path }: SeenRequest) => path.includes(part) && ++count === wanted
+}
+/** Ten moments that between them cover every step of a run. */
+export const MOMENTS: readonly (() => Moment)[] = [
+  () => ({ name: 'before the target is greeted', at: 'request', matches: nth('/hello', 1) }),
+  () => ({ name: 'while the link is opened', at: 'answer', matches: nth('/open', 1) }),
+  () => ({ name: 'while the first batch is compared', at: 'request', matches: nth('/compare', 1) }),
+  () => ({ name: 'while small blobs are sent', at: 'request', matches: nth('/blobs/pack', 1) }),
+  () => ({ name: 'after a pack was stored', at: 'answer', matches: nth('/blobs/pack', 2) }),
+  () => ({ name: 'before a batch is applied', at: 'request', matches: nth('/apply', 1) }),
+  () => ({
+    name: 'after the target committed a batch, before the source knows',
+    at: 'answer',
+    matches: nth('/apply', 1),
+  }),
+  () => ({ name: 'in the middle of a large file', at: 'answer', matches: nth('/parts/', 2) }),
+  () => ({ name: 'when a large file is complete', at: 'answer', matches: nth('/complete', 1) }),
+  () => ({ name: 'after the last batch was committed at the target', at: 'answer', matches: nth('/apply', 2) }),
+]
+
+const REPO = 'proj/files'
+const SMALL_FILES = 900
+const LARGE_BYTES = 40 * 1024 * 1024
+/** The run must end by itself within this time after the killed server listens again. */
+const ENDS_WITHIN_MS = 60_000
+
+/**
+ * A real run between two real processes, one of which is killed by SIGKILL at the moment and started again: the run ends SUCCESS
+ * by itself, content is equal, no detail is missing or doubled, counters are right.
+ */
+export async function killDuringRun(
+  victim: 'a' | 'b',
+  moment: Moment,
+  env: Readonly<Record<string, string>>[],
+  signal: AbortSignal,
+): Promise<void> {
+  await using dir = await tempDir()
+  const options = (name: string, port: number | undefined, extra: Readonly<Record<string, string>> = {}) => ({
+    name,
+    dataDir: dir.file(name),
+    env: extra,
+    ...(port === undefined ? {} : { port }),
+  })
+  const servers = {
+    a: await startServer(options('alpha', undefined, env[0]), signal),
+    b: await startServer(options('beta', undefined, env[1]), signal),
+  }
+  const line = await faultyProxy(servers.b.url)
+  try {
+    const key = await prepare(servers.a, servers.b, line, signal)
+    const killed = Promise.withResolvers<void>()
+    const kill = async () => {
+      await servers[victim].kill()
+      killed.resolve()
+    }
+    let done = false
+    line.script((request) => {
+      if (done || !moment.matches(request)) return undefined
+      done = true
+      if (moment.at === 'answer') return { afterAnswer: kill }
+      void kill()
+      return { cutAfterBytes: 0 }
+    })
+    using before = connect(servers.a)
+    await before.call('POST', `/replication/api/task/toggle/status/${key}`, undefined, signal)
+    await killed.promise
+    const { name, port } = servers[victim]
+    servers[victim] = await startServer(options(name, port, victim === 'a' ? env[0] : env[1]), signal)
+    using a = connect(servers.a)
+    using b = connect(servers.b)
+    const record = await endOf(a, key, signal)
+    await assertComplete(a, b, key, record, signal)
+  } finally {
+    await servers.a.stop()
+    await line[Symbol.asyncDispose]()
+    await servers.b.stop()
+  }
+}
+
+const connect = (server: ServerProcess): Api => connectApi(server)
+
+async function prepare(a: ServerProcess, b: ServerProcess, line: FaultyProxy, signal: AbortSignal): Promise<string> {
+  using api = connect(a)
+  await createRepository(api, REPO, signal)
+  const files = Array.from({ length: SMALL_FILES }, (_, n) => `/dir${n % 7}/file ${n}.txt`)
+  const putSome = async () => {
+    for (let path = files.pop(); path !== undefined; path = files.pop()) {
+      await api.upload(REPO, path, Buffer.from(`content of ${path}`.repeat(200)), {}, signal)
+    }
+  }
+  await Promise.all(Array.from({ length: 8 }, putSome))
+  await api.upload(REPO, '/large.bin', randomBytes(LARGE_BYTES), {}, signal)
+  const clusterId = await registerCluster(
+    api,
+    { name: 'beta', url: line.url, user: b.user, password: b.password },
+    signal,
+  )
+  return createTask(api, { ...taskOf('task', REPO, [clusterId]), enabled: false }, signal)
+}
+
+async function endOf(api: Api, key: string, signal: AbortSignal): Promise<RecordInfo> {
+  const deadline = performance.now() + ENDS_WITHIN_MS
+  for (;;) {
+    const records = await api.call<RecordInfo[]>('GET', `/replication/api/task/record/list/${key}`, undefined, signal)
+    const [newest] = records
+    if (newest !== undefined && newest.status !== 'RUNNING') {
+      assert.equal(records.length, 1, 'one execution, one record')
+      return newest
+    }
+    assert.ok(performance.now() < deadline, `the run did not end within ${ENDS_WITHIN_MS / 1000} s`)
+    await sleep(100, undefined, { signal })
+  }
+}
+
+async function assertComplete(a: Api, b: Api, key: string, record: RecordInfo, signal: AbortSignal): Promise<void> {
+  assert.equal(record.status, 'SUCCESS', record.errorReason ?? '')
+  const contents = async (api: Api) => {
+    const found = new Map<string, string | null>()
+    for await (const node of listFiles(api, REPO, signal)) found.set(node.fullPath, node.sha256)
+    return found
+  }
+  const source = await contents(a)
+  assert.equal(source.size, SMALL_FILES + 1)
+  assert.deepEqual(await contents(b), source)
+  const overview = await overviewOf(a, record.id, signal)
+  assert.deepEqual(
+    { ...overview, fileSuccess: 0, fileFailed: 0 },
+    { success: SMALL_FILES + 1, failed: 0, conflict: 0, skip: 0, fileSuccess: 0, fileFailed: 0 },
+  )
+  const { records: details, totalRecords } = await detailsOf(a, record.id, 1000, signal)
+  assert.equal(totalRecords, SMALL_FILES + 1)
+  assert.deepEqual(new Set(details.map(({ artifactName }) => artifactName)), new Set(source.keys()))
+  assert.ok(details.every(({ status }) => status === 'SUCCESS'))
+  const task = await a.call<{ executionTimes: number; lastExecutionStatus: string }>(
+    'GET',
+    `/replication/api/task/info/${key}`,
+    undefined,
+    signal,
+  )
+  assert.deepEqual([task.executionTimes, task.lastExecutionStatus], [1, 'SUCCESS'])
+}
