@@ -34,7 +34,8 @@ describe('house rules', () => {
   })
 
   it('given src, when its files are counted, then none has over 500 lines', async () => {
-    const long = (await readAll('src/**/*.ts')).filter(({ text }) => text.split('\n').length > LONGEST_FILE_LINES)
+    const sources = (await readAll('src/**/*.ts')).filter((file) => !isTest(file))
+    const long = sources.filter(({ text }) => text.split('\n').length > LONGEST_FILE_LINES)
     assert.deepEqual(
       long.map(({ path }) => path),
       [],

@@ -111,7 +111,8 @@ export function createUploads({ db, blobs, intake, clock, hlc }: UploadDeps): Up
       verifyDigests(file, staged)
       await intake.prepare([staged], signal)
       signal.throwIfAborted()
-      return settle(() => db.transact((trx) => commit(trx, repository, file, staged, by, signal)))
+      // Awaited here: the staged bytes must outlive the transaction.
+      return await settle(() => db.transact((trx) => commit(trx, repository, file, staged, by, signal)))
     },
   }
 }

@@ -13,7 +13,7 @@ import {
   registerCluster,
   taskOf,
 } from './replication-calls.ts'
-import { type ServerProcess, startServer } from './server-process.ts'
+import { lastLines, type ServerProcess, startServer } from './server-process.ts'
 import { tempDir } from './temp.ts'
 
 /** When to kill: at a request of A to B, before B sees it or after B has answered it. */
@@ -98,6 +98,9 @@ export async function killDuringRun(
     using b = connect(servers.b)
     const record = await endOf(a, key, signal)
     await assertComplete(a, b, key, record, signal)
+  } catch (error) {
+    const logs = await Promise.all([servers.a, servers.b].map(async ({ logFile }) => lastLines(logFile)))
+    throw new Error(`${(error as Error).message}\nlog of a:\n${logs[0]}\nlog of b:\n${logs[1]}`, { cause: error })
   } finally {
     await servers.a.stop()
     await line[Symbol.asyncDispose]()
@@ -123,7 +126,7 @@ async function prepare(a: ServerProcess, b: ServerProcess, line: FaultyProxy, si
     { name: 'beta', url: line.url, user: b.user, password: b.password },
     signal,
   )
-  return createTask(api, { ...taskOf('task', REPO, [clusterId]), enabled: false }, signal)
+  return await createTask(api, { ...taskOf('task', REPO, [clusterId]), enabled: false }, signal)
 }
 
 async function endOf(api: Api, key: string, signal: AbortSignal): Promise<RecordInfo> {

@@ -71,8 +71,9 @@ export async function createInitialSchema(db: Kysely<unknown>, dialect: Dialect)
   table = columns(table, 'integer', 'c0 c1 c2 c3 m0 m1 m2 m3')
   await audit(columns(table, int, 'expires_at? accessed_at? deleted_at?')).execute()
   await sql`create unique index node_live on node (repo_id, path) where deleted_at is null`.execute(db)
-  // The rest of the path below the parent instead of the path: parent and path together would not fit PostgreSQL's index rows.
-  await sql`create index node_children on node (repo_id, parent, substr(path, length(parent) + 1))
+  // Parent first: of two indexes that begin with repo_id PostgreSQL takes the wrong one, as long as it has no statistics. The rest
+  // of the path below the parent instead of the path: parent and path together would not fit PostgreSQL's index rows.
+  await sql`create index node_children on node (parent, repo_id, substr(path, length(parent) + 1))
     where deleted_at is null`.execute(db)
   await sql`create index node_deleted on node (deleted_at) where deleted_at is not null`.execute(db)
   await sql`create index node_blob on node (sha256) where sha256 is not null`.execute(db)
