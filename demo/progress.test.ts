@@ -7,7 +7,7 @@ const HALF = { doneFiles: 5, totalFiles: 10, doneBytes: 50_000_000, totalBytes: 
 describe('progressLine', () => {
   it('given half of the bytes after a second, when drawn, then bar, files, rate and time left say so', () => {
     const line = progressLine(HALF, 1_000)
-    assert.equal(line, `[${'█'.repeat(14)}${'░'.repeat(14)}]  5/10 files  50.0/100.0 MB  50.0 MB/s  ETA 1 s`)
+    assert.equal(line, `[${'█'.repeat(10)}${'░'.repeat(10)}]  5/10 files  50.0/100.0 MB  50.0 MB/s  ETA 1 s`)
   })
   it('given nothing done yet, when drawn, then the time left is unknown', () => {
     assert.match(progressLine({ ...HALF, doneBytes: 0 }, 1_000), /ETA \? s$/)

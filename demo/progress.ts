@@ -1,4 +1,4 @@
-const BAR_CELLS = 28
+const BAR_CELLS = 20
 const TTY_EVERY_MS = 100
 const PLAIN_EVERY_MS = 1_000
 

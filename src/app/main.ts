@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { pino } from 'pino'
 import { AppError, messageOf } from '../core/errors.ts'
+import { logOptions } from '../http/log-options.ts'
 import { type Config, readInvocation } from './config.ts'
 import { helpText } from './config-help.ts'
 import { startServer } from './server.ts'
@@ -18,10 +19,7 @@ async function main(): Promise<void> {
 }
 
 async function serve(config: Config): Promise<void> {
-  const logger = pino({
-    level: config.logLevel,
-    redact: ['req.headers.authorization', '*.password', '*.token', '*.secretKey'],
-  })
+  const logger = pino(logOptions(config.logLevel))
   const server = await startServer(config, logger)
   const { administrator } = server
   print(`Entrepot ${await version()} is running`)

@@ -94,6 +94,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     queueDepth: () => queue.depth(),
     replicationLagMs: () => lagsByName(db),
   })
+  metrics.watchProcess()
   const app = await createHttpServer({
     routes: routesOf(ground, services, metrics),
     access: {

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { brokenStream, hangingStream, streamOf, textOf } from '../../test/helpers/blobs.ts'
 import { exactLength } from './exact-length.ts'
@@ -18,8 +17,9 @@ describe('exactLength', () => {
 
   it('given a reader that goes away, when the stream is destroyed, then so is the source', async () => {
     const source = hangingStream('ab')
-    const counted = exactLength(source, 4)
-    counted.destroy()
-    await once(source, 'close')
+    const closed = new Promise((resolve) => source.on('close', resolve))
+    exactLength(source, 4).destroy()
+    await closed
+    assert.equal(source.destroyed, true)
   })
 })

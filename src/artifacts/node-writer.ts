@@ -1,8 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
-import { type Digest, digestBytes } from '../core/digest.ts'
 import { AppError, type ErrorExtra } from '../core/errors.ts'
-import { HLC_ZERO, type Hlc } from '../core/hlc.ts'
-import { contentLanes, metadataLanes, NO_LANES } from '../core/lanes.ts'
+import type { Hlc } from '../core/hlc.ts'
+import { metadataLanes, NO_LANES } from '../core/lanes.ts'
 import type { Metadata } from '../core/metadata.ts'
 import { ancestorsOf, comparePaths, type NodePath, parentOf, ROOT } from '../core/paths.ts'
 import { appendChanges, type Change, type FileLanes } from '../metadata/change-log.ts'
@@ -13,7 +12,6 @@ import {
   insertNodes,
   lockLiveRows,
   lockSliceBelow,
-  type NewNode,
   retireNodes,
   retireSliceBelow,
   saveTombstones,
@@ -21,29 +19,12 @@ import {
 } from '../metadata/node-writes.ts'
 import { isExpired, liveAt, type NodeRecord } from '../metadata/nodes.ts'
 import { holdRepository, type Repository } from '../metadata/repositories.ts'
+import { type FileWrite, fileRow, folderRow, recordOf } from './node-rows.ts'
 import { repositoryNotFound } from './repositories.ts'
 
-type Target = Pick<Repository, 'id' | 'project' | 'name'>
+export type { FileWrite } from './node-rows.ts'
 
-/** A file as it shall be. Times are UTC epoch milliseconds; authors and times may be another cluster's. */
-export interface FileWrite {
-  readonly path: NodePath
-  readonly digest: Digest
-  readonly sizeBytes: number
-  readonly md5: string | undefined
-  readonly metadata: Metadata
-  readonly expiresAt: number | undefined
-  readonly createdBy: string
-  readonly createdAt: number
-  readonly modifiedBy: string
-  readonly modifiedAt: number
-  /** `peer.id`; 0: written here. */
-  readonly origin: number
-  readonly hlc: Hlc
-  /** `peer_link.id` and mark of the run; undefined: a local user. */
-  readonly viaLink: number | undefined
-  readonly viaMark: number | undefined
-}
+type Target = Pick<Repository, 'id' | 'project' | 'name'>
 
 /** New metadata of a live node, in place of all it had. */
 export interface MetadataChange {
@@ -115,7 +96,7 @@ export async function putFiles(
  */
 export async function putMetadata(
   trx: Transaction,
-  repository: Target,
+  repository: Pick<Target, 'id'>,
   changes: readonly MetadataChange[],
   at: number,
 ): Promise<NodeRecord[]> {
@@ -160,7 +141,7 @@ export async function putFolders(
  */
 export async function deleteFiles(
   trx: Transaction,
-  repository: Target,
+  repository: Pick<Target, 'id'>,
   files: readonly NodeRecord[],
   deletion: Deletion,
 ): Promise<Deleted> {
@@ -192,7 +173,7 @@ export async function deleteFiles(
  */
 export async function deleteFolder(
   trx: Transaction,
-  repository: Target,
+  repository: Pick<Target, 'id'>,
   folder: NodeRecord,
   deletion: Omit<Deletion, 'hlc'>,
   nextHlc: (above: Hlc) => Hlc,
@@ -221,27 +202,27 @@ async function hold(trx: Transaction, { id, project, name }: Target): Promise<vo
   if (!(await holdRepository(trx, id))) throw repositoryNotFound(project, name)
 }
 
-/** All of `folders` are there afterwards and stay until the transaction ends. Expired files in the way are deleted. */
+/** All of `folders` are there afterwards and stay until the transaction ends. Expired files in the way are deleted as `stamp` says. */
 async function ensureFolders(
   trx: Transaction,
   repository: Target,
   folders: readonly NodePath[],
   current: ReadonlyMap<NodePath, NodeRecord>,
-  by: Deletion,
+  stamp: Deletion,
 ): Promise<void> {
   const isKnown = (path: NodePath) => path === ROOT || current.get(path)?.folder === true
-  const wanted = unique(folders.filter((path) => !isKnown(path)))
-  const missing = await absentAmong(trx, repository, wanted, by)
+  const wanted = new Set(folders.filter((path) => !isKnown(path)))
+  const missing = await absentAmong(trx, repository, [...wanted], stamp)
   if (missing.length === 0) return
-  const above = unique(missing.flatMap(ancestorsOf).filter((path) => !isKnown(path) && !wanted.includes(path)))
-  const made = [...missing, ...(await absentAmong(trx, repository, above, by))].sort(comparePaths)
+  const above = missing.flatMap(ancestorsOf).filter((path) => !isKnown(path) && !wanted.has(path))
+  const made = [...missing, ...(await absentAmong(trx, repository, [...new Set(above)], stamp))].sort(comparePaths)
   const ids = await insertNodes(
     trx,
-    made.map((path) => folderRow(repository.id, path, by)),
+    made.map((path) => folderRow(repository.id, path, stamp.by, stamp.at)),
   )
   const others = made.filter((path) => !ids.has(path))
   // Somebody else made them just now; they are only gone again when somebody deleted them just now, too.
-  if ((await absentAmong(trx, repository, others, by)).length > 0) throw changedMeanwhile('a folder')
+  if ((await absentAmong(trx, repository, others, stamp)).length > 0) throw changedMeanwhile('a folder')
 }
 
 /** Those of the paths where no folder is; the others are kept from being deleted. @throws AppError NODE_CONFLICT for a file. */
@@ -249,13 +230,13 @@ async function absentAmong(
   trx: Transaction,
   repository: Target,
   paths: readonly NodePath[],
-  by: Deletion,
+  stamp: Deletion,
 ): Promise<NodePath[]> {
   const rows = await lockLive(trx, repository.id, paths)
   const files = [...rows.values()].filter(({ folder }) => !folder)
-  const inTheWay = files.find((file) => !isExpired(file, by.at))
+  const inTheWay = files.find((file) => !isExpired(file, stamp.at))
   if (inTheWay !== undefined) throw fileInTheWay(inTheWay.path)
-  await deleteFiles(trx, repository, files, by)
+  await deleteFiles(trx, repository, files, stamp)
   return paths.filter((path) => rows.get(path)?.folder !== true)
 }
 
@@ -286,70 +267,5 @@ export const changedMeanwhile = (what: string): AppError =>
     { retryable: true },
   )
 
-const unique = (paths: readonly NodePath[]): NodePath[] => [...new Set(paths)]
 const lanesOf = (node: NodeRecord | undefined): FileLanes | undefined =>
   node === undefined || node.folder ? undefined : { content: node.contentLanes, metadata: node.metadataLanes }
-
-/** As it will read back, but for its id. */
-function recordOf(repoId: number, write: FileWrite): NodeRecord {
-  return {
-    ...write,
-    id: 0,
-    repoId,
-    folder: false,
-    md5: write.md5 ?? null,
-    viaLink: write.viaLink ?? null,
-    viaMark: write.viaMark ?? null,
-    expiresAt: write.expiresAt ?? null,
-    contentLanes: contentLanes(write.path, write.digest, write.sizeBytes),
-    metadataLanes: metadataLanes(write.path, write.metadata),
-    accessedAt: null,
-  }
-}
-
-function fileRow(file: NodeRecord): NewNode & { path: string } {
-  const [c0, c1, c2, c3] = file.contentLanes
-  const [m0, m1, m2, m3] = file.metadataLanes
-  return {
-    ...emptyRow(file.repoId, file.path),
-    ...{ c0, c1, c2, c3, m0, m1, m2, m3 },
-    folder: 0,
-    sha256: digestBytes(file.digest!),
-    md5: file.md5,
-    size: file.sizeBytes,
-    metadata: JSON.stringify(file.metadata),
-    origin: file.origin,
-    hlc: file.hlc,
-    via_link: file.viaLink,
-    via_mark: file.viaMark,
-    expires_at: file.expiresAt,
-    created_by: file.createdBy,
-    created_at: file.createdAt,
-    modified_by: file.modifiedBy,
-    modified_at: file.modifiedAt,
-  }
-}
-
-/** Folders take no part in fingerprints and leave no change log row: a target makes them as it needs them. */
-function folderRow(repoId: number, path: NodePath, { by, at }: Deletion): NewNode {
-  return { ...emptyRow(repoId, path), folder: 1, created_by: by, created_at: at, modified_by: by, modified_at: at }
-}
-
-const emptyRow = (repoId: number, path: NodePath) => ({
-  repo_id: repoId,
-  path,
-  parent: parentOf(path),
-  sha256: null,
-  md5: null,
-  size: 0,
-  metadata: '[]',
-  origin: 0,
-  hlc: HLC_ZERO,
-  via_link: null,
-  via_mark: null,
-  ...{ c0: 0, c1: 0, c2: 0, c3: 0, m0: 0, m1: 0, m2: 0, m3: 0 },
-  expires_at: null,
-  accessed_at: null,
-  deleted_by: null,
-  deleted_at: null,
-})

@@ -10,6 +10,7 @@ import type { Deletion } from '../metadata/node-writes.ts'
 import {
   findNode,
   isExpired,
+  listExpired,
   liveAt,
   type NodeListing,
   type NodeRecord,
@@ -56,6 +57,8 @@ export interface Nodes {
   saveMetadata(repository: Repository, path: NodePath, changes: Metadata, by: string): Promise<void>
   /** Keys that are not there are fine. @throws AppError NODE_NOT_FOUND, METADATA_INVALID for a key of the system. */
   deleteMetadata(repository: Repository, path: NodePath, keys: readonly string[], by: string): Promise<void>
+  /** Deletes files whose time is over, which nobody saw any more, in all repositories. @returns how many. */
+  deleteExpired(signal: AbortSignal): Promise<number>
 }
 
 interface NodeDeps {
@@ -98,6 +101,18 @@ export function createNodes({ db, clock, hlc }: NodeDeps): Nodes {
     const locked = (await lockLive(trx, repository.id, [path])).get(path)
     if (locked === undefined || locked.folder) throw changedMeanwhile(`node [${path}]`)
     return deleteFiles(trx, repository, [locked], { ...local, hlc: stampAbove(hlc, locked.hlc) })
+  }
+
+  /** A file that was overwritten or given more time since it was listed stays. */
+  async function deleteExpiredIn(repoId: number, paths: readonly NodePath[]): Promise<number> {
+    return db.transact(async (trx) => {
+      const at = clock.now()
+      const rows = await lockLive(trx, repoId, paths)
+      const expired = [...rows.values()].filter((node) => isExpired(node, at))
+      for (const node of expired) hlc.observe(node.hlc)
+      await deleteFiles(trx, { id: repoId }, expired, { by: SYSTEM, at, hlc: hlc.next(), origin: 0, viaLink: null })
+      return expired.length
+    })
   }
 
   return {
@@ -165,8 +180,27 @@ export function createNodes({ db, clock, hlc }: NodeDeps): Nodes {
         },
         by,
       ),
+    async deleteExpired(signal) {
+      let deleted = 0
+      while (!signal.aborted) {
+        const expired = await listExpired(db.read, clock.now(), FILES_PER_SWEEP)
+        const byRepository = Map.groupBy(expired, ({ repoId }) => repoId)
+        for (const [repoId, files] of byRepository) {
+          deleted += await deleteExpiredIn(
+            repoId,
+            files.map(({ path }) => path),
+          )
+        }
+        if (expired.length < FILES_PER_SWEEP) break
+      }
+      return deleted
+    },
   }
 }
+
+/** Who deletes what expired. */
+const SYSTEM = 'system'
+const FILES_PER_SWEEP = 500
 
 /** Set by the server, or by administrators through calls of their own (core.md 8). */
 const SYSTEM_KEYS: ReadonlySet<string> = new Set([

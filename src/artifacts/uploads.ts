@@ -78,7 +78,7 @@ export function createUploads({ db, blobs, intake, clock, hlc }: UploadDeps): Up
   ): Promise<NodeRecord> {
     const now = clock.now()
     const { path, metadata, expiresDays } = file
-    const current = await lockLive(trx, repository.id, path === ROOT ? [] : [path, parentOf(path)])
+    const current = await lockLive(trx, repository.id, [path, parentOf(path)])
     checkPlace(file, current)
     await intake.claim(trx, [staged], signal)
     const previous = current.get(path)

@@ -6,8 +6,10 @@ import type { FastifyReply } from 'fastify'
  */
 export function clientGone(reply: FastifyReply): AbortSignal {
   const gone = new AbortController()
-  reply.raw.once('close', () => {
+  const check = () => {
     if (!reply.raw.writableFinished) gone.abort(new Error('the client went away'))
-  })
+  }
+  if (reply.raw.closed) check()
+  else reply.raw.once('close', check)
   return gone.signal
 }

@@ -8,8 +8,7 @@ import { ClusterCreate, ClusterInfo, ClusterUpdate, toClusterInfo } from './clus
 import type { Dates } from './dates.ts'
 import { answers, ok } from './envelope.ts'
 import { readGetBody } from './get-body.ts'
-import { pageData } from './page-schema.ts'
-import { PAGE_FIELDS, pageOf, toPage } from './paging.ts'
+import { PAGE_FIELDS, PageData, pageOf, toPage } from './paging.ts'
 import { given, queryChoice } from './query-choice.ts'
 import { documented } from './request-validation.ts'
 import type { Routes } from './route.ts'
@@ -121,7 +120,7 @@ export const clusterRoutes =
         schema: {
           tags,
           querystring: Type.Object({ ...FILTER_FIELDS, ...PAGE_FIELDS }),
-          response: answers(pageData(ClusterInfo)),
+          response: answers(PageData(ClusterInfo)),
         },
         config,
       },

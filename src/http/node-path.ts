@@ -5,9 +5,9 @@ import { type NodePath, normalisePath } from '../core/paths.ts'
 export const NodeParams = Type.Object({
   projectId: Type.String(),
   repoName: Type.String(),
-  '*': Type.String({ description: 'Path of the node' }),
+  '*': Type.Optional(Type.String({ description: 'Path of the node; left out: the root' })),
 })
 export const RepositoryParams = Type.Object({ projectId: Type.String(), repoName: Type.String() })
 
 /** @throws AppError PATH_INVALID. */
-export const nodePathOf = (params: Static<typeof NodeParams>): NodePath => normalisePath(params['*'])
+export const nodePathOf = (params: Static<typeof NodeParams>): NodePath => normalisePath(params['*'] ?? '')

@@ -41,6 +41,10 @@ eachDatabase('node routes', (make) => {
     assert.deepEqual([folder.path, folder.name, folder.folder, folder.sha256, folder.size], ['/', 'a', true, null, 0])
     const root = (await api.send('GET', at('detail', '/'))).data
     assert.deepEqual([root.path, root.name, root.fullPath, root.folder], ['/', '', '/', true])
+    for (const call of ['detail', 'page', 'size']) {
+      const bare = await api.send('GET', at(call, ''))
+      assert.deepEqual(bare.data, (await api.send('GET', at(call, '/'))).data)
+    }
     const none = await api.send('GET', at('detail', '/nothing'))
     assert.deepEqual([none.status, none.code], [404, 251010])
   })

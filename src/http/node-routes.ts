@@ -61,46 +61,49 @@ export const nodeRoutes =
       repositories.get(projectId, repoName)
     const infoOf = (repository: Repository) => (node: NodeRecord) => toNodeInfo(node, repository, dates)
 
-    app.get(
-      `${PATH}/detail/:projectId/:repoName/*`,
-      { schema: { tags, params: NodeParams, response: answers(NodeInfo) }, config: READ },
-      async ({ params }) => {
-        const path = nodePathOf(params)
-        const repository = await repositoryOf(params)
-        return ok(infoOf(repository)(await nodes.get(repository, path)))
-      },
-    )
+    // The root may be named without the slash at its end.
+    for (const rest of ['/*', '']) {
+      app.get(
+        `${PATH}/detail/:projectId/:repoName${rest}`,
+        { schema: { tags, params: NodeParams, response: answers(NodeInfo) }, config: READ },
+        async ({ params }) => {
+          const path = nodePathOf(params)
+          const repository = await repositoryOf(params)
+          return ok(infoOf(repository)(await nodes.get(repository, path)))
+        },
+      )
 
-    app.get(
-      `${PATH}/page/:projectId/:repoName/*`,
-      {
-        schema: { tags, params: NodeParams, querystring: PageQuery, response: answers(PageData(NodeInfo)) },
-        config: READ,
-      },
-      async ({ params, query }) => {
-        const path = nodePathOf(params)
-        const order = orderOf(query, SORT_KEYS)
-        const repository = await repositoryOf(params)
-        const listing = {
-          depth: query.deep ? 'tree' : 'children',
-          kinds: query.includeFolder === false ? 'files' : 'all',
-          order: order.length === 0 && query.sort ? FOLDERS_FIRST : order,
-        } as const
-        const page = await nodes.page(repository, path, listing, pageOf(query))
-        const metadata = query.includeMetadata ? 'with-metadata' : 'without-metadata'
-        return ok(toPage(page, (node) => toNodeInfo(node, repository, dates, metadata)))
-      },
-    )
+      app.get(
+        `${PATH}/page/:projectId/:repoName${rest}`,
+        {
+          schema: { tags, params: NodeParams, querystring: PageQuery, response: answers(PageData(NodeInfo)) },
+          config: READ,
+        },
+        async ({ params, query }) => {
+          const path = nodePathOf(params)
+          const order = orderOf(query, SORT_KEYS)
+          const repository = await repositoryOf(params)
+          const listing = {
+            depth: query.deep ? 'tree' : 'children',
+            kinds: query.includeFolder === false ? 'files' : 'all',
+            order: order.length === 0 && query.sort ? FOLDERS_FIRST : order,
+          } as const
+          const page = await nodes.page(repository, path, listing, pageOf(query))
+          const metadata = query.includeMetadata ? 'with-metadata' : 'without-metadata'
+          return ok(toPage(page, (node) => toNodeInfo(node, repository, dates, metadata)))
+        },
+      )
 
-    app.get(
-      `${PATH}/size/:projectId/:repoName/*`,
-      { schema: { tags, params: NodeParams, response: answers(SizeData) }, config: READ },
-      async ({ params }) => {
-        const path = nodePathOf(params)
-        const size = await nodes.size(await repositoryOf(params), path)
-        return ok({ subNodeCount: size.nodes, size: size.bytes })
-      },
-    )
+      app.get(
+        `${PATH}/size/:projectId/:repoName${rest}`,
+        { schema: { tags, params: NodeParams, response: answers(SizeData) }, config: READ },
+        async ({ params }) => {
+          const path = nodePathOf(params)
+          const size = await nodes.size(await repositoryOf(params), path)
+          return ok({ subNodeCount: size.nodes, size: size.bytes })
+        },
+      )
+    }
 
     app.post(
       `${PATH}/mkdir/:projectId/:repoName/*`,

@@ -3,8 +3,7 @@ import type { ExecutionRecord, RecordDetail } from '../tasks/record.ts'
 import type { Records } from '../tasks/records.ts'
 import type { Dates } from './dates.ts'
 import { answers, ok } from './envelope.ts'
-import { pageData } from './page-schema.ts'
-import { PAGE_FIELDS, pageOf, toPage } from './paging.ts'
+import { PAGE_FIELDS, PageData, pageOf, toPage } from './paging.ts'
 import { given, queryChoice } from './query-choice.ts'
 import { OverviewData, RecordDetailInfo, RecordInfo, toOverview, toRecordDetail, toRecordInfo } from './record-wire.ts'
 import type { Routes } from './route.ts'
@@ -58,7 +57,7 @@ export const recordRoutes =
           tags,
           params: KeyParams,
           querystring: Type.Object({ status: Status, ...PAGE_FIELDS }),
-          response: answers(pageData(RecordInfo)),
+          response: answers(PageData(RecordInfo)),
         },
         config,
       },
@@ -79,7 +78,7 @@ export const recordRoutes =
           tags,
           params: RecordParams,
           querystring: DetailQuery,
-          response: answers(pageData(RecordDetailInfo)),
+          response: answers(PageData(RecordDetailInfo)),
         },
         config,
       },

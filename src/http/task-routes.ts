@@ -7,8 +7,7 @@ import type { Tasks } from '../tasks/tasks.ts'
 import { clientGone } from './client-gone.ts'
 import type { Dates } from './dates.ts'
 import { answers, ok } from './envelope.ts'
-import { pageData } from './page-schema.ts'
-import { PAGE_FIELDS, pageOf, toPage } from './paging.ts'
+import { PAGE_FIELDS, PageData, pageOf, toPage } from './paging.ts'
 import { given, queryChoice } from './query-choice.ts'
 import { documented } from './request-validation.ts'
 import type { Routes } from './route.ts'
@@ -76,7 +75,7 @@ export const taskRoutes =
           tags,
           params: Type.Object({ projectId: Type.String() }),
           querystring: PageQuery,
-          response: answers(pageData(TaskInfo)),
+          response: answers(PageData(TaskInfo)),
         },
         config,
       },

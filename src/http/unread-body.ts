@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../core/clock.ts'
 import type { App } from './route.ts'
 
@@ -16,15 +16,15 @@ export function answerBeforeBody(app: App, clock: Clock): void {
   app.addHook('onSend', async (request, reply, payload) => {
     if (request.raw.complete || typeof payload !== 'string') return payload
     reply.header('connection', 'close')
-    if (!isSending(request, reply)) return payload
+    if (waitsForInvitation(request)) return payload
     reply.header('content-length', Buffer.byteLength(payload))
     return Readable.from(thenDrain(payload, request, clock), { objectMode: false })
   })
 }
 
-/** A client that waits for `100 Continue` and did not get it sends nothing. */
-const isSending = ({ headers }: FastifyRequest, { raw }: FastifyReply): boolean =>
-  headers.expect === undefined || Reflect.get(raw, '_sent100') === true
+/** A client that asked by `Expect: 100-continue` sends nothing until somebody begins to read. */
+const waitsForInvitation = ({ headers, raw }: FastifyRequest): boolean =>
+  headers.expect !== undefined && raw.readableFlowing === null
 
 /** The answer is complete with its last byte; the end of this stream is what closes the connection. */
 async function* thenDrain(answer: string, { raw }: FastifyRequest, clock: Clock): AsyncGenerator<string> {

@@ -194,6 +194,24 @@ export async function hasFiles(reader: Reader, repoId: number, now: number): Pro
   return row !== undefined
 }
 
+/** Some of the live files whose time is over, the longest expired first. */
+export async function listExpired(
+  reader: Reader,
+  now: number,
+  limit: number,
+): Promise<{ readonly repoId: number; readonly path: NodePath }[]> {
+  const rows = await reader
+    .selectFrom('node')
+    .where('deleted_at', 'is', null)
+    .where('expires_at', 'is not', null)
+    .where('expires_at', '<=', now)
+    .select(['repo_id', 'path'])
+    .orderBy('expires_at')
+    .limit(limit)
+    .execute()
+  return rows.map(({ repo_id, path }) => ({ repoId: repo_id, path: path as NodePath }))
+}
+
 /** Live rows of a repository. */
 export function live(reader: Reader, repoId: number) {
   return reader.selectFrom('node').where('repo_id', '=', repoId).where('deleted_at', 'is', null)

@@ -10,7 +10,7 @@ for (const victim of ['a', 'b'] as const) {
       for (const moment of MOMENTS) {
         const { name } = moment()
         it(`given it dies ${name}, when started again, then the run ends SUCCESS by itself, complete and counted once (round ${round})`, async (t) => {
-          await killDuringRun(victim, moment(), [], t.signal)
+          await killDuringRun({ victim, moment: moment() }, t.signal)
         })
       }
     }

@@ -47,32 +47,31 @@ export const MOMENTS: readonly (() => Moment)[] = [
 ]
 
 const REPO = 'proj/files'
-const SMALL_FILES = 900
+const SMALL_FILES = 600
 const LARGE_BYTES = 40 * 1024 * 1024
 /** The run must end by itself within this time after the killed server listens again. */
 const ENDS_WITHIN_MS = 60_000
 
+export interface KillPlan {
+  readonly victim: 'a' | 'b'
+  readonly moment: Moment
+  /** More settings of the source, e.g. its database. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Who goes on: the killed server started again, or a node with a data directory of its own that shares database and blobs. */
+  readonly successor?: 'itself' | 'another node'
+}
+
 /**
- * A real run between two real processes, one of which is killed by SIGKILL at the moment and started again: the run ends SUCCESS
- * by itself, content is equal, no detail is missing or doubled, counters are right.
+ * A real run between two real processes, one of which is killed by SIGKILL at the moment: once its successor is up the run ends
+ * SUCCESS by itself, content is equal, no detail is missing or doubled, counters are right.
  */
-export async function killDuringRun(
-  victim: 'a' | 'b',
-  moment: Moment,
-  env: Readonly<Record<string, string>>[],
-  signal: AbortSignal,
-): Promise<void> {
+export async function killDuringRun(plan: KillPlan, signal: AbortSignal): Promise<void> {
+  const { victim, moment, env = {}, successor = 'itself' } = plan
   await using dir = await tempDir()
-  const options = (name: string, port: number | undefined, extra: Readonly<Record<string, string>> = {}) => ({
-    name,
-    dataDir: dir.file(name),
-    env: extra,
-    ...(port === undefined ? {} : { port }),
-  })
-  const servers = {
-    a: await startServer(options('alpha', undefined, env[0]), signal),
-    b: await startServer(options('beta', undefined, env[1]), signal),
-  }
+  const blobs = { ENTREPOT_BLOBS: dir.file('blobs of alpha') }
+  const alpha = { name: 'alpha', dataDir: dir.file('alpha'), env: { ...env, ...blobs } }
+  const beta = { name: 'beta', dataDir: dir.file('beta') }
+  const servers = { a: await startServer(alpha, signal), b: await startServer(beta, signal) }
   const line = await faultyProxy(servers.b.url)
   try {
     const key = await prepare(servers.a, servers.b, line, signal)
@@ -92,8 +91,10 @@ export async function killDuringRun(
     using before = connect(servers.a)
     await before.call('POST', `/replication/api/task/toggle/status/${key}`, undefined, signal)
     await killed.promise
-    const { name, port } = servers[victim]
-    servers[victim] = await startServer(options(name, port, victim === 'a' ? env[0] : env[1]), signal)
+    const { port } = servers[victim]
+    const itself = victim === 'a' ? alpha : beta
+    const next = successor === 'itself' ? itself : { ...alpha, dataDir: dir.file('another node') }
+    servers[victim] = await startServer({ ...next, port }, signal)
     using a = connect(servers.a)
     using b = connect(servers.b)
     const record = await endOf(a, key, signal)

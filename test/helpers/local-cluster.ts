@@ -61,7 +61,9 @@ export async function startCluster({ name, dialect, env }: LocalClusterOptions):
   }
   const invocation = await readInvocation({ args: [], env: settings, cwd: dir.path })
   if (invocation.kind !== 'serve') throw new Error('not a configuration of a server')
-  const server: RunningServer = started.use(await startServer(invocation.config, pino({ level: process.env.ENTREPOT_TEST_LOG_LEVEL ?? 'fatal' })))
+  const server: RunningServer = started.use(
+    await startServer(invocation.config, pino({ level: process.env.ENTREPOT_TEST_LOG_LEVEL ?? 'fatal' })),
+  )
   const api = started.use(connectApi({ url: server.url, user: 'admin', password: PASSWORD }))
   const held = started.move()
   return {
