@@ -4,7 +4,8 @@ import { deleteOldStreams } from '../metadata/peers.ts'
 import type { Chore } from './maintenance.ts'
 import type { Ground, Services } from './wiring.ts'
 
-const HOUR_MS = 3_600_000
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 /** sync.md B.3. */
 const CHANGE_LOG_MS = 14 * DAY_MS
@@ -12,7 +13,7 @@ const CHANGE_LOG_MS = 14 * DAY_MS
 const STREAMS_MS = 60 * DAY_MS
 
 /** What has to be done now and then, and how often. */
-export function createChores(ground: Ground, { clusters, retention, target }: Services): Chore[] {
+export function createChores(ground: Ground, { clusters, nodes, retention, target }: Services): Chore[] {
   const { db, store, clock, config } = ground
   const { graceMs, intervalMs } = config.gc
   return [
@@ -21,6 +22,7 @@ export function createChores(ground: Ground, { clusters, retention, target }: Se
       intervalMs: config.replication.healthCheckMs,
       run: (signal) => clusters.checkHealth(signal),
     },
+    { kind: 'delete-expired-files', intervalMs: MINUTE_MS, run: (signal) => nodes.deleteExpired(signal) },
     {
       kind: 'collect-garbage',
       intervalMs,

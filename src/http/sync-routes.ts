@@ -7,6 +7,7 @@ import { clientGone } from './client-gone.ts'
 import { answers, ok } from './envelope.ts'
 import { keepBodiesRaw, openBody } from './raw-body.ts'
 import type { App, Routes } from './route.ts'
+import { answerBeforeBody } from './unread-body.ts'
 
 interface SyncRouteDeps {
   readonly target: SyncTarget
@@ -125,6 +126,7 @@ export const syncRoutes =
     )
     await app.register(async (raw: App) => {
       keepBodiesRaw(raw)
+      answerBeforeBody(raw, clock)
       raw.put('/sync/v1/blobs/pack', { schema: { tags }, config: { access: WRITE } }, async (request, reply) =>
         ok(await target.blobs.putPack(openBody(request, reply), clientGone(reply))),
       )

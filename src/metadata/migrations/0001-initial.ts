@@ -76,7 +76,9 @@ export async function createInitialSchema(db: Kysely<unknown>, dialect: Dialect)
   await sql`create index node_children on node (parent, repo_id, substr(path, length(parent) + 1))
     where deleted_at is null`.execute(db)
   await sql`create index node_deleted on node (deleted_at) where deleted_at is not null`.execute(db)
-  await sql`create index node_expiry on node (expires_at) where expires_at is not null and deleted_at is null`.execute(db)
+  await sql`create index node_expiry on node (expires_at) where expires_at is not null and deleted_at is null`.execute(
+    db,
+  )
   await sql`create index node_blob on node (sha256) where sha256 is not null`.execute(db)
 
   table = columns(columns(create('tombstone'), text, 'path hlc'), int, 'repo_id origin deleted_at')

@@ -12,16 +12,21 @@ export function packHeader(digest: Digest, sizeBytes: number): Buffer {
   return header
 }
 
+/** What our own packs stay far below: 4 MiB of empty blobs would be 100,000 files to make. */
+const MAX_BLOBS = 8_192
+
 /**
- * Blobs of a pack as they arrive; one blob in memory at a time.
- * @throws AppError ARTIFACT_BROKEN when a blob is announced larger than `maxBytes` or the body ends inside one.
+ * Blobs of a pack as they arrive; one blob in memory at a time. The body is left as it is when reading stops before its end: the
+ * edge still has to answer on its connection.
+ * @throws AppError ARTIFACT_BROKEN when a blob is announced larger than `maxBytes`, there are too many, or the body ends inside one.
  */
 export async function* readPack(body: Readable, maxBytes: number): AsyncIterable<{ digest: Digest; bytes: Buffer }> {
   let held: Buffer[] = []
   let heldBytes = 0
   let wanted = PACK_HEADER_BYTES
   let digest: Digest | undefined
-  for await (const chunk of body as AsyncIterable<Buffer>) {
+  let blobs = 0
+  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     held.push(chunk)
     heldBytes += chunk.length
     while (heldBytes >= wanted) {
@@ -30,6 +35,7 @@ export async function* readPack(body: Readable, maxBytes: number): AsyncIterable
       held = [all.subarray(wanted)]
       heldBytes = all.length - wanted
       if (digest === undefined) {
+        if (++blobs > MAX_BLOBS) throw broken(`it holds more than ${MAX_BLOBS} blobs`)
         digest = digestFromBytes(part.subarray(0, 32))
         wanted = part.readUInt32BE(32)
         if (wanted > maxBytes)
