@@ -12,8 +12,9 @@ const LEASE_MS = 2_000
 
 describe('several nodes on one PostgreSQL and one blob directory', { skip: skipReason() }, () => {
   for (const at of [COMPARED, AFTER_COMMIT]) {
-    const moment = MOMENTS[at]!()
-    it(`given a node dies ${moment.name}, when its leases have ended, then another node ends the run`, async (t) => {
+    const moment = MOMENTS[at]!
+    const { name } = moment()
+    it(`given a node dies ${name}, when its leases have ended, then another node ends the run`, async (t) => {
       await using db = await makePostgres()
       assert.ok(db.config.dialect === 'postgres')
       const env = {
@@ -21,12 +22,12 @@ describe('several nodes on one PostgreSQL and one blob directory', { skip: skipR
         ENTREPOT_SECRET_KEY: 'a passphrase that all nodes share',
         ENTREPOT_REPLICATION_LEASE_MS: String(LEASE_MS),
       }
-      await killDuringRun({ victim: 'a', moment, env, successor: 'another node' }, t.signal)
+      await killDuringRun({ victim: 'a', moment: moment(), env, successor: 'another node' }, t.signal)
     })
-    it(`given a node dies ${moment.name}, when it is started again, then it goes on at once`, async (t) => {
+    it(`given a node dies ${name}, when it is started again, then it goes on at once`, async (t) => {
       await using db = await makePostgres()
       assert.ok(db.config.dialect === 'postgres')
-      await killDuringRun({ victim: 'a', moment, env: { ENTREPOT_DATABASE: db.config.url } }, t.signal)
+      await killDuringRun({ victim: 'a', moment: moment(), env: { ENTREPOT_DATABASE: db.config.url } }, t.signal)
     })
   }
 })

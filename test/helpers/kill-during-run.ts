@@ -16,7 +16,7 @@ import {
 import { lastLines, type ServerProcess, startServer } from './server-process.ts'
 import { tempDir } from './temp.ts'
 
-/** When to kill: at a request of A to B, before B sees it or after B has answered it. */
+/** When to kill: at a request of A to B, before B sees it or after B has answered it. It counts requests: good for one run. */
 export interface Moment {
   readonly name: string
   readonly at: 'request' | 'answer'
