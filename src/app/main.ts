@@ -1,66 +1,8 @@
-import { readFile } from 'node:fs/promises'
-import { pino } from 'pino'
-import { AppError, messageOf } from '../core/errors.ts'
-import { logOptions } from '../http/log-options.ts'
-import { type Config, readInvocation } from './config.ts'
-import { helpText } from './config-help.ts'
-import { startServer } from './server.ts'
-import { systemClock } from './system-clock.ts'
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
 
-const FAILED = 1
-/** Ctrl-C in `npm start` arrives twice at once, from the terminal and from npm: only a later signal is impatience. */
-const SAME_WISH_MS = 1_000
+// Before the first module of ours is loaded: types are stripped once, not at every start. Half the time, and 25 MB less.
+enableCompileCache(join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'entrepot'))
 
-async function main(): Promise<void> {
-  const invocation = await readInvocation({ args: process.argv.slice(2), env: process.env, cwd: process.cwd() })
-  if (invocation.kind === 'help') return print(helpText())
-  if (invocation.kind === 'version') return print(await version())
-  await serve(invocation.config)
-}
-
-async function serve(config: Config): Promise<void> {
-  const logger = pino(logOptions(config.logLevel))
-  const server = await startServer(config, logger)
-  const { administrator } = server
-  print(`Entrepot ${await version()} is running`)
-  print(`  address         ${config.publicUrl ?? server.url}`)
-  print(`  API             ${server.url}/docs`)
-  print(`  data directory  ${config.data}`)
-  if (administrator !== undefined) {
-    const { userId, generatedPassword } = administrator
-    const shown = generatedPassword ?? 'as given by ENTREPOT_ADMIN_PASSWORD'
-    print(
-      `  first start     user ${userId}, password ${shown}${generatedPassword === undefined ? '' : '   (shown only now)'}`,
-    )
-  }
-  let askedAt: number | undefined
-  for (const name of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(name, () => {
-      if (askedAt !== undefined) {
-        if (systemClock.now() - askedAt > SAME_WISH_MS) process.exit(FAILED)
-        return
-      }
-      askedAt = systemClock.now()
-      print(`Stopping: what runs is brought to an end (${name} again stops at once)`)
-      server.stop().then(
-        () => process.exit(0),
-        (error) => refuse(error),
-      )
-    })
-  }
-}
-
-async function version(): Promise<string> {
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
-}
-
-const print = (line: string): void => void process.stdout.write(`${line}\n`)
-
-function refuse(error: unknown): never {
-  const expected = error instanceof AppError || (error as NodeJS.ErrnoException).code !== undefined
-  process.stderr.write(`entrepot: ${expected ? messageOf(error) : ((error as Error).stack ?? String(error))}\n`)
-  process.exit(FAILED)
-}
-
-main().catch(refuse)
+const { run } = await import('./serve.ts')
+await run()

@@ -7,6 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { freePort } from './free-port.ts'
 
+/**
+ * As in `npm start` (docs/operations.md): bodies pass as short-lived buffers outside the heap. A small young generation frees them
+ * early, few arenas of the allocator give them back.
+ */
+const NODE_FLAGS = ['--max-semi-space-size=2']
+const ALLOCATOR = { MALLOC_ARENA_MAX: '2' }
 const MAIN = fileURLToPath(new URL('../../src/app/main.ts', import.meta.url))
 const READY_WITHIN_MS = 30_000
 const STOP_WITHIN_MS = 20_000
@@ -53,16 +59,21 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
   await mkdir(dirname(logFile), { recursive: true })
   const log = openSync(logFile, 'a')
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('ENTREPOT_'))
-  const child = spawn(process.execPath, [MAIN, 'serve', '--port', String(port), '--data', options.dataDir], {
-    stdio: ['ignore', log, log],
-    detached: options.life === 'outlives',
-    env: {
-      ...Object.fromEntries(inherited),
-      ENTREPOT_CLUSTER_NAME: options.name,
-      ENTREPOT_ADMIN_PASSWORD: password,
-      ...options.env,
+  const child = spawn(
+    process.execPath,
+    [...NODE_FLAGS, MAIN, 'serve', '--port', String(port), '--data', options.dataDir],
+    {
+      stdio: ['ignore', log, log],
+      detached: options.life === 'outlives',
+      env: {
+        ...Object.fromEntries(inherited),
+        ...ALLOCATOR,
+        ENTREPOT_CLUSTER_NAME: options.name,
+        ENTREPOT_ADMIN_PASSWORD: password,
+        ...options.env,
+      },
     },
-  })
+  )
   closeSync(log)
   if (options.life === 'outlives') child.unref()
   const stop = () => end(child, 'SIGTERM')

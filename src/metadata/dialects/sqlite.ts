@@ -14,7 +14,9 @@ import { Semaphore } from '../../core/concurrency.ts'
 /** How long a statement waits for another process that holds the write lock. */
 const BUSY_TIMEOUT_MS = 10_000
 /** Prepared statements are kept up to this many characters of SQL in all, so that a few huge batches cannot fill the memory. */
-const MAX_CACHED_SQL = 1_000_000
+const MAX_CACHED_SQL = 200_000
+/** Inserts of hundreds of rows: megabytes each once prepared, and seldom twice of the same length. */
+const MAX_CACHED_STATEMENT = 8_000
 
 export type SqliteMode = 'write' | 'read'
 
@@ -118,6 +120,7 @@ function createStatementCache(database: DatabaseSync): (sql: string) => Prepared
     }
     const statement = database.prepare(sql)
     const prepared = { statement, returnsRows: statement.columns().length > 0 }
+    if (sql.length > MAX_CACHED_STATEMENT) return prepared
     cache.set(sql, prepared)
     characters += sql.length
     for (const oldest of cache.keys()) {
