@@ -24,9 +24,9 @@ export async function readConfigFile(cwd: string, named: string | undefined): Pr
     if (named === undefined && (cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw refuse(path, messageOf(cause), cause)
   }
-  const document = parseDocument(content, { uniqueKeys: true })
+  const document = parseDocument(content, { uniqueKeys: true, prettyErrors: false })
   const [error] = document.errors
-  if (error !== undefined) throw refuse(path, error.message, error)
+  if (error !== undefined) throw refuse(path, `it is not YAML at character ${error.pos[0]}: ${error.code}`)
   const root: unknown = document.toJS()
   if (root !== null && !isMap(root)) throw refuse(path, 'it is not a map of settings')
   return { path, values: new Map(flatten(root ?? {}, '')) }

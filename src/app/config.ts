@@ -75,6 +75,7 @@ function parseFlags(args: readonly string[]): Map<string, unknown> {
   const flags = new Map<string, unknown>()
   const rest = args[0] === 'serve' ? args.slice(1) : [...args]
   for (let at = 0; at < rest.length; at++) {
+    if (rest[at] === '-h') rest[at] = '--help'
     const [, name, , inline] = /^--([^=]+)(=(.*))?$/s.exec(rest[at]!) ?? []
     if (name === undefined) throw invalid('arguments', `"${rest[at]}" is no option; see --help`)
     if (flags.has(name)) throw invalid(`--${name}`, 'it is given twice')

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { pino } from 'pino'
+import type { FirstAdministrator } from '../auth/users.ts'
 import { AppError, messageOf } from '../core/errors.ts'
 import { logOptions } from '../http/log-options.ts'
 import { type Config, readInvocation } from './config.ts'
@@ -29,19 +30,12 @@ async function start(): Promise<void> {
 
 async function serve(config: Config): Promise<void> {
   const logger = pino(logOptions(config.logLevel))
-  const server = await startServer(config, logger)
-  const { administrator } = server
+  const server = await startServer(config, logger, announce)
+  const address = config.publicUrl ?? server.url
   print(`Entrepot ${await version()} is running`)
-  print(`  address         ${config.publicUrl ?? server.url}`)
-  print(`  API             ${server.url}/docs`)
+  print(`  address         ${address}`)
+  print(`  API             ${address}/docs`)
   print(`  data directory  ${config.data}`)
-  if (administrator !== undefined) {
-    const { userId, generatedPassword } = administrator
-    const shown = generatedPassword ?? 'as given by ENTREPOT_ADMIN_PASSWORD'
-    print(
-      `  first start     user ${userId}, password ${shown}${generatedPassword === undefined ? '' : '   (shown only now)'}`,
-    )
-  }
   let askedAt: number | undefined
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
     process.on(name, () => {
@@ -50,13 +44,20 @@ async function serve(config: Config): Promise<void> {
         return
       }
       askedAt = systemClock.now()
-      print(`Stopping: what runs is brought to an end (${name} again stops at once)`)
+      print(`Stopping: what runs is brought to an end (${name} again, later, stops at once)`)
       server.stop().then(
         () => process.exit(0),
         (error) => refuse(error),
       )
     })
   }
+}
+
+function announce({ userId, generatedPassword }: FirstAdministrator): void {
+  const password = generatedPassword ?? 'as given by ENTREPOT_ADMIN_PASSWORD'
+  print(
+    `First start: user ${userId}, password ${password}${generatedPassword === undefined ? '' : '   (shown only now)'}`,
+  )
 }
 
 async function version(): Promise<string> {

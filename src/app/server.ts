@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import { loadKeyFile } from '../auth/key-file.ts'
 import { parseSecretKey } from '../auth/secrets.ts'
 import type { FirstAdministrator } from '../auth/users.ts'
+import { AppError, messageOf } from '../core/errors.ts'
 import { clusterRoutes } from '../http/cluster-routes.ts'
 import { genericRoutes } from '../http/generic-routes.ts'
 import { healthRoutes } from '../http/health.ts'
@@ -14,7 +15,7 @@ import { nodeRoutes } from '../http/node-routes.ts'
 import { projectRoutes } from '../http/project-routes.ts'
 import { recordRoutes } from '../http/record-routes.ts'
 import { repositoryRoutes } from '../http/repository-routes.ts'
-import type { Routes } from '../http/route.ts'
+import type { App, Routes } from '../http/route.ts'
 import { createHttpServer } from '../http/server.ts'
 import { syncRoutes } from '../http/sync-routes.ts'
 import { taskRoutes } from '../http/task-routes.ts'
@@ -58,13 +59,17 @@ const SEQUENCER_IDLE_MS = 20
 const DRAIN_MS = 10_000
 
 /** Starts everything in this process. @throws AppError when the directory is in use, the database cannot be reached … */
-export async function startServer(config: Config, logger: Logger): Promise<RunningServer> {
+export async function startServer(
+  config: Config,
+  logger: Logger,
+  announce: (first: FirstAdministrator) => void = () => {},
+): Promise<RunningServer> {
   await using started = new AsyncDisposableStack()
   const ids = createSystemIds(systemClock, systemRandom)
   const directory = await openDataDirectory(config.data, config.blobs, ids)
   started.use(lockDataDirectory(directory.path))
   const onError = (error: unknown) => logger.warn({ err: error }, 'database connection')
-  const opened = started.use(await openDatabase(config.database, { onError }))
+  const opened = started.use(await openMetadata(config, onError))
   await opened.migrate()
   let ring = () => {}
   const { db, queue } = waking(
@@ -89,7 +94,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     warn: (message, about) => logger.warn(about, message),
   }
   const services = createServices(ground)
-  const administrator = await services.users.ensureAdministrator(config.adminPassword)
+  const administrator = await services.users.ensureAdministrator(config.adminPassword, announce)
   const metrics = createServerMetrics({
     queueDepth: () => queue.depth(),
     replicationLagMs: () => lagsByName(db),
@@ -131,7 +136,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     startSequencer(db, systemClock, SEQUENCER_IDLE_MS, onError, stopping.signal),
     services.accessTimes.run(stopping.signal),
   ])
-  await app.listen({ host: config.host, port: config.port })
+  await listen(app, config)
   const works = config.roles.includes('worker')
   if (works) {
     ring = worker.notify
@@ -161,6 +166,24 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
   const { port } = app.server.address() as AddressInfo
   const host = config.host.includes(':') ? `[${config.host}]` : config.host
   return { url: `http://${host}:${port}`, administrator, db, stop, [Symbol.asyncDispose]: stop }
+}
+
+async function listen(app: App, { host, port }: Config): Promise<void> {
+  try {
+    await app.listen({ host, port })
+  } catch (cause) {
+    const hint = 'choose another address with --host and --port'
+    throw new AppError('SYSTEM_ERROR', `Cannot listen on ${host}:${port}: ${messageOf(cause)}; ${hint}`, {}, { cause })
+  }
+}
+
+async function openMetadata(config: Config, onError: (error: unknown) => void): Promise<MetadataDatabase> {
+  try {
+    return await openDatabase(config.database, { onError })
+  } catch (cause) {
+    const what = config.database.dialect === 'sqlite' ? config.database.file : 'the PostgreSQL of the setting database'
+    throw new AppError('SYSTEM_ERROR', `Cannot open ${what}: ${messageOf(cause)}`, {}, { cause })
+  }
 }
 
 async function lagsByName(db: MetadataDatabase): Promise<ReadonlyMap<string, number>> {

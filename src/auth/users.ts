@@ -40,8 +40,14 @@ export interface Users {
   changePassword(userId: string, oldPassword: string, newPassword: string): Promise<void>
   /** With all tokens. @throws AppError USER_NOT_FOUND, PARAMETER_INVALID as above. */
   delete(userId: string): Promise<void>
-  /** On a store without users makes `admin`, with that password or a new one; otherwise does nothing and gives undefined. */
-  ensureAdministrator(password: string | undefined): Promise<FirstAdministrator | undefined>
+  /**
+   * On a store without users makes `admin`, with that password or a new one; otherwise does nothing and gives undefined.
+   * `announce` hears of it before it counts, so that a generated password cannot be lost.
+   */
+  ensureAdministrator(
+    password: string | undefined,
+    announce?: (first: FirstAdministrator) => void,
+  ): Promise<FirstAdministrator | undefined>
 }
 
 interface UserDeps {
@@ -113,7 +119,7 @@ export function createUsers({ db, passwords, clock, random }: UserDeps): Users {
         await keepAnAdministrator(trx, userId)
         await rows.deleteUser(trx, userId)
       }),
-    async ensureAdministrator(password) {
+    async ensureAdministrator(password, announce) {
       if (await rows.hasUsers(db.read)) return undefined
       if (password !== undefined) checkPassword(password, 'adminPassword')
       const generatedPassword =
@@ -126,10 +132,14 @@ export function createUsers({ db, passwords, clock, random }: UserDeps): Users {
       }
       const account = await accountOf(first, SYSTEM_USER)
       // Of several nodes that start at once, one makes the account and tells the password.
-      const made = await db.transact(
-        async (trx) => !(await rows.hasUsers(trx)) && (await rows.insertUser(trx, account)),
-      )
-      return made ? { userId: FIRST_ADMINISTRATOR, generatedPassword } : undefined
+      const told = { userId: FIRST_ADMINISTRATOR, generatedPassword }
+      const made = await db.transact(async (trx) => {
+        if ((await rows.hasUsers(trx)) || !(await rows.insertUser(trx, account))) return false
+        // Before the commit: a process that dies here has told a password of nobody, not made an account nobody can use.
+        announce?.(told)
+        return true
+      })
+      return made ? told : undefined
     },
   }
   return users

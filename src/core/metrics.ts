@@ -8,5 +8,3 @@ export interface Metrics {
   /** Bytes of blobs sent to other clusters, as they leave. */
   replicatedBytes(count: number): void
 }
-
-export const NO_METRICS: Metrics = { runEnded() {}, artifacts() {}, replicatedBytes() {} }

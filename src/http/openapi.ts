@@ -36,7 +36,9 @@ export async function documentApi(app: App, { version, publicUrl }: ApiDocument)
       const open = access === 'PUBLIC'
       const described = { ...schema, tags: schema?.tags ?? [serviceOf(url)] }
       if (!open) described.security = [{ basic: [] }, { token: [] }]
-      return { schema: { ...described, description: schema?.description ?? accessText(access) }, url }
+      const params = namedRest(schema?.params, url)
+      const documented = { ...described, ...params, description: schema?.description ?? accessText(access) }
+      return { schema: documented, url: url.replace(/\*$/, ':fullPath') }
     },
   })
   await app.register(async (scope) => {
@@ -53,6 +55,20 @@ export async function documentApi(app: App, { version, publicUrl }: ApiDocument)
       uiConfig: { docExpansion: 'none', deepLinking: true, validatorUrl: null },
     })
   })
+}
+
+/** The router's `*`, the rest of a path, has a name in the document; where a URL has no such rest it is no parameter. */
+function namedRest(params: unknown, url: string): { params?: object } {
+  const {
+    properties,
+    required = [],
+    ...rest
+  } = (params ?? {}) as { properties?: Record<string, unknown>; required?: string[] }
+  if (properties === undefined || !Object.hasOwn(properties, '*')) return {}
+  const { '*': path, ...named } = properties
+  const others = required.filter((name) => name !== '*')
+  if (!url.endsWith('*')) return { params: { ...rest, properties: named, required: others } }
+  return { params: { ...rest, properties: { ...named, fullPath: path }, required: [...others, 'fullPath'] } }
 }
 
 /** Takes out other hosts, and the upgrade to https, which would leave the page of a plain http server without its scripts. */

@@ -1,10 +1,8 @@
-import { type Selectable, sql } from 'kysely'
+import { sql } from 'kysely'
 import type { Reader, Transaction } from './database.ts'
 import type { Schema } from './schema.ts'
 
 /** A part of the work of one link in one record, persisted before it begins (sync.md B.8). */
-export type ExecShard = Selectable<Schema['exec_shard']>
-
 export interface ShardKey {
   readonly recordId: string
   readonly linkId: number

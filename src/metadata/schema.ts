@@ -341,7 +341,7 @@ interface ExecLinkTable {
   scope_files: number
   planned_files: number
   error_reason: string | null
-  /** Set while the target does not answer; past `replication.linkTimeout` the link FAILED. */
+  /** Set while the target does not answer; past `replication.linkTimeoutMs` the link FAILED. */
   down_since: number | null
   attempts: number
   ended_at: number | null

@@ -104,7 +104,8 @@ export function createLinkClose({ db, clock, metrics, planner }: LinkCloseDeps):
         fileFailed: totals.fileFailed,
       },
       replicatedBytes: totals.bytes,
-      totalBytes: totals.estBytes,
+      // Files that were there already need not travel: what a whole run had to send is what it sent.
+      totalBytes: status === 'SUCCESS' ? totals.bytes : totals.estBytes,
       now: clock.now(),
     })
     return closed ? status : undefined
