@@ -26,7 +26,11 @@ export async function readConfigFile(cwd: string, named: string | undefined): Pr
   }
   const document = parseDocument(content, { uniqueKeys: true, prettyErrors: false })
   const [error] = document.errors
-  if (error !== undefined) throw refuse(path, `it is not YAML at character ${error.pos[0]}: ${error.code}`)
+  if (error !== undefined) {
+    // Only where and what kind: the parser's own words quote the file, which may hold secrets.
+    const line = content.slice(0, error.pos[0]).split('\n').length
+    throw refuse(path, `it is not YAML, line ${line}: ${error.code}`)
+  }
   const root: unknown = document.toJS()
   if (root !== null && !isMap(root)) throw refuse(path, 'it is not a map of settings')
   return { path, values: new Map(flatten(root ?? {}, '')) }

@@ -124,7 +124,7 @@ describe('configuration', () => {
     await writeFile(file, 'replication:\n  leaseMS: 1\n')
     assert.match(await refusal({ cwd: dir.path }), /replication\.leaseMS is no setting/)
     await writeFile(file, 'port: 1\nport: 2\n')
-    assert.match(await refusal({ cwd: dir.path }), /unique/)
+    assert.match(await refusal({ cwd: dir.path }), /line \d+: DUPLICATE_KEY/)
     await writeFile(file, '- port\n')
     assert.match(await refusal({ cwd: dir.path }), /not a map/)
     await writeFile(file, 'port: [1]\n')
