@@ -62,6 +62,7 @@ export async function readInvocation({ args, env, cwd }: ConfigSources): Promise
       if (!(error instanceof BadValue)) throw error
       faults.push(`${setting.key} ${error.message} (${given?.source})`)
     }
+    if (given?.source !== file?.path) faults.push(...overridden(setting, file))
   }
   if (faults.length > 0)
     throw new AppError('PARAMETER_INVALID', `The configuration is refused:\n  ${faults.join('\n  ')}`)
@@ -87,6 +88,18 @@ function parseFlags(args: readonly string[]): Map<string, unknown> {
     else flags.set(name, rest[++at])
   }
   return flags
+}
+
+/** A bad value of the file is refused also where a flag or the environment outdoes it: it would bite later. */
+function overridden({ key, parse }: NamedSetting, file: ConfigFile | undefined): string[] {
+  if (file === undefined || !file.values.has(key)) return []
+  try {
+    parse(file.values.get(key))
+    return []
+  } catch (error) {
+    if (!(error instanceof BadValue)) throw error
+    return [`${key} ${error.message} (${file.path})`]
+  }
 }
 
 function lookUp(

@@ -47,7 +47,7 @@ export function mergeMetadata(base: Metadata, changes: Metadata): MetadataEntry[
 export function canonicalMetadata(metadata: Metadata): string {
   const user = metadata.filter((entry) => entry.system !== true)
   user.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-  return JSON.stringify(user.map(({ key, value }) => [key, sorted(value)]))
+  return JSON.stringify(user.map(({ key, value, system: _, ...shown }) => [key, sorted(value), sorted(shown)]))
 }
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)

@@ -28,6 +28,7 @@ const Stream = {
   sourceId: Type.String({ minLength: 1, maxLength: 64 }),
   project: Type.String(),
   repo: Type.String(),
+  epoch: Type.String(),
   stream: Type.String({ minLength: 1, maxLength: 128 }),
   fence: Type.Integer({ minimum: 0 }),
   run: Type.Integer({ minimum: 0 }),
@@ -52,13 +53,14 @@ export const syncRoutes =
         create: Type.Boolean(),
       }),
       scope: Type.Array(Type.Object({ lo: Type.String(), hi: nullable(Type.String()) }), { maxItems: 10_000 }),
-      known: nullable(Type.Object({ epoch: Type.String(), seq: Size })),
+      known: nullable(Type.Object({ epoch: Type.String(), seq: Size, mark: Type.String() })),
     })
     const Offer = Type.Object({
       path: Type.String(),
       sha256: Sha256,
       sizeBytes: Size,
       metaLanes: Type.Tuple([Lane, Lane, Lane, Lane]),
+      expiresAt: nullable(Type.Integer()),
     })
     const Entry = Type.Object({
       path: Type.String(),

@@ -93,6 +93,20 @@ export async function headSeq(reader: Reader, repoId: number): Promise<number> {
   return Math.max(row.last ?? 0, row.floor ?? 0)
 }
 
+/**
+ * Tells the row with that number from one that a log which was put back to an earlier state has there later. Empty: there is no
+ * such row, or it was trimmed.
+ */
+export async function changeMark(reader: Reader, repoId: number, seq: number): Promise<string> {
+  const row = await reader
+    .selectFrom('change_log')
+    .select(['id', 'at'])
+    .where('repo_id', '=', repoId)
+    .where('seq', '=', seq)
+    .executeTakeFirst()
+  return row === undefined ? '' : `${row.id}.${row.at}`
+}
+
 /** Each changed path once, ascending by path bytes. Cost follows the number of changes, not of nodes. */
 export async function changedPaths(
   reader: Reader,

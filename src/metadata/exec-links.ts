@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely'
 import type { Reader, Transaction } from './database.ts'
+import type { RemotePosition } from './links.ts'
 import type { ExecState, Schema } from './schema.ts'
 
 /** One link in one record: what the run found out about it, and how it stands. */
@@ -33,6 +34,7 @@ export async function createExecLinks(trx: Transaction, links: readonly NewExecL
         to_seq: null,
         remote_epoch: null,
         remote_seq: null,
+        remote_mark: null,
         scope_files: 0,
         planned_files: 0,
         error_reason: null,
@@ -59,8 +61,7 @@ export interface LinkPlan {
   readonly mode: 'cursor' | 'listing'
   readonly fromSeq: number | null
   readonly toSeq: number
-  readonly remoteEpoch: string
-  readonly remoteSeq: number
+  readonly remote: RemotePosition
   readonly scopeFiles: number
   readonly plannedFiles: number
 }
@@ -78,8 +79,9 @@ export async function beginCopying(
       mode: plan.mode,
       from_seq: plan.fromSeq,
       to_seq: plan.toSeq,
-      remote_epoch: plan.remoteEpoch,
-      remote_seq: plan.remoteSeq,
+      remote_epoch: plan.remote.epoch,
+      remote_seq: plan.remote.seq,
+      remote_mark: plan.remote.mark,
       scope_files: plan.scopeFiles,
       planned_files: plan.plannedFiles,
       down_since: null,

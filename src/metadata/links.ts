@@ -18,10 +18,15 @@ export interface LinkCursor {
   readonly repoEpoch: string
   readonly ackedSeq: number
   /** Up to here of the target's change log nobody but this link wrote in the scope. */
-  readonly remoteEpoch: string
-  readonly remoteSeq: number
+  readonly remote: RemotePosition
   /** Live files of the scope at `ackedSeq`. */
   readonly scopeFiles: number
+}
+/** A place in the target's change log. */
+export interface RemotePosition {
+  readonly epoch: string
+  readonly seq: number
+  readonly mark: string
 }
 export interface NewLink {
   readonly key: string
@@ -49,6 +54,7 @@ export async function ensureLink(trx: Transaction, link: NewLink): Promise<Link>
       acked_seq: null,
       remote_epoch: null,
       remote_seq: null,
+      remote_mark: null,
       scope_files: 0,
     })
     .onConflict((oc) => oc.column('key').doUpdateSet({ repo_id: link.repoId }))
@@ -62,8 +68,12 @@ export async function findLink(reader: Reader, id: number): Promise<Link | undef
 }
 
 function toLink(row: Selectable<Schema['link']>): Link {
-  const { repo_epoch, acked_seq, remote_epoch, remote_seq } = row
-  const known = repo_epoch !== null && acked_seq !== null && remote_epoch !== null && remote_seq !== null
+  const { repo_epoch, acked_seq, remote_epoch, remote_seq, remote_mark } = row
+  const remote =
+    remote_epoch === null || remote_seq === null || remote_mark === null
+      ? undefined
+      : { epoch: remote_epoch, seq: remote_seq, mark: remote_mark }
+  const known = repo_epoch !== null && acked_seq !== null && remote !== undefined
   return {
     id: row.id,
     key: row.key,
@@ -73,8 +83,7 @@ function toLink(row: Selectable<Schema['link']>): Link {
       ? {
           repoEpoch: repo_epoch,
           ackedSeq: acked_seq,
-          remoteEpoch: remote_epoch,
-          remoteSeq: remote_seq,
+          remote,
           scopeFiles: row.scope_files,
         }
       : undefined,
@@ -93,8 +102,9 @@ export async function saveCursor(
       scope_hash: scopeHash,
       repo_epoch: cursor.repoEpoch,
       acked_seq: cursor.ackedSeq,
-      remote_epoch: cursor.remoteEpoch,
-      remote_seq: cursor.remoteSeq,
+      remote_epoch: cursor.remote.epoch,
+      remote_seq: cursor.remote.seq,
+      remote_mark: cursor.remote.mark,
       scope_files: cursor.scopeFiles,
     })
     .where('id', '=', linkId)
@@ -103,7 +113,7 @@ export async function saveCursor(
 
 /** Forgets cursor and ledger together: from here on only a comparison of the whole scope tells what is missing. */
 export async function voidCursor(trx: Transaction, linkId: number): Promise<void> {
-  const none = { repo_epoch: null, acked_seq: null, remote_epoch: null, remote_seq: null }
+  const none = { repo_epoch: null, acked_seq: null, remote_epoch: null, remote_seq: null, remote_mark: null }
   await trx.updateTable('link').set(none).where('id', '=', linkId).execute()
   await trx.deleteFrom('link_divergence').where('link_id', '=', linkId).execute()
 }

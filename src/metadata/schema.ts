@@ -117,7 +117,7 @@ interface NodeTable {
   /** `peer_link.id` of the replication link that wrote it; null: a local user did. */
   via_link: number | null
   /**
-   * Of the run that wrote it: its number within the task × 2, + 1 when it replaced a conflict; null: a local user did. Lets a run
+   * Of the run that wrote it: 48 bits of its record's hash × 2, + 1 when it replaced a conflict; null: a local user did. Lets a run
    * that was killed between the target's commit and its own checkpoint find again what it had delivered.
    */
   via_mark: number | null
@@ -293,6 +293,8 @@ interface LinkTable {
   /** The target's change log up to which only this link wrote in the scope. */
   remote_epoch: string | null
   remote_seq: number | null
+  /** Tells the row at `remote_seq` (sync-protocol.md). */
+  remote_mark: string | null
   /** Live files of the scope at `acked_seq`. */
   scope_files: number
 }
@@ -337,6 +339,7 @@ interface ExecLinkTable {
   to_seq: number | null
   remote_epoch: string | null
   remote_seq: number | null
+  remote_mark: string | null
   /** Live files of the scope when planned, of which `planned_files` are in the shards. */
   scope_files: number
   planned_files: number

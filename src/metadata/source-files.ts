@@ -16,6 +16,8 @@ export interface SourceFile {
   readonly sizeBytes: number
   readonly md5: string | null
   readonly metadata: Metadata
+  /** Of its JSON, in characters. */
+  readonly metadataLength: number
   readonly metadataLanes: Lanes
   /** `peer.id` of the last writer; 0: this cluster. */
   readonly origin: number
@@ -127,6 +129,7 @@ function toFile(row: Row): SourceFile {
     sizeBytes: row.size,
     md5: row.md5,
     metadata: JSON.parse(row.metadata) as Metadata,
+    metadataLength: row.metadata.length,
     metadataLanes: [row.m0, row.m1, row.m2, row.m3],
     origin: row.origin,
     hlc: row.hlc as Hlc,

@@ -6,7 +6,7 @@ import type { SourceFile } from '../metadata/source-files.ts'
 import type { ClusterClient } from '../remotes/cluster/cluster-client.ts'
 import type { ApplyResult, FileEntry, StreamRef } from '../remotes/cluster/messages.ts'
 import { RemoteRefusal } from '../remotes/transport/failures.ts'
-import type { ConflictStrategy } from '../tasks/task.ts'
+import type { ConflictStrategy, ErrorStrategy } from '../tasks/task.ts'
 import type { Outcome } from './outcome.ts'
 import { planCopy, type Step } from './plan-copy.ts'
 import type { BlobFailure, BlobSender, TransferProgress } from './send-blobs.ts'
@@ -17,6 +17,8 @@ export interface BatchContext {
   readonly linkKey: string
   readonly stream: StreamRef
   readonly conflictStrategy: ConflictStrategy
+  /** FAST_FAIL: what comes after the first refused file of the batch is left alone. */
+  readonly errorStrategy: ErrorStrategy
   readonly includeMetadata: boolean
   /** Cluster id of the last writer of a row; `origin` 0 is this cluster. */
   originOf(origin: number): string
@@ -68,7 +70,7 @@ async function attemptAll(files: readonly SourceFile[], ctx: BatchContext, signa
     return await attempt(files, ctx, signal)
   } catch (error) {
     if (!(error instanceof RemoteRefusal && error.retryable)) throw error
-    return files.map((file) => ({ file, ...failed(messageOf(error)), again: true }))
+    return files.map((file) => ({ file, ...failed(messageOf(error)), again: true, batchLost: true }))
   }
 }
 
@@ -78,16 +80,18 @@ async function attempt(files: readonly SourceFile[], ctx: BatchContext, signal: 
     sha256: digestHex(file.digest),
     sizeBytes: file.sizeBytes,
     metaLanes: file.metadataLanes,
+    expiresAt: file.expiresAt,
   }))
   const { includeMetadata } = ctx
   const { verdicts } = await ctx.client.compare(ctx.linkKey, { ...ctx.stream, includeMetadata, offers }, signal)
   const done: Attempt[] = []
   const writes: Planned[] = []
-  files.forEach((file, index) => {
+  for (const [index, file] of files.entries()) {
     const step = planCopy(file.path, verdicts[index]!, ctx.conflictStrategy)
     if (step.do === 'write') writes.push({ file, step })
     else done.push(settledByPlan(file, step))
-  })
+    if (step.do === 'fail' && ctx.errorStrategy === 'FAST_FAIL') break
+  }
   const wanted = new Map(writes.filter(({ step }) => step.sendBlob).map(({ file }) => [file.digest, file]))
   const lost = await ctx.sender.send([...wanted.values()], ctx.progress, signal)
   const ready = writes.filter(({ file }) => !lost.has(file.digest))

@@ -43,7 +43,7 @@ export async function findDifference(
 ): Promise<Difference> {
   await numberChanges(db)
   const toSeq = await headSeq(db.read, scope.repository.id)
-  const remote = { remoteEpoch: answer.epoch, remoteSeq: answer.headSeq }
+  const remote = answer.head
   const fromSeq = await validCursor(db, link, scope, answer, toSeq)
   if (fromSeq === undefined) {
     const { size, filesThen } = await countScope(db, scope, toSeq, now)
@@ -51,7 +51,7 @@ export async function findDifference(
       mode: 'listing',
       fromSeq: null,
       toSeq,
-      ...remote,
+      remote,
       scopeFiles: filesThen,
       plannedFiles: size.files,
     } as const
@@ -61,7 +61,7 @@ export async function findDifference(
   const files = await describePaths(db, scope.repository.id, paths, now)
   const gained = await netFiles(db.read, scope.repository.id, { from: fromSeq, to: toSeq, ranges: scope.ranges })
   const scopeFiles = link.cursor!.scopeFiles + gained
-  const plan = { mode: 'cursor', fromSeq, toSeq, ...remote, scopeFiles, plannedFiles: files.length } as const
+  const plan = { mode: 'cursor', fromSeq, toSeq, remote, scopeFiles, plannedFiles: files.length } as const
   return { plan, shards: pathShards(files), provenUnchanged: Math.max(0, scopeFiles - files.length) }
 }
 

@@ -7,10 +7,11 @@ import { forgetVanished, saveCursor } from '../metadata/links.ts'
 import { deleteRunningDetails, firstFailure, type LinkFailure } from '../metadata/record-details.ts'
 import { lockTask } from '../metadata/tasks.ts'
 import type { ClusterClient } from '../remotes/cluster/cluster-client.ts'
-import type { OpenAnswer } from '../remotes/cluster/messages.ts'
+import type { LogPosition } from '../remotes/cluster/messages.ts'
 import { closeRecord } from '../tasks/runs.ts'
 import type { LinkPlanner, LinkWork } from './link-plan.ts'
 import type { RunSpec } from './run-spec.ts'
+import { LinkStopped } from './stop-reasons.ts'
 
 export interface LinkClose {
   /** All shards are done: moves the cursor on and, when this was the last link, closes the record. */
@@ -29,22 +30,16 @@ interface LinkCloseDeps {
 }
 
 export function createLinkClose({ db, clock, metrics, planner }: LinkCloseDeps): LinkClose {
-  /** Up to where of the target's log only this link wrote; undefined: somebody else did, the next run has to compare. */
-  async function remoteHead(
-    work: LinkWork,
-    client: ClusterClient,
-    signal: AbortSignal,
-  ): Promise<OpenAnswer | undefined> {
-    const { remote_epoch: epoch, remote_seq: seq } = work.execLink
+  /** Up to where of the target's log only this link wrote; where somebody else did, the place where the run began. */
+  async function remoteHead(work: LinkWork, client: ClusterClient, signal: AbortSignal): Promise<LogPosition> {
+    const { remote_epoch, remote_seq, remote_mark } = work.execLink
+    const began = { epoch: remote_epoch!, seq: remote_seq!, mark: remote_mark! }
     const totals = await sumShards(db.read, work.spec.recordId, work.link.id)
-    const before = { epoch: epoch!, headSeq: seq!, pure: true }
-    if (totals.ok === 0) return before
-    const answer = await client.open(
-      work.link.key,
-      { ...(await planner.openRequest(work)), known: { epoch: epoch!, seq: seq! } },
-      signal,
-    )
-    return answer.pure ? answer : undefined
+    if (totals.ok === 0) return began
+    const request = { ...(await planner.openRequest(work)), known: began }
+    const answer = await client.open(work.link.key, request, signal)
+    if (answer.head.epoch !== began.epoch) throw new LinkStopped('the target repository was replaced during the run')
+    return answer.pure ? answer.head : began
   }
 
   async function link(work: LinkWork, client: ClusterClient, signal: AbortSignal): Promise<void> {
@@ -59,8 +54,7 @@ export function createLinkClose({ db, clock, metrics, planner }: LinkCloseDeps):
       await saveCursor(trx, linkId, scope.scopeHash, {
         repoEpoch: repository.epoch,
         ackedSeq: execLink.to_seq!,
-        remoteEpoch: execLink.remote_epoch!,
-        remoteSeq: remote?.headSeq ?? execLink.remote_seq!,
+        remote,
         scopeFiles: execLink.scope_files,
       })
     })
@@ -117,8 +111,9 @@ export function createLinkClose({ db, clock, metrics, planner }: LinkCloseDeps):
 
 /** `cluster: first error (+n more)`, one line per link that did not bring everything over (replication.md 3.4). */
 function reasonOf({ cluster_name, error_reason }: ExecLink, failure: LinkFailure | undefined): string[] {
-  if (error_reason !== null) return [`${cluster_name}: ${error_reason}`]
-  if (failure === undefined) return []
-  const more = failure.count > 1 ? ` (+${failure.count - 1} more)` : ''
-  return [`${cluster_name}: ${failure.reason}${more}`]
+  if (error_reason === null && failure === undefined) return []
+  // What stopped the link may be one of the failed artifacts, or something beside them.
+  const others = (failure?.count ?? 0) - (error_reason === null || error_reason === failure?.reason ? 1 : 0)
+  const more = others > 0 ? ` (+${others} more)` : ''
+  return [`${cluster_name}: ${error_reason ?? failure?.reason}${more}`]
 }

@@ -27,6 +27,9 @@ export function detailIdOf(recordId: string, linkId: number, path: string): stri
   return shortHash([recordId, linkId, null, null, path]).slice(0, 24)
 }
 
+/** 48 bits of the hash of a record's id. */
+export const runNumberOf = (recordId: string): number => Number.parseInt(shortHash([recordId]).slice(0, 12), 16)
+
 function shortHash(parts: unknown): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)
 }

@@ -15,6 +15,7 @@ import type { OpenRequest } from '../remotes/cluster/messages.ts'
 import { findDifference, type LinkScope } from './find-difference.ts'
 import { detailIdOf, linkKeyOf, scopeHashOf } from './link-key.ts'
 import { executeTypeOf, type RunObject, type RunSpec } from './run-spec.ts'
+import { LinkStopped } from './stop-reasons.ts'
 
 /** One link of one run with all that is needed to work on it. */
 export interface LinkWork {
@@ -50,6 +51,10 @@ export async function describeLink(db: MetadataDatabase, spec: RunSpec, execLink
   const repository = await findRepository(db.read, spec.project, object.localRepo)
   if (repository === undefined) {
     throw new AppError('REPOSITORY_NOT_FOUND', `Repository [${spec.project}/${object.localRepo}] not found here`, {})
+  }
+  if (repository.id !== link.repoId) {
+    const name = `${spec.project}/${object.localRepo}`
+    throw new LinkStopped(`Repository [${name}] was deleted and made again during the run: execute the task again`)
   }
   const ranges = rangesOf(object.paths)
   const scope = { repository, ranges, scopeHash: scopeHashOf(ranges, spec.includeMetadata) }
@@ -118,7 +123,7 @@ export function createLinkPlanner({
         create: spec.createsRepositories,
       },
       scope: scope.ranges,
-      known: cursor === undefined ? null : { epoch: cursor.remoteEpoch, seq: cursor.remoteSeq },
+      known: cursor === undefined ? null : cursor.remote,
     }
   }
 

@@ -93,6 +93,8 @@ export function createLinkRunner(deps: LinkRunnerDeps) {
         signal,
       )
       if ((await openShards(db.read, recordId, linkId)) > 0) return later()
+      // What was read is still what the name stands for.
+      await describeLink(db, spec, planned)
       await close.link({ ...work, execLink: planned }, client, signal)
       return 'ended'
     } catch (error) {
@@ -154,9 +156,11 @@ export function createLinkRunner(deps: LinkRunnerDeps) {
         sourceId: deps.clusterId,
         project: work.object.remoteProject,
         repo: work.object.remoteRepo,
+        epoch: work.execLink.remote_epoch!,
         run: spec.run,
       },
       conflictStrategy: spec.conflictStrategy,
+      errorStrategy: spec.errorStrategy,
       includeMetadata: spec.includeMetadata,
       originOf: (origin) => (origin === 0 ? deps.clusterId : (peers.get(origin) ?? deps.clusterId)),
       clock,

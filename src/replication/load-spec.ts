@@ -2,6 +2,7 @@ import type { MetadataDatabase } from '../metadata/database.ts'
 import { findRecord } from '../metadata/records.ts'
 import type { RunSnapshot } from '../tasks/record.ts'
 import { pathsOf, type TaskObject } from '../tasks/task.ts'
+import { runNumberOf } from './link-key.ts'
 import type { RunObject, RunSpec } from './run-spec.ts'
 
 /** What a run does, from the snapshot in its record. Undefined: there is no such run, or it is closed. */
@@ -13,7 +14,7 @@ export async function loadSpec(db: MetadataDatabase, recordId: string): Promise<
   return {
     recordId,
     taskKey: record.task_key,
-    run: task.executionTimes,
+    run: runNumberOf(recordId),
     project: task.project,
     conflictStrategy: setting.conflictStrategy,
     errorStrategy: setting.errorStrategy,

@@ -9,6 +9,8 @@ export interface Outcome {
   /** Why it failed: what happened, to what, what to do. */
   readonly reason?: string
   readonly attempts: number
+  /** The target refused the batch as a whole: it says nothing about this artifact. */
+  readonly batchLost?: true
   /** Of its blob, if that had to travel. */
   readonly blob: 'not-sent' | 'sent' | 'failed'
   readonly startedAt: number

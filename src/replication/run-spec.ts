@@ -5,7 +5,7 @@ import type { ConflictStrategy, ErrorStrategy } from '../tasks/task.ts'
 export interface RunSpec {
   readonly recordId: string
   readonly taskKey: string
-  /** Counts the task's runs from 1. */
+  /** Names the run towards the target: 48 bits of the hash of its record's id, so that no other run ever has the same. */
   readonly run: number
   readonly project: string
   readonly conflictStrategy: ConflictStrategy

@@ -3,6 +3,7 @@ import { mapConcurrent } from '../core/concurrency.ts'
 import { type Digest, digestHex } from '../core/digest.ts'
 import { hasCode, messageOf } from '../core/errors.ts'
 import { type ClusterClient, type PackItem, packedBytes } from '../remotes/cluster/cluster-client.ts'
+import type { UploadAnswer } from '../remotes/cluster/messages.ts'
 import { RemoteRefusal } from '../remotes/transport/failures.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 
@@ -38,6 +39,9 @@ export interface SendLimits {
 const PACK_BYTES = 4 * 1024 * 1024
 /** Of one large blob: two saturate two cores, more only help over a long line (sync.md 2.2). */
 const PARTS_AT_ONCE = 2
+/** Contract codes of an upload that is unknown, or lost a part: somebody else completed or dropped it. */
+const UPLOAD_GONE: readonly number[] = [251201, 251212]
+const MAX_UPLOADS = 5
 
 export function createBlobSender(client: ClusterClient, store: BlobStore, limits: SendLimits): BlobSender {
   async function sendPack(blobs: readonly WantedBlob[], progress: TransferProgress, signal: AbortSignal) {
@@ -58,15 +62,35 @@ export function createBlobSender(client: ClusterClient, store: BlobStore, limits
     progress.stored()
   }
 
-  async function sendParts({ digest, sizeBytes }: WantedBlob, progress: TransferProgress, signal: AbortSignal) {
-    const upload = await client.openUpload({ sha256: digestHex(digest), sizeBytes }, signal)
-    if (upload.complete) return
+  /**
+   * The id of an upload is its digest, so another link may be sending the same bytes, and complete them first: then the upload is
+   * not open any more, and asking again tells that the blob is there.
+   */
+  async function sendParts(blob: WantedBlob, progress: TransferProgress, signal: AbortSignal) {
+    for (let attempts = 1; ; attempts++) {
+      const upload = await client.openUpload({ sha256: digestHex(blob.digest), sizeBytes: blob.sizeBytes }, signal)
+      if (upload.complete) return
+      try {
+        await sendMissing(blob, upload, progress, signal)
+        return await client.completeUpload(upload.uploadId, signal)
+      } catch (error) {
+        const elsewhere = error instanceof RemoteRefusal && UPLOAD_GONE.includes(error.wireCode ?? 0)
+        if (!elsewhere || attempts === MAX_UPLOADS) throw error
+      }
+    }
+  }
+
+  async function sendMissing(
+    { digest, sizeBytes }: WantedBlob,
+    upload: UploadAnswer,
+    progress: TransferProgress,
+    signal: AbortSignal,
+  ) {
     const { partSizeBytes } = upload
     const have = new Set(upload.have)
     const parts = Array.from({ length: Math.ceil(sizeBytes / partSizeBytes) }, (_, part) => part)
-    const missing = parts.filter((part) => !have.has(part))
     await mapConcurrent(
-      missing,
+      parts.filter((part) => !have.has(part)),
       PARTS_AT_ONCE,
       async (part, partSignal) => {
         const range = { start: part * partSizeBytes, end: Math.min((part + 1) * partSizeBytes, sizeBytes) }
@@ -77,7 +101,6 @@ export function createBlobSender(client: ClusterClient, store: BlobStore, limits
       },
       signal,
     )
-    await client.completeUpload(upload.uploadId, signal)
   }
 
   async function send(blobs: readonly WantedBlob[], progress: TransferProgress, signal: AbortSignal) {

@@ -24,6 +24,8 @@ export interface ShardContext extends Omit<BatchContext, 'stream' | 'progress'> 
 
 /** Bounds what a kill can cost: a batch that did not reach its checkpoint is compared again. */
 const MAX_BATCH_BYTES = 64 * 1024 * 1024
+/** Characters, up to 3 bytes each: with 500 long paths they stay below the 10 MiB that a request may have. */
+const MAX_BATCH_METADATA = 2_500_000
 const HEARTBEAT_MS = 1_000
 /** So many batches that failed as a whole mean that the target, not the artifacts, is at fault. */
 const MAX_LOST_BATCHES = 2
@@ -57,7 +59,7 @@ export async function workShard(
     await showLargeTransfers(batch, claim, ctx)
     const outcomes = await copyBatch(batch, batchContext, both)
     const now = ctx.clock.now()
-    const pos = batch.at(-1)!.path
+    const pos = lastPath(batch, outcomes)
     const { executeType, leaseMs } = ctx
     await checkpoint(ctx.db, ctx.spec, claim, { outcomes, pos, executeType, sentBytes, now, leaseUntil: now + leaseMs })
     ctx.onOutcomes(outcomes, sentBytes)
@@ -65,8 +67,7 @@ export async function workShard(
     const failure = outcomes.find(({ result }) => result === 'failed')
     if (failure !== undefined && ctx.spec.errorStrategy === 'FAST_FAIL')
       throw new LinkStopped(failure.reason ?? 'failed')
-    const wholly = outcomes.every(({ result, attempts }) => result === 'failed' && attempts > 1)
-    lostBatches = wholly ? lostBatches + 1 : 0
+    lostBatches = outcomes.every(({ batchLost }) => batchLost) ? lostBatches + 1 : 0
     if (lostBatches === MAX_LOST_BATCHES) throw new LinkStopped(failure?.reason ?? 'the target refuses everything')
   }
 
@@ -87,18 +88,28 @@ export async function workShard(
   if (!(await leave('DONE'))) throw new LeaseLost()
 }
 
-/** At most `batchFiles` files and 64 MiB; a larger file is a batch of its own. */
+/** Where the shard goes on: after the last file of the batch that was dealt with. */
+function lastPath(batch: readonly SourceFile[], outcomes: readonly Outcome[]): string {
+  const dealtWith = new Set(outcomes.map(({ file }) => file.path))
+  return batch.findLast(({ path }) => dealtWith.has(path))!.path
+}
+
+/** At most `batchFiles` files, 64 MiB of content and what one request may hold of metadata; a larger file is a batch of its own. */
 async function* inBatches(files: AsyncIterable<SourceFile>, batchFiles: number): AsyncIterable<SourceFile[]> {
   let batch: SourceFile[] = []
   let bytes = 0
+  let metadata = 0
   for await (const file of files) {
-    if (batch.length === batchFiles || (batch.length > 0 && bytes + file.sizeBytes > MAX_BATCH_BYTES)) {
+    const tooMuch = bytes + file.sizeBytes > MAX_BATCH_BYTES || metadata + file.metadataLength > MAX_BATCH_METADATA
+    if (batch.length === batchFiles || (batch.length > 0 && tooMuch)) {
       yield batch
       batch = []
       bytes = 0
+      metadata = 0
     }
     batch.push(file)
     bytes += file.sizeBytes
+    metadata += file.metadataLength
   }
   if (batch.length > 0) yield batch
 }

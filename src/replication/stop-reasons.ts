@@ -1,4 +1,4 @@
-import { hasCode } from '../core/errors.ts'
+import { AppError } from '../core/errors.ts'
 import { LinkDown, NotOurProtocol, RemoteRefusal } from '../remotes/transport/failures.ts'
 
 /** This owner's right to the shard is gone: another has it, or the run was deleted. Nothing more may be written. */
@@ -29,5 +29,5 @@ export function linkFate(error: unknown): 'down' | 'lost' | 'failed' | 'defect' 
   if (error instanceof LeaseLost || (error instanceof RemoteRefusal && error.wireCode === FENCED)) return 'lost'
   if (error instanceof RemoteRefusal) return error.retryable ? 'down' : 'failed'
   if (error instanceof NotOurProtocol || error instanceof LinkStopped) return 'failed'
-  return hasCode(error, 'CLUSTER_NOT_FOUND', 'REPOSITORY_NOT_FOUND', 'PROJECT_NOT_FOUND') ? 'failed' : 'defect'
+  return error instanceof AppError ? 'failed' : 'defect'
 }

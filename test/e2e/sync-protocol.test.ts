@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { it } from 'node:test'
 import { digestOfBytes } from '../../src/core/digest.ts'
 import { packHeader } from '../../src/remotes/cluster/pack.ts'
 import { createHttpClient, type HttpCall } from '../../src/remotes/transport/http-client.ts'
-import { type LocalCluster, startCluster } from '../helpers/local-cluster.ts'
+import { eachDialect, type LocalCluster, startCluster } from '../helpers/local-cluster.ts'
 
 const bytes = { 'content-type': 'application/octet-stream' }
 const json = { 'content-type': 'application/json' }
 const link = '0'.repeat(32)
 const sha = 'a'.repeat(64)
-const stream = { sourceId: 's', project: 'p', repo: 'r', stream: 'x/1', fence: 1, run: 1 }
-const offer = { path: '/x', sha256: sha, sizeBytes: 1, metaLanes: [0, 0, 0, 0] }
+const stream = { sourceId: 's', project: 'p', repo: 'r', epoch: 'e', stream: 'x/1', fence: 1, run: 1 }
+const offer = { path: '/x', sha256: sha, sizeBytes: 1, metaLanes: [0, 0, 0, 0], expiresAt: null }
 
 interface BadCall extends HttpCall {
   readonly what: string
@@ -80,9 +80,9 @@ async function send(
   }
 }
 
-describe('bad calls of other clusters', () => {
+eachDialect('bad calls of other clusters', (dialect) => {
   it('given any of the table, when sent, then a clear refusal in the envelope, and the server goes on', async () => {
-    await using cluster = await startCluster({ name: 'beta', dialect: 'sqlite' })
+    await using cluster = await startCluster({ name: 'beta', dialect })
     for (const { what, status, code, ...call } of BAD_CALLS) {
       const answer = await send(cluster, call)
       assert.deepEqual(
@@ -97,13 +97,13 @@ describe('bad calls of other clusters', () => {
   })
 
   it('given no or wrong credentials, when called, then 401 before the body is taken', async () => {
-    await using cluster = await startCluster({ name: 'beta', dialect: 'sqlite' })
+    await using cluster = await startCluster({ name: 'beta', dialect })
     const refused = await send(cluster, put('/blobs/pack', Buffer.alloc(1_000_000)), 'wrong')
     assert.deepEqual([refused.status, refused.envelope.code], [401, 250114])
   })
 
   it('given a pack in which one blob is not its digest, when sent, then it is named and the others are kept', async () => {
-    await using cluster = await startCluster({ name: 'beta', dialect: 'sqlite' })
+    await using cluster = await startCluster({ name: 'beta', dialect })
     const [good, bad] = [Buffer.from('good'), Buffer.from('bad')]
     const body = Buffer.concat([packHeader(digestOfBytes(good), 4), good, packHeader(digestOfBytes('other'), 3), bad])
     const { envelope } = await send(cluster, put('/blobs/pack', body))
@@ -116,7 +116,7 @@ describe('bad calls of other clusters', () => {
   })
 
   it('given a lower fence than the last one, when a batch is applied, then it is refused with 250350', async (t) => {
-    await using cluster = await startCluster({ name: 'beta', dialect: 'sqlite' })
+    await using cluster = await startCluster({ name: 'beta', dialect })
     const made = { name: 'proj', displayName: 'proj', description: 'd' }
     await cluster.api.call('POST', '/repository/api/project/create', made, t.signal)
     const repo = {
@@ -128,8 +128,9 @@ describe('bad calls of other clusters', () => {
       description: null,
     }
     await cluster.api.call('POST', '/repository/api/repo/create', repo, t.signal)
+    const { epoch } = await cluster.db.read.selectFrom('repository').select('epoch').executeTakeFirstOrThrow()
     const apply = (fence: number) =>
-      post(`/links/${link}/apply`, { ...stream, project: 'proj', repo: 'files', fence, entries: [] })
+      post(`/links/${link}/apply`, { ...stream, project: 'proj', repo: 'files', epoch, fence, entries: [] })
     assert.equal((await send(cluster, apply(3))).status, 200)
     assert.equal((await send(cluster, apply(3))).status, 200)
     const zombie = await send(cluster, apply(2))

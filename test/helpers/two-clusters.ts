@@ -65,8 +65,13 @@ export interface TwoClusters extends AsyncDisposable {
 
 const POLL_MS = 10
 
-export async function twoClusters(dialect: TestDialect, signal: AbortSignal): Promise<TwoClusters> {
-  const a = await startCluster({ name: 'alpha', dialect })
+/** @param env more settings of the source. */
+export async function twoClusters(
+  dialect: TestDialect,
+  signal: AbortSignal,
+  env: Readonly<Record<string, string>> = {},
+): Promise<TwoClusters> {
+  const a = await startCluster({ name: 'alpha', dialect, env })
   const b = await startCluster({ name: 'beta', dialect })
   const line = await faultyProxy(b.url)
   await createRepository(a.api, REPO, signal)

@@ -136,7 +136,11 @@ export async function createInitialSchema(db: Kysely<unknown>, dialect: Dialect)
   await sql`create index task_target_cluster on task_target (cluster_id)`.execute(db)
 
   table = columns(identity(create('link')), text, 'key task_key cluster_id remote_project remote_repo scope_hash')
-  table = columns(columns(table, text, 'repo_epoch? remote_epoch?'), int, 'repo_id acked_seq? remote_seq? scope_files')
+  table = columns(
+    columns(table, text, 'repo_epoch? remote_epoch? remote_mark?'),
+    int,
+    'repo_id acked_seq? remote_seq? scope_files',
+  )
   await table.execute()
   await unique(db, 'link_key', 'link', ['key'])
   await sql`create index link_task on link (task_key)`.execute(db)
@@ -156,7 +160,7 @@ export async function createInitialSchema(db: Kysely<unknown>, dialect: Dialect)
   await sql`create unique index record_running on execution_record (task_key) where status = 'RUNNING'`.execute(db)
 
   table = columns(create('exec_link'), text, 'record_id cluster_id cluster_name local_repo repo_type state')
-  table = columns(table, text, 'mode? remote_epoch? error_reason?')
+  table = columns(table, text, 'mode? remote_epoch? remote_mark? error_reason?')
   table = columns(
     table,
     int,

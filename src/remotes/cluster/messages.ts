@@ -39,11 +39,17 @@ export interface OpenRequest {
   readonly repository: RepositoryWanted
   readonly scope: readonly PathRange[]
   /** Where the target's change log stood when only this link had written in the scope; null: no cursor. */
-  readonly known: { readonly epoch: string; readonly seq: number } | null
+  readonly known: LogPosition | null
+}
+/** A place in the target's change log. `mark` tells the row there: a log that was put back and grew again has another one. */
+export interface LogPosition {
+  readonly epoch: string
+  readonly seq: number
+  readonly mark: string
 }
 export interface OpenAnswer {
-  readonly epoch: string
-  readonly headSeq: number
+  /** Where the log ends. */
+  readonly head: LogPosition
   /** Nobody but this link changed the scope since `known`. False without `known`. */
   readonly pure: boolean
 }
@@ -53,10 +59,12 @@ export interface StreamRef {
   readonly sourceId: string
   readonly project: string
   readonly repo: string
+  /** Of the target's repository when the run was planned: with another one it is another repository, and nothing is written. */
+  readonly epoch: string
   /** `<record id>/<shard number>`. */
   readonly stream: string
   readonly fence: number
-  /** Number of the run within its task: tells what this run delivered from what earlier ones did. */
+  /** Names the run, 48 bits of its record's hash: tells what this run delivered from what others did. */
   readonly run: number
 }
 
@@ -66,6 +74,7 @@ export interface FileOffer {
   readonly sha256: string
   readonly sizeBytes: number
   readonly metaLanes: readonly [number, number, number, number]
+  readonly expiresAt: number | null
 }
 /** `POST /links/{linkKey}/compare`, at most `limits.batchFiles` offers. */
 export interface CompareRequest extends StreamRef {

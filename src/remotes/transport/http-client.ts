@@ -69,7 +69,7 @@ export function createHttpClient(target: HttpTarget, limits: HttpClientLimits): 
     request.on('timeout', () => request.destroy(new Error(`no answer for ${limits.idleMs} ms`)))
     const answer = new Promise<HttpAnswer>((resolve, reject) => {
       request.once('response', (response) => collect(response, limits.maxAnswerBytes).then(resolve, reject))
-      request.once('error', reject)
+      request.on('error', reject)
     })
     answer.catch(() => undefined)
     try {

@@ -8,7 +8,7 @@ import type { MetadataDatabase } from '../../metadata/database.ts'
 import { liveAt, type NodeRecord } from '../../metadata/nodes.ts'
 import { findPeerLink } from '../../metadata/peers.ts'
 import type { CompareAnswer, CompareRequest, FileOffer, Verdict } from '../../remotes/cluster/messages.ts'
-import { checkedDigest, checkedPath } from './checked.ts'
+import { checkEpoch, checkedDigest, checkedPath, visible } from './checked.ts'
 import { deliveryMark } from './delivery-mark.ts'
 
 interface CompareDeps {
@@ -27,6 +27,8 @@ interface Link {
 export function createComparer({ db, repositories, clock }: CompareDeps) {
   return async function compare(linkKey: string, request: CompareRequest): Promise<CompareAnswer> {
     const repository = await repositories.get(request.project, request.repo)
+    checkEpoch(repository, request)
+    const now = clock.now()
     const offers = request.offers.map((offer) => ({
       ...offer,
       path: checkedPath(offer.path),
@@ -41,13 +43,13 @@ export function createComparer({ db, repositories, clock }: CompareDeps) {
       touchBlobs(
         trx,
         offers.map(({ digest }) => digest),
-        clock.now(),
+        now,
       ),
     )
     const verdicts = offers.map((offer): Verdict => {
       const hasBlob = here.has(offer.digest)
       if (ancestorsOf(offer.path).some((path) => blocked.has(path))) return { there: 'folder', rev: null, hasBlob }
-      return { ...verdictOf(offer, rows.get(offer.path), link), hasBlob }
+      return { ...verdictOf(offer, visible(rows.get(offer.path), now), link), hasBlob }
     })
     return { verdicts }
   }
@@ -64,7 +66,7 @@ function verdictOf(
   const rev = revOf(row)
   if (row.folder) return { there: 'folder', rev }
   const mine = link.via !== undefined && row.viaLink === link.via
-  const sameContent = row.digest === offer.digest && row.sizeBytes === offer.sizeBytes
+  const sameContent = row.digest === offer.digest && row.expiresAt === offer.expiresAt
   const sameMetadata = !link.includeMetadata || sameLanes(row.metadataLanes, offer.metaLanes as Lanes)
   if (!sameContent || !sameMetadata) return { there: mine ? 'ours' : 'other', rev }
   const delivered = mine ? deliveryMark.read(row.viaMark, link.run) : undefined

@@ -1,4 +1,4 @@
-/** `node.via_mark`: number of the run × 2, + 1 when it replaced a conflict. */
+/** `node.via_mark`: the run (48 bits) × 2, + 1 when it replaced a conflict. */
 export const deliveryMark = {
   write: (run: number, conflict: boolean): number => run * 2 + Number(conflict),
   /** How the run delivered the row; undefined when it was another run, or none. */

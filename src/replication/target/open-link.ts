@@ -1,12 +1,12 @@
 import type { Projects } from '../../artifacts/projects.ts'
 import type { Repositories } from '../../artifacts/repositories.ts'
 import { AppError, hasCode } from '../../core/errors.ts'
-import { hasForeignChanges, headSeq } from '../../metadata/change-log.ts'
+import { changeMark, hasForeignChanges, headSeq } from '../../metadata/change-log.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { internPeerLink } from '../../metadata/peers.ts'
 import type { Repository } from '../../metadata/repositories.ts'
 import { numberChanges } from '../../metadata/sequencer.ts'
-import type { OpenAnswer, OpenRequest, RepositoryWanted } from '../../remotes/cluster/messages.ts'
+import type { LogPosition, OpenAnswer, OpenRequest, RepositoryWanted } from '../../remotes/cluster/messages.ts'
 
 interface OpenLinkDeps {
   readonly db: MetadataDatabase
@@ -47,16 +47,23 @@ export function createLinkOpener({ db, projects, repositories }: OpenLinkDeps) {
     return fitting(await repositories.get(wanted.project, wanted.repo), wanted)
   }
 
+  /** A log that was put back to an earlier state has another row there, or none. */
+  async function isSamePlace({ id, epoch, floorSeq }: Repository, known: LogPosition): Promise<boolean> {
+    if (known.epoch !== epoch || known.seq < floorSeq) return false
+    return known.mark === (await changeMark(db.read, id, known.seq))
+  }
+
   return async function openLink(linkKey: string, request: OpenRequest, by: string): Promise<OpenAnswer> {
     const repository = await ensureRepository(request.repository, by)
     const via = await db.transact((trx) => internPeerLink(trx, request.sourceId, linkKey))
     await numberChanges(db)
     const head = await headSeq(db.read, repository.id)
     const { known } = request
-    const comparable = known !== null && known.epoch === repository.epoch && known.seq >= repository.floorSeq
+    const at = { seq: head, epoch: repository.epoch, mark: await changeMark(db.read, repository.id, head) }
+    const comparable = known !== null && (await isSamePlace(repository, known))
     const since = { from: known?.seq ?? 0, to: head, ranges: request.scope, exceptVia: via }
     const pure = comparable && known.seq <= head && !(await hasForeignChanges(db.read, repository.id, since))
-    return { epoch: repository.epoch, headSeq: head, pure }
+    return { head: at, pure }
   }
 }
 

@@ -21,8 +21,11 @@ export async function openBlobFile(
   try {
     const start = range?.start ?? 0
     const end = range?.end ?? (await file.stat()).size
+    signal.throwIfAborted()
     if (end - start > READ_AT_ONCE_BYTES) {
-      return file.createReadStream({ start, end: end - 1, highWaterMark: READ_BYTES, signal })
+      const stream = file.createReadStream({ start, end: end - 1, highWaterMark: READ_BYTES, signal })
+      // An abort before the caller listens would be an error that nobody hears, which ends the process. Callers hear it all the same.
+      return stream.on('error', () => undefined)
     }
     const bytes = await readBytes(file, start, Math.max(0, end - start))
     await file.close()

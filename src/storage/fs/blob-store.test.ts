@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readdir, writeFile } from 'node:fs/promises'
 import { it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { digestOf, streamOf, textOf } from '../../../test/helpers/blobs.ts'
 import { tempDir } from '../../../test/helpers/temp.ts'
 import { blobStoreContract } from '../blob-store.contract.ts'
@@ -34,6 +35,18 @@ it('given a published blob, when its file is looked for, then it lies under two 
   await using staged = await store.receive(streamOf('hello'), {}, signal)
   await staged.publish(signal)
   assert.deepEqual(await readdir(dir.file('2c', 'f2')), [digestOf('hello').slice(7)])
+})
+
+it('given an opened blob to which nobody listens yet, when the caller gives up, then the process lives and reading it fails', async () => {
+  await using dir = await tempDir()
+  const store = await openFsBlobStore({ root: dir.path, owner: 'one' })
+  await using staged = await store.receive(streamOf(Buffer.alloc(1_000_000, 1)), {}, signal)
+  await staged.publish(signal)
+  const caller = new AbortController()
+  const stream = await store.open(staged.digest, undefined, caller.signal)
+  caller.abort()
+  await setImmediate()
+  await assert.rejects(textOf(stream))
 })
 
 it('given foreign files in the root, when listed, then they are no blobs', async () => {
