@@ -59,6 +59,8 @@ export interface KillPlan {
   readonly env?: Readonly<Record<string, string>>
   /** Who goes on: the killed server started again, or a node with a data directory of its own that shares database and blobs. */
   readonly successor?: 'itself' | 'another node'
+  /** SIGKILL unless said otherwise; SIGTERM must end with code 0 while the line goes on working. */
+  readonly how?: 'SIGKILL' | 'SIGTERM'
 }
 
 /**
@@ -66,7 +68,7 @@ export interface KillPlan {
  * SUCCESS by itself, content is equal, no detail is missing or doubled, counters are right.
  */
 export async function killDuringRun(plan: KillPlan, signal: AbortSignal): Promise<void> {
-  const { victim, moment, env = {}, successor = 'itself' } = plan
+  const { victim, moment, env = {}, successor = 'itself', how = 'SIGKILL' } = plan
   await using dir = await tempDir()
   const blobs = { ENTREPOT_BLOBS: dir.file('blobs of alpha') }
   const alpha = { name: 'alpha', dataDir: dir.file('alpha'), env: { ...env, ...blobs } }
@@ -77,13 +79,18 @@ export async function killDuringRun(plan: KillPlan, signal: AbortSignal): Promis
     const key = await prepare(servers.a, servers.b, line, signal)
     const killed = Promise.withResolvers<void>()
     const kill = async () => {
-      await servers[victim].kill()
+      if (how === 'SIGTERM') assert.equal(await servers[victim].stop(), 0)
+      else await servers[victim].kill()
       killed.resolve()
     }
     let done = false
     line.script((request) => {
       if (done || !moment.matches(request)) return undefined
       done = true
+      if (how === 'SIGTERM') {
+        kill().catch(killed.reject)
+        return undefined
+      }
       if (moment.at === 'answer') return { afterAnswer: kill }
       void kill()
       return { cutAfterBytes: 0 }
