@@ -2,17 +2,15 @@ import type { MetadataDatabase } from '../metadata/database.ts'
 import { noteUp } from '../metadata/exec-links.ts'
 import { advanceShard, type ShardClaim } from '../metadata/exec-shards.ts'
 import { type Divergence, settleDivergences } from '../metadata/links.ts'
-import { countFailedDetails, type DetailWrite, putDetails } from '../metadata/record-details.ts'
-import { detailIdOf } from './link-key.ts'
+import { countFailedDetails, putDetails } from '../metadata/record-details.ts'
+import { type DetailPlace, finishedDetail } from './detail-rows.ts'
 import { countOutcomes, type Outcome } from './outcome.ts'
-import type { RunSpec } from './run-spec.ts'
 import { LeaseLost } from './stop-reasons.ts'
 
 export interface BatchEnd {
   readonly outcomes: readonly Outcome[]
   /** Last path of the batch: the shard goes on after it. */
   readonly pos: string
-  readonly executeType: 'FULL' | 'PARTIAL'
   readonly sentBytes: number
   readonly now: number
   readonly leaseUntil: number
@@ -26,7 +24,13 @@ const MAX_FAILED_WITHOUT_RECORD = 1000
  * Before it the batch never was (and is found equal when it is done again); after it, it is never done again.
  * @throws LeaseLost.
  */
-export async function checkpoint(db: MetadataDatabase, spec: RunSpec, claim: ShardClaim, end: BatchEnd): Promise<void> {
+export async function checkpoint(
+  db: MetadataDatabase,
+  place: DetailPlace,
+  claim: ShardClaim,
+  end: BatchEnd,
+): Promise<void> {
+  const { spec } = place
   const { outcomes, pos, leaseUntil, now } = end
   const counters = countOutcomes(outcomes, end.sentBytes)
   await db.transact(async (trx) => {
@@ -34,7 +38,7 @@ export async function checkpoint(db: MetadataDatabase, spec: RunSpec, claim: Sha
     await noteUp(trx, claim.recordId, claim.linkId)
     const rows = outcomes
       .filter((outcome) => outcome.result !== 'unchanged')
-      .map((outcome) => detailOf(outcome, spec, claim, end.executeType))
+      .map((outcome) => finishedDetail(place, outcome))
     if (spec.keepsDetails) await putDetails(trx, rows)
     else if (counters.failed > 0) {
       const room = MAX_FAILED_WITHOUT_RECORD - (await countFailedDetails(trx, spec.recordId))
@@ -48,23 +52,4 @@ export async function checkpoint(db: MetadataDatabase, spec: RunSpec, claim: Sha
 function divergenceOf({ file, result }: Outcome): Divergence[] {
   if (result === 'failed') return [{ path: file.path, reason: 'failed' }]
   return result === 'kept' ? [{ path: file.path, reason: 'conflict' }] : []
-}
-
-function detailOf(outcome: Outcome, spec: RunSpec, claim: ShardClaim, executeType: 'FULL' | 'PARTIAL'): DetailWrite {
-  const { file } = outcome
-  return {
-    id: detailIdOf(claim.recordId, claim.linkId, file.path),
-    recordId: claim.recordId,
-    linkId: claim.linkId,
-    path: file.path,
-    digest: file.digest,
-    sizeBytes: file.sizeBytes,
-    status: outcome.result === 'failed' ? 'FAILED' : 'SUCCESS',
-    conflictStrategy: outcome.conflict ? spec.conflictStrategy : null,
-    errorReason: outcome.reason ?? null,
-    executeType,
-    startedAt: outcome.startedAt,
-    endedAt: outcome.endedAt,
-    attempts: outcome.attempts,
-  }
 }

@@ -12,9 +12,10 @@ import { putDetails } from '../metadata/record-details.ts'
 import { findRepository, type Repository } from '../metadata/repositories.ts'
 import type { ClusterClient } from '../remotes/cluster/cluster-client.ts'
 import type { OpenRequest } from '../remotes/cluster/messages.ts'
+import { missingDetail } from './detail-rows.ts'
 import { findDifference, type LinkScope } from './find-difference.ts'
-import { detailIdOf, linkKeyOf, scopeHashOf } from './link-key.ts'
-import { executeTypeOf, type RunObject, type RunSpec } from './run-spec.ts'
+import { linkKeyOf, scopeHashOf } from './link-key.ts'
+import type { RunObject, RunSpec } from './run-spec.ts'
 import { LinkStopped } from './stop-reasons.ts'
 
 /** One link of one run with all that is needed to work on it. */
@@ -100,7 +101,7 @@ export function createLinkPlanner({
       await createShards(trx, spec.recordId, link.id, [known, ...difference.shards])
       await putDetails(
         trx,
-        missing.map((path) => missingDetail(work, path)),
+        missing.map((path) => missingDetail({ spec, object: work.object, linkId: link.id }, path, clock.now())),
       )
     })
     return findExecLink(db.read, spec.recordId, link.id)
@@ -131,25 +132,6 @@ export function createLinkPlanner({
     if (object.paths === undefined) return []
     const there = await liveAt(db.read, repository.id, object.paths)
     return object.paths.filter((path) => path !== '/' && !there.has(path))
-  }
-
-  function missingDetail({ spec, link, object }: LinkWork, path: NodePath) {
-    const now = clock.now()
-    return {
-      id: detailIdOf(spec.recordId, link.id, path),
-      recordId: spec.recordId,
-      linkId: link.id,
-      path,
-      digest: null,
-      sizeBytes: null,
-      status: 'FAILED' as const,
-      conflictStrategy: null,
-      errorReason: `Node [${path}] not found (251010): nothing is stored at this path of the task`,
-      executeType: executeTypeOf(object),
-      startedAt: now,
-      endedAt: now,
-      attempts: 1,
-    }
   }
 
   return { plan, openRequest }

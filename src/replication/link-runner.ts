@@ -13,7 +13,7 @@ import type { BlobStore } from '../storage/blob-store.ts'
 import { shardFiles } from './find-difference.ts'
 import type { LinkClose } from './link-close.ts'
 import { describeLink, type LinkPlanner, type LinkWork } from './link-plan.ts'
-import { executeTypeOf, type RunSpec } from './run-spec.ts'
+import type { RunSpec } from './run-spec.ts'
 import { createBlobSender } from './send-blobs.ts'
 import { type ShardContext, workShard } from './shard-worker.ts'
 import { linkFate } from './stop-reasons.ts'
@@ -148,7 +148,7 @@ export function createLinkRunner(deps: LinkRunnerDeps) {
     return {
       db,
       spec,
-      executeType: executeTypeOf(work.object),
+      object: work.object,
       client,
       sender: createBlobSender(client, deps.store, { inlineMaxBytes, partThresholdBytes, concurrency }),
       linkKey: link.key,

@@ -4,15 +4,15 @@ import { putDetails } from '../metadata/record-details.ts'
 import type { SourceFile } from '../metadata/source-files.ts'
 import { checkpoint } from './checkpoint.ts'
 import { type BatchContext, copyBatch } from './copy-batch.ts'
-import { detailIdOf } from './link-key.ts'
+import { runningDetail } from './detail-rows.ts'
 import type { Outcome } from './outcome.ts'
-import type { RunSpec } from './run-spec.ts'
+import type { RunObject, RunSpec } from './run-spec.ts'
 import { LeaseLost, LinkStopped } from './stop-reasons.ts'
 
 export interface ShardContext extends Omit<BatchContext, 'stream' | 'progress'> {
   readonly db: MetadataDatabase
   readonly spec: RunSpec
-  readonly executeType: 'FULL' | 'PARTIAL'
+  readonly object: RunObject
   readonly stream: Omit<BatchContext['stream'], 'stream' | 'fence'>
   readonly batchFiles: number
   /** From here on a file is sent in parts, and shows as RUNNING meanwhile. */
@@ -60,8 +60,8 @@ export async function workShard(
     const outcomes = await copyBatch(batch, batchContext, both)
     const now = ctx.clock.now()
     const pos = lastPath(batch, outcomes)
-    const { executeType, leaseMs } = ctx
-    await checkpoint(ctx.db, ctx.spec, claim, { outcomes, pos, executeType, sentBytes, now, leaseUntil: now + leaseMs })
+    const place = { spec: ctx.spec, object: ctx.object, linkId: claim.linkId }
+    await checkpoint(ctx.db, place, claim, { outcomes, pos, sentBytes, now, leaseUntil: now + ctx.leaseMs })
     ctx.onOutcomes(outcomes, sentBytes)
     sentBytes = 0
     const failure = outcomes.find(({ result }) => result === 'failed')
@@ -136,21 +136,8 @@ async function showLargeTransfers(batch: readonly SourceFile[], claim: ShardClai
   const large = batch.filter(({ sizeBytes }) => sizeBytes > ctx.partThresholdBytes)
   if (large.length === 0 || !ctx.spec.keepsDetails) return
   const startedAt = ctx.clock.now()
-  const rows = large.map((file) => ({
-    id: detailIdOf(claim.recordId, claim.linkId, file.path),
-    recordId: claim.recordId,
-    linkId: claim.linkId,
-    path: file.path,
-    digest: file.digest,
-    sizeBytes: file.sizeBytes,
-    status: 'RUNNING' as const,
-    conflictStrategy: null,
-    errorReason: null,
-    executeType: ctx.executeType,
-    startedAt,
-    endedAt: null,
-    attempts: 1,
-  }))
+  const place = { spec: ctx.spec, object: ctx.object, linkId: claim.linkId }
+  const rows = large.map((file) => runningDetail(place, file, startedAt))
   await ctx.db.transact(async (trx) => {
     if (!(await heartbeatShard(trx, claim, startedAt + ctx.leaseMs, 0))) throw new LeaseLost()
     await putDetails(trx, rows)

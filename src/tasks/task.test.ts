@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { normalisePath } from '../core/paths.ts'
-import { executeTypeOf, pathsOf, type TaskObject } from './task.ts'
+import { pathsOf, type TaskObject } from './task.ts'
 
 const object = (...paths: string[]): TaskObject => ({
   localRepo: 'a-repo',
@@ -15,5 +15,4 @@ const object = (...paths: string[]): TaskObject => ({
 it('given an object with and without paths, when its scope is asked for, then it is those paths once, or everything', () => {
   assert.deepEqual(pathsOf(object('/a', '/b', 'a/')), ['/a', '/b'])
   assert.equal(pathsOf(object()), undefined)
-  assert.deepEqual([executeTypeOf(object('/a')), executeTypeOf(object())], ['PARTIAL', 'FULL'])
 })

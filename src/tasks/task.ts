@@ -116,7 +116,3 @@ export function pathsOf(object: TaskObject): NodePath[] | undefined {
   const paths = new Set((object.pathConstraints ?? []).map(({ path }) => path))
   return paths.size === 0 ? undefined : [...paths]
 }
-
-/** Contract 002, `executeType`: of the details that a run of this object writes. */
-export const executeTypeOf = (object: TaskObject): 'FULL' | 'PARTIAL' =>
-  pathsOf(object) === undefined && (object.packageConstraints ?? []).length === 0 ? 'FULL' : 'PARTIAL'
