@@ -6,10 +6,12 @@ import { eachDialect } from '../helpers/local-cluster.ts'
 import { createRepository } from '../helpers/replication-calls.ts'
 import { counts, REPO, twoClusters } from '../helpers/two-clusters.ts'
 
+const GIVES_UP_SOON = { ENTREPOT_REPLICATION_LINK_TIMEOUT_MS: '500' }
+
 eachDialect('replication when things go wrong', (dialect) => {
   describe('the target', () => {
     it('given it is down during the run, when the time for reconnecting is over, then FAILED and the reason names it', async (t) => {
-      await using two = await twoClusters(dialect, t.signal)
+      await using two = await twoClusters(dialect, t.signal, GIVES_UP_SOON)
       await two.put(two.a, '/x', 'x')
       const key = await two.create({ enabled: false })
       two.line.script(() => ({ cutAfterBytes: 0 }))
@@ -32,7 +34,7 @@ eachDialect('replication when things go wrong', (dialect) => {
     })
 
     it('given it answers 500 to everything, when run, then FAILED with its answer and the next run brings all over', async (t) => {
-      await using two = await twoClusters(dialect, t.signal)
+      await using two = await twoClusters(dialect, t.signal, GIVES_UP_SOON)
       await two.put(two.a, '/x', 'x')
       const key = await two.create({ enabled: false })
       two.line.script(() => ({ answer: 500, body: 'oops' }))
@@ -140,7 +142,7 @@ eachDialect('replication when things go wrong', (dialect) => {
     })
 
     it('given one of two targets is down, when run, then the other is complete and the reason names only the one', async (t) => {
-      await using two = await twoClusters(dialect, t.signal)
+      await using two = await twoClusters(dialect, t.signal, GIVES_UP_SOON)
       await two.put(two.a, '/x', 'x')
       const direct = { name: 'gamma', url: two.b.url, type: 'STANDALONE', username: 'admin', password: two.b.password }
       await two.a.api.call('POST', '/replication/api/cluster/create', direct, t.signal)

@@ -57,6 +57,8 @@ export interface KillPlan {
   readonly moment: Moment
   /** More settings of the source, e.g. its database. */
   readonly env?: Readonly<Record<string, string>>
+  /** The same of the target. */
+  readonly targetEnv?: Readonly<Record<string, string>>
   /** Who goes on: the killed server started again, or a node with a data directory of its own that shares database and blobs. */
   readonly successor?: 'itself' | 'another node'
   /** SIGKILL unless said otherwise; SIGTERM must end with code 0 while the line goes on working. */
@@ -68,11 +70,11 @@ export interface KillPlan {
  * SUCCESS by itself, content is equal, no detail is missing or doubled, counters are right.
  */
 export async function killDuringRun(plan: KillPlan, signal: AbortSignal): Promise<void> {
-  const { victim, moment, env = {}, successor = 'itself', how = 'SIGKILL' } = plan
+  const { victim, moment, env = {}, targetEnv = {}, successor = 'itself', how = 'SIGKILL' } = plan
   await using dir = await tempDir()
   const blobs = { ENTREPOT_BLOBS: dir.file('blobs of alpha') }
   const alpha = { name: 'alpha', dataDir: dir.file('alpha'), env: { ...env, ...blobs } }
-  const beta = { name: 'beta', dataDir: dir.file('beta') }
+  const beta = { name: 'beta', dataDir: dir.file('beta'), env: targetEnv }
   const servers = { a: await startServer(alpha, signal), b: await startServer(beta, signal) }
   const line = await faultyProxy(servers.b.url)
   try {

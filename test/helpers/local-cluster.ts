@@ -4,6 +4,7 @@ import { pino } from 'pino'
 import { readInvocation } from '../../src/app/config.ts'
 import { type RunningServer, startServer } from '../../src/app/server.ts'
 import type { MetadataDatabase } from '../../src/metadata/database.ts'
+import type { DatabaseConfig } from '../../src/metadata/open-database.ts'
 import { type Api, connectApi } from './api.ts'
 import { makePostgres, skipReason } from './databases.ts'
 import { tempDir } from './temp.ts'
@@ -41,7 +42,7 @@ const PASSWORD = 'correct-horse-battery'
 const SHORT_WAITS = {
   ENTREPOT_REPLICATION_RETRY_DELAYS_MS: '5,10,20',
   ENTREPOT_REPLICATION_RECONNECT_DELAYS_MS: '5,10,20,50',
-  ENTREPOT_REPLICATION_LINK_TIMEOUT_MS: '1000',
+  ENTREPOT_REPLICATION_LINK_TIMEOUT_MS: '20000',
   ENTREPOT_REPLICATION_PART_SIZE_BYTES: String(PART_SIZE_BYTES),
 }
 const POLL_MS = 5
@@ -81,7 +82,7 @@ export async function startCluster({ name, dialect, env }: LocalClusterOptions):
   }
 }
 
-function addressOf(config: Awaited<ReturnType<typeof makePostgres>>['config']): string {
+export function addressOf(config: DatabaseConfig): string {
   if (config.dialect !== 'postgres') throw new Error('not a PostgreSQL database')
   return config.url
 }
