@@ -2,7 +2,6 @@ import { setImmediate } from 'node:timers/promises'
 import { AppError, type ErrorExtra } from '../core/errors.ts'
 import type { Hlc } from '../core/hlc.ts'
 import { metadataLanes, NO_LANES } from '../core/lanes.ts'
-import type { Metadata } from '../core/metadata.ts'
 import { ancestorsOf, comparePaths, type NodePath, parentOf, ROOT } from '../core/paths.ts'
 import { appendChanges, type Change, type FileLanes } from '../metadata/change-log.ts'
 import type { Transaction } from '../metadata/database.ts'
@@ -27,15 +26,9 @@ export type { FileWrite } from './node-rows.ts'
 type Target = Pick<Repository, 'id' | 'project' | 'name'>
 
 /** New metadata of a live node, in place of all it had. */
-export interface MetadataChange {
+export interface MetadataChange
+  extends Pick<FileWrite, 'metadata' | 'modifiedBy' | 'modifiedAt' | 'origin' | 'hlc' | 'viaLink' | 'viaMark'> {
   readonly node: NodeRecord
-  readonly metadata: Metadata
-  readonly modifiedBy: string
-  readonly modifiedAt: number
-  readonly origin: number
-  readonly hlc: Hlc
-  readonly viaLink: number | undefined
-  readonly viaMark: number | undefined
 }
 
 /** Rows of one statement when a folder is deleted: about 40 ms on SQLite, which does it in this thread. */

@@ -203,38 +203,13 @@ export async function releaseShardsOf(trx: Transaction, installationId: string, 
   return Number(result.numUpdatedRows)
 }
 
-export interface ShardTotals extends ShardCounters {
-  readonly estBytes: number
-}
-/** Sum over the shards of a record, or of one link in it: exact, since each batch moved its shard once. */
-export async function sumShards(reader: Reader, recordId: string, linkId?: number): Promise<ShardTotals> {
-  const sum = (column: string) => sql<number | null>`sum(${sql.ref(column)})`
+/** Files that one link of a record wrote so far. */
+export async function writtenFiles(reader: Reader, recordId: string, linkId: number): Promise<number> {
   const row = await reader
     .selectFrom('exec_shard')
+    .select((eb) => eb.fn.sum<number | null>('ok').as('files'))
     .where('record_id', '=', recordId)
-    .$if(linkId !== undefined, (query) => query.where('link_id', '=', linkId!))
-    .select([
-      sum('ok').as('ok'),
-      sum('skipped').as('skipped'),
-      sum('unchanged').as('unchanged'),
-      sum('failed').as('failed'),
-      sum('conflict').as('conflict'),
-      sum('file_ok').as('fileOk'),
-      sum('file_failed').as('fileFailed'),
-      sum('bytes').as('bytes'),
-      sum('est_bytes').as('estBytes'),
-    ])
+    .where('link_id', '=', linkId)
     .executeTakeFirstOrThrow()
-  const number = (value: number | null) => Number(value ?? 0)
-  return {
-    ok: number(row.ok),
-    skipped: number(row.skipped),
-    unchanged: number(row.unchanged),
-    failed: number(row.failed),
-    conflict: number(row.conflict),
-    fileOk: number(row.fileOk),
-    fileFailed: number(row.fileFailed),
-    bytes: number(row.bytes),
-    estBytes: number(row.estBytes),
-  }
+  return row.files ?? 0
 }

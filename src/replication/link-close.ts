@@ -2,12 +2,14 @@ import type { Clock } from '../core/clock.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { MetadataDatabase, Transaction } from '../metadata/database.ts'
 import { type ExecLink, endExecLink, listExecLinks } from '../metadata/exec-links.ts'
-import { failOpenShards, openShards, sumShards } from '../metadata/exec-shards.ts'
+import { failOpenShards, openShards, writtenFiles } from '../metadata/exec-shards.ts'
 import { forgetVanished, saveCursor } from '../metadata/links.ts'
 import { deleteRunningDetails, firstFailure, type LinkFailure } from '../metadata/record-details.ts'
+import { sumLiveTotals } from '../metadata/records.ts'
 import { lockTask } from '../metadata/tasks.ts'
 import type { ClusterClient } from '../remotes/cluster/cluster-client.ts'
 import type { LogPosition } from '../remotes/cluster/messages.ts'
+import { NO_OVERVIEW } from '../tasks/record.ts'
 import { closeRecord } from '../tasks/runs.ts'
 import type { LinkPlanner, LinkWork } from './link-plan.ts'
 import type { RunSpec } from './run-spec.ts'
@@ -34,8 +36,7 @@ export function createLinkClose({ db, clock, metrics, planner }: LinkCloseDeps):
   async function remoteHead(work: LinkWork, client: ClusterClient, signal: AbortSignal): Promise<LogPosition> {
     const { remote_epoch, remote_seq, remote_mark } = work.execLink
     const began = { epoch: remote_epoch!, seq: remote_seq!, mark: remote_mark! }
-    const totals = await sumShards(db.read, work.spec.recordId, work.link.id)
-    if (totals.ok === 0) return began
+    if ((await writtenFiles(db.read, work.spec.recordId, work.link.id)) === 0) return began
     const request = { ...(await planner.openRequest(work)), known: began }
     const answer = await client.open(work.link.key, request, signal)
     if (answer.head.epoch !== began.epoch) throw new LinkStopped('the target repository was replaced during the run')
@@ -81,25 +82,19 @@ export function createLinkClose({ db, clock, metrics, planner }: LinkCloseDeps):
     const links = await listExecLinks(trx, recordId)
     if (links.length === 0 || links.some(({ state }) => state === 'PENDING' || state === 'COPYING')) return undefined
     await deleteRunningDetails(trx, recordId)
-    const totals = await sumShards(trx, recordId)
+    const totals = (await sumLiveTotals(trx, [recordId])).get(recordId)
+    const { bytes, estimatedBytes, ...overview } = totals ?? NOTHING_PLANNED
     const failures = await firstFailure(trx, recordId)
     const reasons = links.flatMap((one) => reasonOf(one, failures.get(one.link_id)))
-    const status = reasons.length > 0 || totals.failed > 0 ? 'FAILED' : 'SUCCESS'
+    const status = reasons.length > 0 || overview.failed > 0 ? 'FAILED' : 'SUCCESS'
     const closed = await closeRecord(trx, {
       recordId,
       status,
       errorReason: reasons.length > 0 ? reasons.join('\n') : null,
-      overview: {
-        success: totals.ok,
-        failed: totals.failed,
-        conflict: totals.conflict,
-        skip: totals.skipped,
-        fileSuccess: totals.fileOk,
-        fileFailed: totals.fileFailed,
-      },
-      replicatedBytes: totals.bytes,
+      overview,
+      replicatedBytes: bytes,
       // Files that were there already need not travel: what a whole run had to send is what it sent.
-      totalBytes: status === 'SUCCESS' ? totals.bytes : totals.estBytes,
+      totalBytes: status === 'SUCCESS' ? bytes : estimatedBytes,
       now: clock.now(),
     })
     return closed ? status : undefined
@@ -108,6 +103,9 @@ export function createLinkClose({ db, clock, metrics, planner }: LinkCloseDeps):
   const record = (spec: RunSpec) => ending(spec, async () => {})
   return { link, failed, record }
 }
+
+/** A run whose links all ended before their shards were planned. */
+const NOTHING_PLANNED = { ...NO_OVERVIEW, bytes: 0, estimatedBytes: 0 }
 
 /** `cluster: first error (+n more)`, one line per link that did not bring everything over (replication.md 3.4). */
 function reasonOf({ cluster_name, error_reason }: ExecLink, failure: LinkFailure | undefined): string[] {
