@@ -1,25 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
-import { sql } from 'kysely'
 import type { Logger } from 'pino'
 import { loadKeyFile } from '../auth/key-file.ts'
 import { parseSecretKey } from '../auth/secrets.ts'
 import type { FirstAdministrator } from '../auth/users.ts'
 import { AppError, messageOf } from '../core/errors.ts'
-import { clusterRoutes } from '../http/cluster-routes.ts'
-import { genericRoutes } from '../http/generic-routes.ts'
-import { healthRoutes } from '../http/health.ts'
-import { metadataRoutes } from '../http/metadata-routes.ts'
-import { createServerMetrics, metricsRoutes } from '../http/metrics.ts'
-import { nodeRoutes } from '../http/node-routes.ts'
-import { projectRoutes } from '../http/project-routes.ts'
-import { recordRoutes } from '../http/record-routes.ts'
-import { repositoryRoutes } from '../http/repository-routes.ts'
-import type { App, Routes } from '../http/route.ts'
+import { createServerMetrics } from '../http/metrics.ts'
+import type { App } from '../http/route.ts'
 import { createHttpServer } from '../http/server.ts'
-import { syncRoutes } from '../http/sync-routes.ts'
-import { taskRoutes } from '../http/task-routes.ts'
-import { userRoutes } from '../http/user-routes.ts'
 import { createLeaseTableQueue } from '../jobs/lease-table.ts'
 import { createWorker } from '../jobs/worker.ts'
 import { lockDataDirectory } from '../metadata/data-directory-lock.ts'
@@ -36,11 +24,12 @@ import type { Config } from './config.ts'
 import { openDataDirectory } from './data-directory.ts'
 import { choreHandlers, enqueueChores } from './maintenance.ts'
 import { replicationHandlers } from './replication-work.ts'
+import { routesOf } from './routes.ts'
 import { systemClock } from './system-clock.ts'
 import { createSystemIds } from './system-ids.ts'
 import { systemRandom } from './system-random.ts'
 import { waking } from './waking-queue.ts'
-import { createServices, type Ground, type Services } from './wiring.ts'
+import { createServices, type Ground } from './wiring.ts'
 
 export interface RunningServer extends AsyncDisposable {
   /** Address listened on. */
@@ -190,31 +179,4 @@ async function lagsByName(db: MetadataDatabase): Promise<ReadonlyMap<string, num
   const lags = await replicationLags(db.read, systemClock.now())
   const rows = await db.read.selectFrom('cluster').select(['id', 'name']).execute()
   return new Map(rows.flatMap(({ id, name }) => (lags.has(id) ? [[name, lags.get(id)!] as const] : [])))
-}
-
-type ServerMetrics = ReturnType<typeof createServerMetrics>
-
-function routesOf(ground: Ground, services: Services, metrics: ServerMetrics): Routes[] {
-  const { config, db, clock, clusterId } = ground
-  const { dates, users, tokens, projects, repositories, nodes, uploads, downloads, clusters, tasks, records, target } =
-    services
-  const { name } = config.cluster
-  const { batchFiles, inlineMaxBytes, partSizeBytes } = config.replication
-  const database = async () => {
-    await sql`select 1`.execute(db.read)
-  }
-  return [
-    healthRoutes({ checks: { database } }),
-    metricsRoutes({ metrics, access: config.metrics.public ? 'PUBLIC' : 'ADMIN' }),
-    userRoutes({ users, tokens, dates }),
-    projectRoutes({ projects, dates }),
-    repositoryRoutes({ repositories, dates }),
-    nodeRoutes({ repositories, nodes, dates }),
-    metadataRoutes({ repositories, nodes }),
-    genericRoutes({ repositories, nodes, uploads, downloads, dates, clock }),
-    clusterRoutes({ clusters, dates }),
-    taskRoutes({ tasks, dates }),
-    recordRoutes({ records, dates, clusterName: name }),
-    syncRoutes({ target, identity: { clusterId, name }, limits: { batchFiles, inlineMaxBytes, partSizeBytes }, clock }),
-  ]
 }

@@ -31,7 +31,7 @@ export function controlAccess(app: App, { authenticate, findRepository }: Access
     const silent = declared.filter(({ config }) => config?.access === undefined)
     if (silent.length > 0) throw new Error(`routes without config.access: ${silent.map(({ url }) => url).join(', ')}`)
     const nameless = declared.filter(
-      ({ url, config }) => typeof config?.access === 'object' && !NAMES_REPOSITORY.test(url),
+      ({ url, config }) => typeof config?.access === 'object' && 'repo' in config.access && !NAMES_REPOSITORY.test(url),
     )
     if (nameless.length > 0) {
       throw new Error(`access to a repository that the URL does not name: ${nameless.map(({ url }) => url).join(', ')}`)
@@ -55,7 +55,10 @@ export function controlAccess(app: App, { authenticate, findRepository }: Access
     // A public page needs no database, and an unknown URL tells nobody anything.
     if (access === undefined || access === 'PUBLIC') return
     request.principal = await authenticate(request.headers.authorization)
-    if (typeof access === 'object') return authoriseIn(request.principal, access.repo, request.params as RepositoryName)
+    if (typeof access === 'object') {
+      if ('repo' in access) return authoriseIn(request.principal, access.repo, request.params as RepositoryName)
+      return enforce(decide(request.principal, access.project, { kind: 'system' }), `${access.project} on a project`)
+    }
     const { action, resource } = FIXED[access]
     enforce(decide(request.principal, action, resource), `${request.method} ${request.routeOptions.url}`)
   })

@@ -8,6 +8,7 @@ import type {
 } from 'fastify'
 import type { Action } from '../auth/access.ts'
 import type { Principal } from '../auth/principal.ts'
+import type { NodePath } from '../core/paths.ts'
 
 /** Fastify whose handlers get the types of their TypeBox schemas. */
 export type App = FastifyInstance<
@@ -24,7 +25,8 @@ export type Routes = (app: App) => Promise<void>
 /**
  * Who may call a route. Every route states it; the server does not start with one that does not.
  * PUBLIC: anybody · AUTHENTICATED: any user · ADMIN: administrators · REPLICATION_*: other clusters (administrators, so far) ·
- * `{ repo }`: whoever may do that in the repository named by the parameters `projectId` and `repoName` of the URL.
+ * `{ repo }`: whoever may do that in the repository named by the parameters `projectId` and `repoName` of the URL ·
+ * `{ project }`: whoever may do that in the project named by `projectId`.
  */
 export type Access =
   | 'PUBLIC'
@@ -33,11 +35,14 @@ export type Access =
   | 'REPLICATION_READ'
   | 'REPLICATION_WRITE'
   | { readonly repo: Action }
+  | { readonly project: Action }
 
 /** A repository that a request names elsewhere than in its URL, e.g. the target of a copy. */
 export interface RepositoryName {
   readonly projectId: string
   readonly repoName: string
+  /** Of the node that it is about, for permissions with path patterns; undefined: the repository as a whole. */
+  readonly path?: NodePath | undefined
 }
 
 declare module 'fastify' {

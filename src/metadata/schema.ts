@@ -1,10 +1,26 @@
 import type { Generated } from 'kysely'
+import type { AccessTables } from './tables/access.ts'
+import type { BlockUploadTables } from './tables/block-uploads.ts'
+import type { IdentityTables } from './tables/identity.ts'
+import type { PackageTables } from './tables/packages.ts'
+import type { ProxyTables } from './tables/proxies.ts'
+import type { ScrubTables } from './tables/scrub.ts'
+import type { TreeOperationTables } from './tables/tree-operations.ts'
+import type { UsageTables } from './tables/usage.ts'
 
 /**
  * One schema for both dialects. Times are UTC epoch milliseconds; flags are 0 and 1; digests are 32 raw bytes; JSON is text;
  * paths compare as UTF-8 bytes (SQLite BINARY, PostgreSQL `COLLATE "C"`). Tables and reasons: `docs/design/metadata.md`.
  */
-export interface Schema {
+export interface Schema
+  extends AccessTables,
+    BlockUploadTables,
+    IdentityTables,
+    PackageTables,
+    ProxyTables,
+    ScrubTables,
+    TreeOperationTables,
+    UsageTables {
   setting: SettingTable
   user_account: UserTable
   user_token: TokenTable

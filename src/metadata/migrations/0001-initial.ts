@@ -1,51 +1,10 @@
-import { type ColumnDataType, type CreateTableBuilder, type Kysely, sql } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import type { Dialect } from '../database.ts'
-
-type Table = CreateTableBuilder<string, string>
-
-/** Column words that differ between the dialects. */
-interface Words {
-  /** 64-bit integer. */
-  readonly int: ColumnDataType
-  readonly bytes: ColumnDataType
-  /** Text compared as bytes. */
-  readonly text: ReturnType<typeof sql>
-  identity(table: Table): Table
-}
-
-function words(dialect: Dialect): Words {
-  if (dialect === 'sqlite') {
-    return {
-      int: 'integer',
-      bytes: 'blob',
-      text: sql`text`,
-      identity: (table) => table.addColumn('id', 'integer', (column) => column.primaryKey().autoIncrement()),
-    }
-  }
-  return {
-    int: 'bigint',
-    bytes: 'bytea',
-    text: sql`text collate "C"`,
-    identity: (table) =>
-      table.addColumn('id', 'bigint', (column) => column.primaryKey().generatedByDefaultAsIdentity()),
-  }
-}
+import { tableWords, unique } from './table-words.ts'
 
 /** Tables and columns as `metadata/schema.ts` names them. */
 export async function createInitialSchema(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
-  const { int, bytes, text, identity } = words(dialect)
-  const create = (name: string) => db.schema.createTable(name) as unknown as Table
-  const columns = (table: Table, type: ColumnDataType | ReturnType<typeof sql>, names: string): Table =>
-    names
-      .split(' ')
-      .reduce(
-        (so, name) =>
-          so.addColumn(name.replace('?', ''), type as ColumnDataType, (c) => (name.endsWith('?') ? c : c.notNull())),
-        table,
-      )
-  const audit = (table: Table) => columns(columns(table, text, 'created_by modified_by'), int, 'created_at modified_at')
-  const key = (table: Table, name: string, ...names: string[]) =>
-    table.addPrimaryKeyConstraint(`${name}_pk`, names as never)
+  const { int, bytes, text, identity, create, columns, audit, key } = tableWords(db, dialect)
 
   await key(columns(create('setting'), text, 'key value'), 'setting', 'key').execute()
 
@@ -188,8 +147,4 @@ export async function createInitialSchema(db: Kysely<unknown>, dialect: Dialect)
   await columns(table, int, 'epoch attempts').execute()
   await unique(db, 'job_dedupe', 'job', ['kind', 'dedupe_key'])
   await sql`create index job_due on job (due_at)`.execute(db)
-}
-
-async function unique(db: Kysely<unknown>, name: string, table: string, names: string[]): Promise<void> {
-  await db.schema.createIndex(name).unique().on(table).columns(names).execute()
 }

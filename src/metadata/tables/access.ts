@@ -1,0 +1,2 @@
+/** Roles, permissions (core.md 4). */
+export type AccessTables = object

@@ -1,0 +1,2 @@
+/** Platform accounts and their keys, the audit log (core.md 3). */
+export type IdentityTables = object
