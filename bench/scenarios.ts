@@ -2,8 +2,10 @@ import { wrongDownloads } from '../demo/compare.ts'
 import type { Api } from '../test/helpers/api.ts'
 import { smallFiles } from './content.ts'
 import { atMost, type Measurement, memoryGoal } from './measurement.ts'
+import { type Ask, getRequest, readAll } from './read-load.ts'
 import type { Run } from './replicator.ts'
 import { CONNECTIONS, LARGE, SMALL, type Stage } from './stage.ts'
+import { TREE_SCENARIOS } from './trees.ts'
 
 export interface Scenario {
   readonly name: string
@@ -134,6 +136,47 @@ const oneChanged: Scenario = {
   },
 }
 
+const READERS = 32
+const READS = 60_000
+const GOAL_READS_PER_SECOND = 10_000
+
+/** Reads of whole files, and with `details` as many of their node details in turns. Every answer is compared. */
+function readsOf(stage: Stage, api: Api, kinds: readonly ('details' | 'content')[], count: number): Ask[] {
+  const headers = { authorization: api.authorization }
+  const asks = stage.small.flatMap(({ expected: { path, sha256 }, content }): Ask[] =>
+    kinds.map((kind) =>
+      kind === 'details'
+        ? {
+            bytes: getRequest(`/repository/api/node/detail/${SMALL}${path}`, headers),
+            check: (body) => (body.includes(sha256) ? undefined : `${path}: another digest`),
+          }
+        : {
+            bytes: getRequest(`/generic/${SMALL}${path}`, headers),
+            check: (body) => (body.equals(content as Buffer) ? undefined : `${path}: other content`),
+          },
+    ),
+  )
+  return Array.from({ length: count }, (_, index) => asks[index % asks.length]!)
+}
+
+const readSmall: Scenario = {
+  name: 'read-small',
+  title: `node details and downloads of 4 KiB, in turns, authenticated, over ${READERS} connections`,
+  async run(stage) {
+    await stage.once('small at raw', () => stage.put(stage.raw, SMALL, stage.small))
+    await haveSmall(stage)
+    const count = Math.ceil((READS * stage.small.length) / 10_000)
+    const load = (api: Api, kinds: readonly ('details' | 'content')[], reads: number) =>
+      readAll(Number(new URL(api.url).port), readsOf(stage, api, kinds, reads), READERS)
+    await load(stage.a, ['details', 'content'], Math.ceil(count / 5))
+    const raw = await stage.measure(() => load(stage.raw, ['content'], count))
+    const ours = await stage.measure(() => load(stage.a, ['details', 'content'], count))
+    const [value, limit] = [perSecond(count, ours.ms), perSecond(count, raw.ms)]
+    const goal = { text: `≥ ${GOAL_READS_PER_SECOND}/s`, met: value >= GOAL_READS_PER_SECOND }
+    return { ...named(this), value, unit: 'reads/s', raw: limit, goals: [goal, memoryGoal([ours.a])], a: ours.a }
+  },
+}
+
 const named = ({ name, title }: Scenario) => ({ scenario: name, what: title })
 const usedBy = ({ a, b, targetRequests, seenMs }: Run) => ({ a, b, targetRequests, seenMs })
 
@@ -142,10 +185,12 @@ export const SCENARIOS: readonly Scenario[] = [
   uploadLarge,
   downloadLarge,
   uploadSmall,
+  readSmall,
   replicateSmall,
   replicateLarge,
   unchanged,
   oneChanged,
+  ...TREE_SCENARIOS,
 ]
 
 /** The goal that takes two scenarios: 1 GiB travels at 0.6 of the speed at which one client uploads it, or faster. */

@@ -13,7 +13,7 @@ export const LARGE = 'bench/large'
 export const SMALL = 'bench/small'
 export const CONNECTIONS = 16
 const LARGE_BYTES = 1024 ** 3
-const SMALL_FILES = 10_000
+export const SMALL_FILES = 10_000
 const LEAST_SMALL_FILES = 100
 const SMALL_BYTES = 4_096
 

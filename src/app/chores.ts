@@ -1,6 +1,9 @@
 import { collectGarbage, purgeDeletedNodes } from '../artifacts/garbage-collection.ts'
+import { RETIRE_REPOSITORIES } from '../artifacts/repository-retirement.ts'
 import { trimChanges } from '../metadata/change-log.ts'
+import { saveCollectionReport } from '../metadata/collection-reports.ts'
 import { deleteOldStreams } from '../metadata/peers.ts'
+import { forgetFindings } from '../metadata/scrub-findings.ts'
 import type { Chore } from './maintenance.ts'
 import type { Ground, Services } from './wiring.ts'
 
@@ -11,9 +14,28 @@ const DAY_MS = 24 * HOUR_MS
 const CHANGE_LOG_MS = 14 * DAY_MS
 /** Far longer than any run. */
 const STREAMS_MS = 60 * DAY_MS
+/** Of what is healed or gone. */
+const FINDINGS_MS = 90 * DAY_MS
 
 /** What has to be done now and then, and how often. */
-export function createChores(ground: Ground, { clusters, nodes, retention, target }: Services): Chore[] {
+export function createChores(
+  ground: Ground,
+  {
+    audit,
+    bearerKeys,
+    blockUploads,
+    temporary,
+    cleanup,
+    clusters,
+    nodes,
+    proxies,
+    retention,
+    retirement,
+    scrub,
+    target,
+    treeOperations,
+  }: Services,
+): Chore[] {
   const { db, store, clock, config } = ground
   const { graceMs, intervalMs } = config.gc
   return [
@@ -23,16 +45,28 @@ export function createChores(ground: Ground, { clusters, nodes, retention, targe
       run: (signal) => clusters.checkHealth(signal),
     },
     { kind: 'delete-expired-files', intervalMs: MINUTE_MS, run: (signal) => nodes.deleteExpired(signal) },
+    { kind: 'clean-up-repositories', intervalMs: HOUR_MS, run: (signal) => cleanup.runStrategies(signal) },
+    { kind: RETIRE_REPOSITORIES, intervalMs: MINUTE_MS, run: (signal) => retirement.run(signal) },
     {
       kind: 'collect-garbage',
       intervalMs,
       async run(signal) {
-        const olderThan = clock.now() - config.nodes.deletedReserveDays * DAY_MS
-        await purgeDeletedNodes({ db, clock }, olderThan, signal)
-        await collectGarbage({ db, store, clock, graceMs }, signal)
+        const startedAt = clock.now()
+        const olderThan = startedAt - config.nodes.deletedReserveDays * DAY_MS
+        const purgedNodes = await purgeDeletedNodes({ db, clock }, olderThan, signal)
+        const report = await collectGarbage({ db, store, clock, graceMs }, signal)
+        const about = { ...report, purgedNodes, startedAt, endedAt: clock.now() }
+        await db.transact((trx) => saveCollectionReport(trx, about))
       },
     },
+    { kind: 'scrub', intervalMs: HOUR_MS, run: (signal) => scrub.work(signal) },
     { kind: 'sweep-uploads', intervalMs: HOUR_MS, run: (signal) => target.uploads.sweep(signal) },
+    { kind: 'sweep-block-uploads', intervalMs: HOUR_MS, run: (signal) => blockUploads.sweep(signal) },
+    { kind: 'sweep-temporary-tokens', intervalMs: HOUR_MS, run: () => temporary.sweep() },
+    { kind: 'forget-tree-operations', intervalMs: HOUR_MS, run: () => treeOperations.sweep() },
+    { kind: 'sweep-proxies', intervalMs: HOUR_MS, run: (signal) => proxies.sweep(signal) },
+    { kind: 'trim-audit-log', intervalMs: DAY_MS, run: (signal) => audit.sweep(signal) },
+    { kind: 'rotate-token-keys', intervalMs: DAY_MS, run: () => bearerKeys.rotate() },
     { kind: 'delete-old-records', intervalMs: DAY_MS, run: (signal) => retention.sweep(signal) },
     {
       kind: 'trim-logs',
@@ -40,6 +74,7 @@ export function createChores(ground: Ground, { clusters, nodes, retention, targe
       async run(signal) {
         while (!signal.aborted && (await db.transact((trx) => trimChanges(trx, clock.now() - CHANGE_LOG_MS))) > 0);
         await db.transact((trx) => deleteOldStreams(trx, clock.now() - STREAMS_MS))
+        await db.transact((trx) => forgetFindings(trx, clock.now() - FINDINGS_MS))
       },
     },
   ]

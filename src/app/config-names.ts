@@ -1,9 +1,16 @@
 import { SETTINGS, type Setting, type SettingKey } from './config-settings.ts'
 
 export const ENV_PREFIX = 'ENTREPOT_'
-/** Variables with our prefix that are no settings: those of tests, and where the file is. */
+/** Of the command line, which may be set in the shell that starts a server. */
+const COMMAND_LINE: ReadonlySet<string> = new Set(
+  ['URL', 'USER', 'PASSWORD', 'TOKEN', 'PROFILE'].map((name) => ENV_PREFIX + name),
+)
+/** Variables with our prefix that are no settings: those of tests and of the command line, and where the file is. */
 export const isOtherVariable = (name: string): boolean =>
-  name === CONFIG_VARIABLE || name === 'ENTREPOT_REQUIRE_ALL' || name.startsWith('ENTREPOT_TEST_')
+  name === CONFIG_VARIABLE ||
+  COMMAND_LINE.has(name) ||
+  name === 'ENTREPOT_REQUIRE_ALL' ||
+  name.startsWith('ENTREPOT_TEST_')
 export const CONFIG_VARIABLE = 'ENTREPOT_CONFIG'
 
 export interface NamedSetting extends Omit<Setting<unknown>, 'env' | 'flag'> {

@@ -1,5 +1,6 @@
 import { delimiter } from 'node:path'
 import {
+  addressOrNetwork,
   atLeastOne,
   databaseAddress,
   httpUrl,
@@ -94,6 +95,67 @@ export const SETTINGS = {
     env: 'ENTREPOT_ALLOW_PRIVATE_TARGETS',
     doc: 'Let registries, proxies and webhooks have loopback and private addresses; other clusters always may',
   }),
+  'proxy.downloadsAtOnce': setting({
+    parse: wholeNumber(1, 1000),
+    fallback: 16,
+    doc: 'Downloads at once from one upstream of REMOTE and COMPOSITE repositories',
+  }),
+  'proxy.absentMs': setting({
+    parse: wholeNumber(0, DAY),
+    fallback: 30 * SECOND,
+    doc: 'How long an upstream is not asked again for a file that it did not have, in ms',
+  }),
+  'projects.creators': setting({
+    parse: listOf(',', text),
+    fallback: [],
+    doc: 'Users who may create projects besides administrators, by id',
+  }),
+  'auth.platformAutoCreateUser': setting({
+    parse: yesOrNo,
+    fallback: true,
+    doc: 'Make a user, without rights, that a platform account names in X-BKREPO-UID and nobody made',
+  }),
+  'auth.tokenKey': optional({
+    parse: text,
+    shown: '<data>/keys/token-*.pem',
+    secret: true,
+    doc: 'Keys that sign bearer tokens: P-256 private keys, PKCS#8 in PEM; the first signs, all verify',
+  }),
+  'auth.loginFailures': setting({
+    parse: wholeNumber(1, 10_000),
+    fallback: 5,
+    doc: 'Wrong passwords for one user from one address before that pair has to wait',
+  }),
+  'auth.userFailures': setting({
+    parse: wholeNumber(1, 100_000),
+    fallback: 50,
+    doc: 'Wrong passwords for one user from all addresses before new addresses have to wait',
+  }),
+  'auth.addressFailures': setting({
+    parse: wholeNumber(1, 100_000),
+    fallback: 100,
+    doc: 'Different wrong credentials from one address before it has to wait',
+  }),
+  'auth.failureWindowMs': setting({
+    parse: wholeNumber(SECOND, DAY),
+    fallback: HOUR / 4,
+    doc: 'Failed logins are forgotten when none came for so long, in ms',
+  }),
+  'auth.longestWaitMs': setting({
+    parse: wholeNumber(SECOND, DAY),
+    fallback: HOUR / 4,
+    doc: 'Longest wait after failed logins, in ms; it starts with 1000 and doubles',
+  }),
+  'auth.trustedProxies': setting({
+    parse: listOf(',', addressOrNetwork),
+    fallback: [],
+    doc: "Addresses or networks of proxies whose X-Forwarded-For tells the client's address",
+  }),
+  'audit.reserveDays': setting({
+    parse: wholeNumber(1, 3650),
+    fallback: 180,
+    doc: 'How long rows of the audit log are kept, in days',
+  }),
   'metrics.public': setting({
     parse: yesOrNo,
     fallback: true,
@@ -156,6 +218,21 @@ export const SETTINGS = {
     parse: wholeNumber(SECOND, DAY),
     fallback: HOUR,
     doc: 'Time between garbage collections, in ms',
+  }),
+  'scrub.intervalDays': setting({
+    parse: wholeNumber(1, 3650),
+    fallback: 30,
+    doc: 'From the end of one check of all stored bytes to the next, in days',
+  }),
+  'scrub.bytesPerSecond': setting({
+    parse: wholeNumber(1, 1024 * 1024 * MIB),
+    fallback: 20 * MIB,
+    doc: 'How fast stored bytes are checked when nobody asked for it',
+  }),
+  'search.lookAtMost': setting({
+    parse: wholeNumber(1000, 100_000_000),
+    fallback: 500_000,
+    doc: 'Nodes that one search looks at when no index bounds it; 500,000 take about 0.5 s',
   }),
   'nodes.deletedReserveDays': setting({
     parse: wholeNumber(0, 3650),

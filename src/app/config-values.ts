@@ -1,3 +1,5 @@
+import { isIP } from 'node:net'
+
 /** Why a value is refused, to be shown after the name of its key. The value itself is not repeated: it may be a secret. */
 export class BadValue extends Error {}
 
@@ -55,6 +57,16 @@ export const atLeastOne =
     if (items.length === 0) throw new BadValue('must name at least one')
     return items
   }
+
+/** An IP address, or a network such as `10.0.0.0/8`. */
+export const addressOrNetwork: Parse<string> = (value) => {
+  const [address = '', bits, ...rest] = typeof value === 'string' ? value.split('/') : []
+  const version = isIP(address)
+  const fits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+  if (version === 0 || !fits || rest.length > 0)
+    throw new BadValue('must be an address or a network such as 10.0.0.0/8')
+  return value as string
+}
 
 /** Without a slash at its end. */
 export const httpUrl: Parse<string> = (value) => {

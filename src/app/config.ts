@@ -17,10 +17,16 @@ export interface Config extends Omit<Plain, 'database' | 'blobs'> {
   readonly blobs: string
   readonly cluster: Group<'cluster'>
   readonly security: Group<'security'>
+  readonly proxy: Group<'proxy'>
+  readonly projects: Group<'projects'>
+  readonly auth: Group<'auth'>
+  readonly audit: Group<'audit'>
   readonly metrics: Group<'metrics'>
   readonly backup: Group<'backup'>
   readonly replication: Group<'replication'>
   readonly gc: Group<'gc'>
+  readonly scrub: Group<'scrub'>
+  readonly search: Group<'search'>
   readonly nodes: Group<'nodes'>
 }
 

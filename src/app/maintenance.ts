@@ -36,3 +36,11 @@ export async function enqueueChores(
     }
   })
 }
+
+/** Has a chore done now; while it runs, once more after it. */
+export async function hurryChore(
+  kind: string,
+  { db, queue }: { db: MetadataDatabase; queue: JobQueue },
+): Promise<void> {
+  await db.transact((trx) => queue.enqueue({ kind, dedupeKey: 'chore', payload: {} }, trx))
+}

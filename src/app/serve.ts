@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { pino } from 'pino'
 import type { FirstAdministrator } from '../auth/users.ts'
 import { AppError, messageOf } from '../core/errors.ts'
@@ -7,6 +6,7 @@ import { type Config, readInvocation } from './config.ts'
 import { helpText } from './config-help.ts'
 import { startServer } from './server.ts'
 import { systemClock } from './system-clock.ts'
+import { version } from './version.ts'
 
 const FAILED = 1
 /** Ctrl-C in `npm start` arrives twice at once, from the terminal and from npm: only a later signal is impatience. */
@@ -58,11 +58,6 @@ function announce({ userId, generatedPassword }: FirstAdministrator): void {
   print(
     `First start: user ${userId}, password ${password}${generatedPassword === undefined ? '' : '   (shown only now)'}`,
   )
-}
-
-async function version(): Promise<string> {
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`)

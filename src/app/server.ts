@@ -5,9 +5,12 @@ import { loadKeyFile } from '../auth/key-file.ts'
 import { parseSecretKey } from '../auth/secrets.ts'
 import type { FirstAdministrator } from '../auth/users.ts'
 import { AppError, messageOf } from '../core/errors.ts'
+import { FORMATS } from '../formats/all.ts'
+import type { Format } from '../formats/format.ts'
 import { createServerMetrics } from '../http/metrics.ts'
 import type { App } from '../http/route.ts'
 import { createHttpServer } from '../http/server.ts'
+import type { ClaimedJob } from '../jobs/job-queue.ts'
 import { createLeaseTableQueue } from '../jobs/lease-table.ts'
 import { createWorker } from '../jobs/worker.ts'
 import { lockDataDirectory } from '../metadata/data-directory-lock.ts'
@@ -15,9 +18,11 @@ import type { MetadataDatabase } from '../metadata/database.ts'
 import { releaseShardsOf } from '../metadata/exec-shards.ts'
 import { replicationLags } from '../metadata/links.ts'
 import { openDatabase } from '../metadata/open-database.ts'
+import { countFindings } from '../metadata/scrub-findings.ts'
 import { startSequencer } from '../metadata/sequencer.ts'
 import { ensureSetting } from '../metadata/settings.ts'
 import { openFsBlobStore } from '../storage/fs/blob-store.ts'
+import { openFsBlockSpool } from '../storage/fs/block-spool.ts'
 import { openFsUploadSpool } from '../storage/fs/upload-spool.ts'
 import { createChores } from './chores.ts'
 import type { Config } from './config.ts'
@@ -43,6 +48,8 @@ export interface RunningServer extends AsyncDisposable {
 
 const VERSION = '0.1.0'
 const JOBS_AT_ONCE = 8
+/** Callers wait for these, so they do not queue behind runs that take hours. */
+const TREE_OPERATIONS_AT_ONCE = 4
 const SEQUENCER_IDLE_MS = 20
 /** Requests and jobs that run get this long before they are cut. */
 const DRAIN_MS = 10_000
@@ -52,6 +59,7 @@ export async function startServer(
   config: Config,
   logger: Logger,
   announce: (first: FirstAdministrator) => void = () => {},
+  formats: readonly Format[] = FORMATS,
 ): Promise<RunningServer> {
   await using started = new AsyncDisposableStack()
   const ids = createSystemIds(systemClock, systemRandom)
@@ -72,9 +80,11 @@ export async function startServer(
     queue,
     store: await openFsBlobStore({ root: config.blobs, owner: directory.installationId }),
     spool: await openFsUploadSpool({ root: config.blobs, clock: systemClock }),
+    blocks: await openFsBlockSpool({ root: config.blobs }),
     clock: systemClock,
     ids,
     random: systemRandom,
+    formats,
     secretKey:
       config.secretKey === undefined
         ? await loadKeyFile(directory.keyFile, systemRandom)
@@ -87,14 +97,17 @@ export async function startServer(
   const metrics = createServerMetrics({
     queueDepth: () => queue.depth(),
     replicationLagMs: () => lagsByName(db),
+    wantingBlobs: () => countFindings(db.read),
   })
   metrics.watchProcess()
   const app = await createHttpServer({
     routes: routesOf(ground, services, metrics),
     access: {
-      authenticate: (header) => services.authentication.authenticate(header),
-      findRepository: (project, name) => services.repositories.find(project, name),
+      authenticate: services.authentication.authenticate,
+      rights: services.rights,
     },
+    audit: services.audit,
+    trustedProxies: config.auth.trustedProxies,
     document: { version: VERSION, publicUrl: config.publicUrl },
     metrics,
     timeZone: config.timeZone,
@@ -108,28 +121,37 @@ export async function startServer(
   await queue.releaseInstallation(directory.installationId, owner)
   const chores = createChores(ground, services)
   await enqueueChores(chores, queue, db, systemClock)
-  const worker = createWorker({
+  const handlers = new Map([
+    ...replicationHandlers(ground, services, metrics, owner),
+    ...choreHandlers(chores, systemClock),
+  ])
+  const working = {
     queue,
-    handlers: new Map([
-      ...replicationHandlers(ground, services, metrics, owner),
-      ...choreHandlers(chores, systemClock),
-    ]),
     owner,
     clock: systemClock,
-    concurrency: JOBS_AT_ONCE,
     leaseMs: config.replication.leaseMs,
-    onError: (error, job) => logger.error({ err: error, job: job?.kind, payload: job?.payload }, 'job'),
-  })
+    onError: (error: unknown, job: ClaimedJob | undefined) =>
+      logger.error({ err: error, job: job?.kind, payload: job?.payload }, 'job'),
+  }
+  const workers = [
+    createWorker({ ...working, handlers, concurrency: JOBS_AT_ONCE }),
+    createWorker({ ...working, handlers: services.treeOperations.handlers, concurrency: TREE_OPERATIONS_AT_ONCE }),
+  ]
   const stopping = new AbortController()
   const background = Promise.all([
     startSequencer(db, systemClock, SEQUENCER_IDLE_MS, onError, stopping.signal),
     services.accessTimes.run(stopping.signal),
+    services.audit.run(stopping.signal),
+    services.downloadCounts.run(stopping.signal),
+    services.proxies.run(stopping.signal),
   ])
   await listen(app, config)
   const works = config.roles.includes('worker')
   if (works) {
-    ring = worker.notify
-    worker.start()
+    ring = () => {
+      for (const { notify } of workers) notify()
+    }
+    for (const worker of workers) worker.start()
   }
 
   const held = started.move()
@@ -141,7 +163,7 @@ export async function startServer(
       () => undefined,
     )
     app.server.closeIdleConnections()
-    await Promise.all([app.close(), works ? worker.stop(DRAIN_MS) : undefined])
+    await Promise.all([app.close(), ...(works ? workers.map((worker) => worker.stop(DRAIN_MS)) : [])])
     cut.abort()
     await late
     stopping.abort()

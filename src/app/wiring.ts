@@ -1,12 +1,38 @@
 import { createAccessTimes } from '../artifacts/access-times.ts'
 import { createBlobIntake } from '../artifacts/blob-intake.ts'
+import { createBlockUploads } from '../artifacts/block-uploads.ts'
+import { createCleanup } from '../artifacts/cleanup.ts'
+import { createDownloadCounts } from '../artifacts/download-counts.ts'
 import { createDownloads } from '../artifacts/downloads.ts'
+import { createFilePlacement } from '../artifacts/file-placement.ts'
+import { createNodeExpiry } from '../artifacts/node-expiry.ts'
+import { createNodeViews } from '../artifacts/node-views.ts'
 import { createNodes } from '../artifacts/nodes.ts'
+import { createPackageDeletion } from '../artifacts/package-deletion.ts'
+import { createPackages } from '../artifacts/packages.ts'
 import { createProjects } from '../artifacts/projects.ts'
+import { createProxies } from '../artifacts/proxies.ts'
+import { createPublishing } from '../artifacts/publishing.ts'
+import { createQuotas } from '../artifacts/quotas.ts'
 import { createRepositories } from '../artifacts/repositories.ts'
+import { createRepositoryPasswords } from '../artifacts/repository-passwords.ts'
+import { createRepositoryRetirement } from '../artifacts/repository-retirement.ts'
+import { createScrub } from '../artifacts/scrub.ts'
+import { createNodeSearches } from '../artifacts/search/node-searches.ts'
+import { createPackageSearches } from '../artifacts/search/package-searches.ts'
+import { createTemporaryAccess } from '../artifacts/temporary-access.ts'
+import { createTreeOperations } from '../artifacts/tree-operations.ts'
+import { createTrees } from '../artifacts/trees.ts'
 import { createUploads } from '../artifacts/uploads.ts'
-import { createAuthentication } from '../auth/authentication.ts'
+import { createUpstreamFetch } from '../artifacts/upstream-fetch.ts'
+import { createUpstreamLanes } from '../artifacts/upstream-lanes.ts'
+import { createVirtualDownloads } from '../artifacts/virtual-downloads.ts'
+import { createHolderRights } from '../auth/holder-rights.ts'
 import { createPasswords } from '../auth/passwords.ts'
+import { createPermissionCheck } from '../auth/permission-check.ts'
+import { createPermissions } from '../auth/permissions.ts'
+import { createRights } from '../auth/rights.ts'
+import { createRoles } from '../auth/roles.ts'
 import { createSecrets } from '../auth/secrets.ts'
 import { createUserTokens } from '../auth/user-tokens.ts'
 import { createUsers } from '../auth/users.ts'
@@ -16,12 +42,16 @@ import { syncProbe } from '../clusters/sync-probe.ts'
 import type { Clock } from '../core/clock.ts'
 import { HlcClock } from '../core/hlc.ts'
 import type { Ids, Random } from '../core/ids.ts'
-import { BUILT_TYPES } from '../formats/all.ts'
+import type { Format } from '../formats/format.ts'
 import { createDates } from '../http/dates.ts'
 import type { JobQueue } from '../jobs/job-queue.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
+import type { NodeRecord } from '../metadata/nodes.ts'
+import { createUpstreamClient } from '../remotes/upstream/upstream-client.ts'
 import { createSyncTarget } from '../replication/target/sync-target.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
+import type { BlockSpool } from '../storage/block-spool.ts'
+import { createSmallBlobs } from '../storage/small-blobs.ts'
 import type { UploadSpool } from '../storage/upload-spool.ts'
 import { createTaskJudge } from '../tasks/judge-task.ts'
 import { createRecordRetention } from '../tasks/record-retention.ts'
@@ -29,6 +59,11 @@ import { createRecords } from '../tasks/records.ts'
 import { createRuns } from '../tasks/runs.ts'
 import { createTasks } from '../tasks/tasks.ts'
 import type { Config } from './config.ts'
+import { createIdentity } from './identity.ts'
+
+const DAY_MS = 86_400_000
+/** Contents of small files that were read lately. */
+const SMALL_BLOBS_BYTES = 16 * 1024 * 1024
 
 /** What the outside gives: opened stores, time, chance, a place for errors that nobody waits for. */
 export interface Ground {
@@ -37,9 +72,12 @@ export interface Ground {
   readonly queue: JobQueue
   readonly store: BlobStore
   readonly spool: UploadSpool
+  readonly blocks: BlockSpool
   readonly clock: Clock
   readonly ids: Ids
   readonly random: Random
+  /** `FORMATS`; tests bring more. */
+  readonly formats: readonly Format[]
   /** 32 bytes. */
   readonly secretKey: Buffer
   /** Identity of this cluster towards others. */
@@ -51,29 +89,92 @@ export type Services = ReturnType<typeof createServices>
 
 /** The use cases, put together. The only place where they learn of each other. */
 export function createServices(ground: Ground) {
-  const { config, db, queue, store, spool, clock, ids, random, clusterId } = ground
+  const { config, db, queue, store, spool, blocks, clock, ids, random, clusterId } = ground
   const hlc = new HlcClock(clock.now)
+  const builtTypes = ground.formats.map(({ type }) => type)
+  const rulesOf = (type: string) => ground.formats.find((format) => format.type === type)?.packages
   const dates = createDates(config.timeZone)
 
   const passwords = createPasswords(random)
   const users = createUsers({ db, passwords, clock, random })
   const tokens = createUserTokens({ db, clock, random })
-  const authentication = createAuthentication({ db, passwords, clock, random })
+  const rights = createRights({ db })
+  const roles = createRoles({ db, clock, ids })
+  const permissions = createPermissions({ db, clock, ids })
+  const permissionCheck = createPermissionCheck({ db, rights })
+  const identity = createIdentity(ground, users, passwords)
 
-  const projects = createProjects({ db, clock })
-  const repositories = createRepositories({ db, clock, ids, builtTypes: BUILT_TYPES })
+  const projects = createProjects({ db, clock, roles })
+  const secrets = createSecrets(ground.secretKey, random)
+  const passwordsOfProxies = createRepositoryPasswords(secrets)
+  const rules = { allowPrivate: config.security.allowPrivateTargets }
+  const retirement = createRepositoryRetirement({ db, clock, queue })
+  const repositories = createRepositories({
+    ...{ db, clock, ids, rules, retirement },
+    builtTypes,
+    passwords: passwordsOfProxies,
+  })
+  const quotas = createQuotas({ db, clock })
+  const expiry = createNodeExpiry({ db, clock, hlc })
+  const cleanup = createCleanup({
+    ...{ db, clock, hlc, parseTime: dates.parse },
+    onError: (err, about) => ground.warn('a cleanup strategy could not be followed', { err, ...about }),
+  })
   const intake = createBlobIntake({ db, store, clock })
   const nodes = createNodes({ db, clock, hlc })
-  const uploads = createUploads({ db, blobs: store, intake, clock, hlc })
+  const treeOperations = createTreeOperations({ db, clock, hlc, ids, queue })
+  const trees = createTrees({ db, operations: treeOperations })
+  const placement = createFilePlacement({ db, intake, clock, hlc })
+  const searchLimits = { lookAtMost: config.search.lookAtMost }
+  const searches = createNodeSearches({ db, clock, limits: searchLimits })
+  const packageSearches = createPackageSearches({ db, limits: searchLimits })
+  const uploads = createUploads({ db, blobs: store, placement })
+  const onLeftover = (error: unknown) => ground.warn('bytes of an upload were not removed', { err: error })
+  const blockUploads = createBlockUploads({ db, blobs: store, spool: blocks, placement, clock, ids, onLeftover })
   const onError = (error: unknown) => ground.warn('access times were not written', { err: error })
   const accessTimes = createAccessTimes({ db, clock, onError })
   const onContentMissing = ({ repoId, path }: { repoId: number; path: string }) =>
     ground.warn('the content of a node is missing: restore it from a backup', { repoId, path })
-  const downloads = createDownloads({ db, blobs: store, clock, repositories, accessTimes, onContentMissing })
+  const upstreamClient = createUpstreamClient({ clock, rules })
+  const proxies = createProxies({
+    ...{ db, clock },
+    passwords: passwordsOfProxies,
+    upstream: createUpstreamFetch({ db, blobs: store, intake, clock, hlc, client: upstreamClient }),
+    lanes: createUpstreamLanes(clock, config.proxy.downloadsAtOnce),
+    name: `entrepot-${clusterId}`,
+    absentMs: config.proxy.absentMs,
+    warn: ground.warn,
+  })
+  const virtuals = createVirtualDownloads({ db, clock })
+  const views = createNodeViews({ db, clock, nodes })
+  const scrub = createScrub({
+    ...{ db, store, clock },
+    bytesPerSecond: config.scrub.bytesPerSecond,
+    intervalMs: config.scrub.intervalDays * DAY_MS,
+    onDamage: ({ digest }, kind) => ground.warn('stored bytes are not what they were', { digest, kind }),
+  })
+  const smallBlobs = createSmallBlobs(store, SMALL_BLOBS_BYTES)
+  const onContentDamaged = ({ digest, sizeBytes }: NodeRecord) => {
+    const failed = (err: unknown) => ground.warn('a damaged blob was not examined', { err, digest })
+    void scrub.examine({ digest: digest!, sizeBytes }, new AbortController().signal).catch(failed)
+  }
+  const downloads = createDownloads({
+    ...{ db, blobs: store, smallBlobs, clock, repositories, accessTimes, proxies, virtuals },
+    ...{ onContentMissing, onContentDamaged },
+  })
+
+  const mayDo = createHolderRights({ db, rights })
+  const temporary = createTemporaryAccess({ db, clock, random, mayDo })
+
+  const packages = createPackages({ db, clock, hlc, rulesOf })
+  const publishing = createPublishing({ db, intake, clock, hlc, rulesOf })
+  const packageDeletion = createPackageDeletion({ db, clock, hlc, rulesOf })
+  const onCountError = (err: unknown) => ground.warn('downloads were not counted', { err })
+  const downloadCounts = createDownloadCounts({ db, clock, onError: onCountError })
 
   const connections = createClusterConnections({ db, clock, probe: syncProbe })
-  const clusters = createClusters({ db, clock, ids, secrets: createSecrets(ground.secretKey, random), connections })
-  const judge = createTaskJudge({ clock, clusters, clusterId, builtTypes: BUILT_TYPES, parseTime: dates.parse })
+  const clusters = createClusters({ db, clock, ids, secrets, connections })
+  const judge = createTaskJudge({ clock, clusters, clusterId, builtTypes, parseTime: dates.parse })
   const tasks = createTasks({ db, clock, ids, judge, runs: createRuns({ clock, ids, jobs: queue }) })
   const records = createRecords({ db })
   const retention = createRecordRetention({ db, clock })
@@ -83,8 +184,25 @@ export function createServices(ground: Ground) {
   const target = createSyncTarget({ db, store, spool, intake, projects, repositories, clock, hlc, clusterId, limits })
 
   return {
-    ...{ dates, users, tokens, authentication },
-    ...{ projects, repositories, nodes, uploads, downloads, accessTimes },
-    ...{ clusters, tasks, records, retention, target },
+    ...identity,
+    ...{ dates, users, tokens, rights, roles, permissions, permissionCheck },
+    ...{ quotas, retirement, expiry, cleanup },
+    ...{
+      projects,
+      repositories,
+      nodes,
+      searches,
+      packageSearches,
+      trees,
+      treeOperations,
+      uploads,
+      downloads,
+      accessTimes,
+      proxies,
+      views,
+    },
+    ...{ blockUploads, temporary, mayDo },
+    ...{ packages, publishing, packageDeletion, downloadCounts },
+    ...{ clusters, tasks, records, retention, scrub, target },
   }
 }

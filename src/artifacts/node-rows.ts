@@ -12,6 +12,8 @@ export interface FileWrite {
   readonly digest: Digest
   readonly sizeBytes: number
   readonly md5: string | undefined
+  /** Unsigned decimal (`core/crc64.ts`); left out: not known. */
+  readonly crc64?: string | undefined
   readonly metadata: Metadata
   readonly expiresAt: number | undefined
   readonly createdBy: string
@@ -34,6 +36,7 @@ export function recordOf(repoId: number, write: FileWrite): NodeRecord {
     repoId,
     folder: false,
     md5: write.md5 ?? null,
+    crc64: write.crc64 ?? null,
     viaLink: write.viaLink ?? null,
     viaMark: write.viaMark ?? null,
     expiresAt: write.expiresAt ?? null,
@@ -52,6 +55,7 @@ export function fileRow(file: NodeRecord): NewNode & { path: string } {
     folder: 0,
     sha256: digestBytes(file.digest!),
     md5: file.md5,
+    crc64: file.crc64,
     size: file.sizeBytes,
     metadata: JSON.stringify(file.metadata),
     origin: file.origin,
@@ -77,6 +81,7 @@ const emptyRow = (repoId: number, path: NodePath) => ({
   parent: parentOf(path),
   sha256: null,
   md5: null,
+  crc64: null,
   size: 0,
   metadata: '[]',
   origin: 0,

@@ -9,20 +9,10 @@ import {
 } from '../../test/helpers/artifacts.ts'
 import { eachDatabase } from '../../test/helpers/databases.ts'
 import { hasCode } from '../core/errors.ts'
-import { makeHlc } from '../core/hlc.ts'
 import { contentLanes, metadataLanes } from '../core/lanes.ts'
 import { liveAt } from '../metadata/nodes.ts'
 import type { Repository } from '../metadata/repositories.ts'
-import {
-  deleteFiles,
-  deleteFolder,
-  type FileWrite,
-  lockLive,
-  putFiles,
-  putFolders,
-  putMetadata,
-} from './node-writer.ts'
-import { settle, stampAbove } from './settle.ts'
+import { deleteFiles, type FileWrite, lockLive, putFiles, putFolders, putMetadata } from './node-writer.ts'
 
 /** As the uses of the primitive do: lock, then write. */
 async function put(on: ArtifactServices, repository: Repository, ...writes: FileWrite[]) {
@@ -281,53 +271,6 @@ eachDatabase('node writer', (make) => {
     await assert.rejects(
       db.transact((trx) => deleteFiles(trx, repository, rows, deletion)),
       (error) => hasCode(error, 'NODE_EXISTED') && error.retryable,
-    )
-    await assertSumsAgree(on, repository.id)
-  })
-
-  it('given a folder with more rows than a slice, when deleted, then all below go, siblings stay and every file is logged', async () => {
-    await using db = await make()
-    const on = artifactServices(db)
-    const repository = await makeRepository(on)
-    const ahead = makeHlc(0xffff_ffff_ff, 0)
-    const files = Array.from({ length: 57 }, (_, at) => fileWrite(on, `/top/d${at % 5}/f${at}`, `x${at}`))
-    await put(on, repository, ...files, fileWrite(on, '/top/newest', 'y', { hlc: ahead }))
-    await put(on, repository, fileWrite(on, '/top2/a'), fileWrite(on, '/top.txt'))
-    const folder = (await liveAt(db.read, repository.id, [path('/top')])).get(path('/top'))!
-    const gone = await db.transact((trx) =>
-      deleteFolder(
-        trx,
-        repository,
-        folder,
-        { by: 'bob', at: on.clock.now(), origin: 0, viaLink: null },
-        (above) => stampAbove(on.hlc, above),
-        10,
-      ),
-    )
-    const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 1)
-    assert.deepEqual(gone, { files: 58, folders: 6, bytes })
-    assert.deepEqual(await livePaths(on, repository.id), ['/top.txt', '/top2', '/top2/a'])
-    const deletions = (await logOf(on, repository.id)).filter(({ op }) => op === 2)
-    assert.equal(new Set(deletions.map((row) => row.path)).size, 58)
-    assert.equal(deletions.length, 58)
-    const newest = await db.read.selectFrom('tombstone').selectAll().where('path', '=', '/top/newest').execute()
-    assert.ok(newest[0]!.hlc > ahead, 'the deletion is later than what it deleted')
-    await assertSumsAgree(on, repository.id)
-  })
-
-  it('given writers and a deleter of one folder, when they race, then no live node is left without its parent', async () => {
-    await using db = await make()
-    const on = artifactServices(db)
-    const repository = await makeRepository(on)
-    await put(on, repository, fileWrite(on, '/f/g/start'))
-    const write = (at: number) => settle(() => put(on, repository, fileWrite(on, `/f/g/h${at % 3}/n${at}`)))
-    const remove = () => on.nodes.delete(repository, path('/f'), 'bob').catch((error) => error as unknown)
-    await Promise.all(Array.from({ length: 40 }, (_, at) => (at % 8 === 7 ? remove() : write(at))))
-    const rows = await db.read.selectFrom('node').selectAll().where('deleted_at', 'is', null).execute()
-    const folders = new Set(rows.flatMap((row) => (row.folder === 1 ? [row.path] : [])))
-    assert.deepEqual(
-      rows.filter(({ parent }) => parent !== '/' && !folders.has(parent)).map((row) => row.path),
-      [],
     )
     await assertSumsAgree(on, repository.id)
   })

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import { AppError, type ErrorExtra } from '../core/errors.ts'
 import type { Hlc } from '../core/hlc.ts'
 import { metadataLanes, NO_LANES } from '../core/lanes.ts'
@@ -10,16 +9,16 @@ import {
   type Deletion,
   insertNodes,
   lockLiveRows,
-  lockSliceBelow,
   retireNodes,
-  retireSliceBelow,
   saveTombstones,
   updateNodeMetadata,
 } from '../metadata/node-writes.ts'
 import { isExpired, liveAt, type NodeRecord } from '../metadata/nodes.ts'
-import { holdRepository, type Repository } from '../metadata/repositories.ts'
+import { type HeldRepository, holdRepository, type Repository } from '../metadata/repositories.ts'
+import { chargeUsage } from '../metadata/usage.ts'
 import { type FileWrite, fileRow, folderRow, recordOf } from './node-rows.ts'
-import { repositoryNotFound } from './repositories.ts'
+import { repositoryGone, repositoryNotFound } from './repositories.ts'
+import { keepVersions } from './version-upkeep.ts'
 
 export type { FileWrite } from './node-rows.ts'
 
@@ -30,9 +29,6 @@ export interface MetadataChange
   extends Pick<FileWrite, 'metadata' | 'modifiedBy' | 'modifiedAt' | 'origin' | 'hlc' | 'viaLink' | 'viaMark'> {
   readonly node: NodeRecord
 }
-
-/** Rows of one statement when a folder is deleted: about 40 ms on SQLite, which does it in this thread. */
-const ROWS_PER_SLICE = 500
 
 /** Live rows at these paths, expired ones included, which nobody else changes before the transaction ends. */
 export async function lockLive(
@@ -50,6 +46,7 @@ export async function lockLive(
  * @returns the new rows, in the order of the writes.
  * @throws AppError NODE_CONFLICT for a folder at a file's path or a file at a parent's; NODE_EXISTED, retryable, when somebody else
  * wrote the path since `lockLive`; REPOSITORY_NOT_FOUND when the repository was deleted. The transaction must then roll back.
+ * Before it commits, `transact` may throw QUOTA_EXCEEDED: bytes count as new minus replaced (docs/design/quotas.md).
  */
 export async function putFiles(
   trx: Transaction,
@@ -59,7 +56,7 @@ export async function putFiles(
   at: number,
 ): Promise<NodeRecord[]> {
   if (writes.length === 0) return []
-  await hold(trx, repository)
+  const held = await hold(trx, repository)
   const replaced: { id: number; by: string }[] = []
   for (const { path, modifiedBy } of writes) {
     const row = current.get(path)
@@ -67,6 +64,7 @@ export async function putFiles(
     if (row !== undefined) replaced.push({ id: row.id, by: modifiedBy })
   }
   const { modifiedBy: by, hlc } = writes[0]!
+  const replacedPaths = writes.flatMap(({ path }) => (current.has(path) ? [path] : []))
   const parents = writes.map(({ path }) => parentOf(path))
   await ensureFolders(trx, repository, parents, current, { by, at, hlc, origin: 0, viaLink: null })
   if ((await retireNodes(trx, replaced, at)) < replaced.length) throw changedMeanwhile('a file to be replaced')
@@ -80,6 +78,10 @@ export async function putFiles(
     return { repoId, path, op: 1, origin, viaLink, at, before: lanesOf(current.get(path)), after: lanesOf(record) }
   })
   await appendChanges(trx, changes)
+  const { origin, viaLink = null } = writes[0]!
+  await keepVersions(trx, repository.id, replacedPaths, { by, at, hlc, origin, viaLink })
+  const lostBytes = sumOfSizes(writes.flatMap(({ path }) => current.get(path) ?? []))
+  chargeUsage(trx, held, sumOfSizes(writes) - lostBytes)
   return records.map((record) => ({ ...record, id: ids.get(record.path)! }))
 }
 
@@ -130,7 +132,7 @@ export async function putFolders(
 
 /**
  * Soft-deletes files; each leaves a tombstone and a change log row. They come from `lockLive` in this transaction.
- * @throws AppError NODE_EXISTED, retryable, when one was replaced or deleted since.
+ * @throws AppError NODE_EXISTED, retryable, when one was replaced or deleted since; REPOSITORY_NOT_FOUND.
  */
 export async function deleteFiles(
   trx: Transaction,
@@ -140,6 +142,8 @@ export async function deleteFiles(
 ): Promise<Deleted> {
   if (files.length === 0) return { files: 0, folders: 0, bytes: 0 }
   const { by, at, origin, viaLink } = deletion
+  const held = await holdRepository(trx, repository.id)
+  if (held === undefined) throw repositoryGone(repository.id)
   const gone = files.map(({ id }) => ({ id, by }))
   if ((await retireNodes(trx, gone, at)) < files.length) throw changedMeanwhile('a file to be deleted')
   const paths = files.map(({ path }) => path)
@@ -157,42 +161,19 @@ export async function deleteFiles(
     }
   })
   await appendChanges(trx, changes)
-  return { files: files.length, folders: 0, bytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) }
+  await keepVersions(trx, repository.id, paths, deletion)
+  const bytes = sumOfSizes(files)
+  chargeUsage(trx, held, -bytes)
+  return { files: files.length, folders: 0, bytes }
 }
 
-/**
- * Soft-deletes a folder and all below it, in slices: cost follows the rows, memory does not. The folder comes from `liveAt`: a
- * lock shared with writers could not be widened. `nextHlc` gives a stamp above the one it is told.
- */
-export async function deleteFolder(
-  trx: Transaction,
-  repository: Pick<Target, 'id'>,
-  folder: NodeRecord,
-  deletion: Omit<Deletion, 'hlc'>,
-  nextHlc: (above: Hlc) => Hlc,
-  rowsPerSlice = ROWS_PER_SLICE,
-): Promise<Deleted> {
-  const { by, at } = deletion
-  // The folder's own row first: who would write right below it waits from here on, and then finds it gone.
-  if ((await retireNodes(trx, [{ id: folder.id, by }], at)) === 0) throw changedMeanwhile('the folder')
-  let total: Deleted = { files: 0, folders: 1, bytes: 0 }
-  for (;;) {
-    const slice = await lockSliceBelow(trx, repository.id, folder.path, rowsPerSlice)
-    if (slice === undefined) return total
-    const stamp = { ...deletion, hlc: nextHlc(slice.highestHlc) }
-    const gone = await retireSliceBelow(trx, repository.id, folder.path, slice.lastPath, stamp)
-    total = {
-      files: total.files + gone.files,
-      folders: total.folders + gone.folders,
-      bytes: total.bytes + gone.bytes,
-    }
-    // SQLite runs in this thread: let requests in between the slices.
-    await setImmediate()
-  }
-}
+const sumOfSizes = (files: readonly { readonly sizeBytes: number }[]): number =>
+  files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
 
-async function hold(trx: Transaction, { id, project, name }: Target): Promise<void> {
-  if (!(await holdRepository(trx, id))) throw repositoryNotFound(project, name)
+async function hold(trx: Transaction, { id, project, name }: Target): Promise<HeldRepository> {
+  const held = await holdRepository(trx, id)
+  if (held === undefined) throw repositoryNotFound(project, name)
+  return held
 }
 
 /** All of `folders` are there afterwards and stay until the transaction ends. Expired files in the way are deleted as `stamp` says. */

@@ -48,7 +48,7 @@ eachDatabase('nodes', (make) => {
     )
   })
 
-  it('given a writer and a deletion of the repository, when they race, then no live node is left in a repository that is gone', async () => {
+  it('given a writer and a deletion of the repository, when they race, then no live node is left in a repository that is gone', async (t) => {
     await using db = await make()
     const on = artifactServices(db)
     for (let round = 0; round < 5; round++) {
@@ -62,6 +62,7 @@ eachDatabase('nodes', (make) => {
           )
       const remove = on.repositories.delete('demo', repository.name, 'with-content', 'admin')
       await Promise.all([...Array.from({ length: 8 }, (_, at) => write(at)), remove])
+      await on.retirement.run(t.signal)
       const live = await db.read
         .selectFrom('node')
         .select('path')

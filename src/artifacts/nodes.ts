@@ -5,40 +5,23 @@ import { NO_LANES } from '../core/lanes.ts'
 import { checkMetadata, type Metadata, mergeMetadata } from '../core/metadata.ts'
 import type { Page, PageRequest } from '../core/paging.ts'
 import { type NodePath, ROOT } from '../core/paths.ts'
-import type { MetadataDatabase, Reader, Transaction } from '../metadata/database.ts'
-import type { Deletion } from '../metadata/node-writes.ts'
+import type { MetadataDatabase, Reader } from '../metadata/database.ts'
 import {
   findNode,
   isExpired,
   listExpired,
-  liveAt,
   type NodeListing,
   type NodeRecord,
   pageNodes,
   sizeBelow,
 } from '../metadata/nodes.ts'
-import type { Repository } from '../metadata/repositories.ts'
-import {
-  changedMeanwhile,
-  deleteFiles,
-  deleteFolder,
-  fileInTheWay,
-  lockLive,
-  putFolders,
-  putMetadata,
-} from './node-writer.ts'
+import { holdRepository, type Repository } from '../metadata/repositories.ts'
+import { deleteFiles, fileInTheWay, lockLive, putFolders, putMetadata } from './node-writer.ts'
+import { requireOwnFiles, requireUploads } from './repository-uploads.ts'
 import { settle, stampAbove } from './settle.ts'
+import { refuseSystemKeys, type Verdict, verdictEntries } from './system-metadata.ts'
 
 export type { NodeListing, NodeOrder, NodeRecord, NodeSortKey } from '../metadata/nodes.ts'
-
-/** What a deletion took away. */
-export interface DeletedTree {
-  /** Files and folders, the named one included. */
-  readonly nodes: number
-  readonly bytes: number
-  /** UTC epoch milliseconds. */
-  readonly at: number
-}
 
 /** Files and folders as users see them: an expired one is not there. The root is a folder without a row. */
 export interface Nodes {
@@ -51,10 +34,10 @@ export interface Nodes {
   size(repository: Repository, path: NodePath): Promise<{ readonly nodes: number; readonly bytes: number }>
   /** With its parents; a folder that is there is fine. @throws AppError NODE_CONFLICT for a file in the way. */
   makeFolder(repository: Repository, path: NodePath, by: string): Promise<NodeRecord>
-  /** A file, or a folder with all below it. @throws AppError NODE_NOT_FOUND, PARAMETER_INVALID for the root. */
-  delete(repository: Repository, path: NodePath, by: string): Promise<DeletedTree>
   /** Entries replace those of the same key. @throws AppError NODE_NOT_FOUND, METADATA_INVALID. */
   saveMetadata(repository: Repository, path: NodePath, changes: Metadata, by: string): Promise<void>
+  /** Forbids the download of a file, or allows it again. @throws AppError NODE_NOT_FOUND, PARAMETER_INVALID for a folder. */
+  judge(repository: Repository, path: NodePath, verdict: Verdict): Promise<void>
   /** Keys that are not there are fine. @throws AppError NODE_NOT_FOUND, METADATA_INVALID for a key of the system. */
   deleteMetadata(repository: Repository, path: NodePath, keys: readonly string[], by: string): Promise<void>
   /** Deletes files whose time is over, which nobody saw any more, in all repositories. @returns how many. */
@@ -81,31 +64,28 @@ export function createNodes({ db, clock, hlc }: NodeDeps): Nodes {
   async function changeMetadata(
     repository: Repository,
     path: NodePath,
-    change: (base: Metadata) => Metadata,
+    change: (base: Metadata, node: NodeRecord) => Metadata,
     by: string,
   ): Promise<void> {
+    requireOwnFiles(repository)
     if (path === ROOT) throw invalid('fullPath', 'the root has no metadata')
     await settle(() =>
       db.transact(async (trx) => {
         const now = clock.now()
         const node = (await lockLive(trx, repository.id, [path])).get(path)
         if (node === undefined || isExpired(node, now)) throw nodeNotFound(path)
-        const metadata = checkMetadata(change(node.metadata))
+        const metadata = checkMetadata(change(node.metadata, node))
         const stamp = { hlc: stampAbove(hlc, node.hlc), origin: 0, viaLink: undefined, viaMark: undefined }
         await putMetadata(trx, repository, [{ node, metadata, modifiedBy: by, modifiedAt: now, ...stamp }], now)
       }),
     )
   }
 
-  async function deleteFile(trx: Transaction, repository: Repository, path: NodePath, local: Omit<Deletion, 'hlc'>) {
-    const locked = (await lockLive(trx, repository.id, [path])).get(path)
-    if (locked === undefined || locked.folder) throw changedMeanwhile(`node [${path}]`)
-    return deleteFiles(trx, repository, [locked], { ...local, hlc: stampAbove(hlc, locked.hlc) })
-  }
-
   /** A file that was overwritten or given more time since it was listed stays. */
   async function deleteExpiredIn(repoId: number, paths: readonly NodePath[]): Promise<number> {
     return db.transact(async (trx) => {
+      // A repository that was deleted since goes as a whole (`repository-retirement.ts`).
+      if ((await holdRepository(trx, repoId)) === undefined) return 0
       const at = clock.now()
       const rows = await lockLive(trx, repoId, paths)
       const expired = [...rows.values()].filter((node) => isExpired(node, at))
@@ -130,6 +110,7 @@ export function createNodes({ db, clock, hlc }: NodeDeps): Nodes {
       return sizeBelow(db.read, repository.id, path, clock.now())
     },
     async makeFolder(repository, path, by) {
+      requireUploads(repository)
       if (path === ROOT) return rootOf(repository)
       return settle(() =>
         db.transact(async (trx) => {
@@ -138,22 +119,6 @@ export function createNodes({ db, clock, hlc }: NodeDeps): Nodes {
           const node = await get(trx, repository, path)
           if (!node.folder) throw fileInTheWay(path)
           return node
-        }),
-      )
-    },
-    async delete(repository, path, by) {
-      // One careless call must not empty a repository; deleting the repository itself can.
-      if (path === ROOT) throw invalid('fullPath', 'the root cannot be deleted')
-      return settle(() =>
-        db.transact(async (trx) => {
-          const at = clock.now()
-          const local = { by, at, origin: 0, viaLink: null }
-          const node = (await liveAt(trx, repository.id, [path])).get(path)
-          if (node === undefined || isExpired(node, at)) throw nodeNotFound(path)
-          const gone = node.folder
-            ? await deleteFolder(trx, repository, node, local, (above) => stampAbove(hlc, above))
-            : await deleteFile(trx, repository, path, local)
-          return { nodes: gone.files + gone.folders, bytes: gone.bytes, at }
         }),
       )
     },
@@ -169,6 +134,16 @@ export function createNodes({ db, clock, hlc }: NodeDeps): Nodes {
           return mergeMetadata(base, changes)
         },
         by,
+      ),
+    judge: (repository, path, verdict) =>
+      changeMetadata(
+        repository,
+        path,
+        (base, { folder }) => {
+          if (folder) throw invalid('fullPath', 'only files are forbidden')
+          return mergeMetadata(base, verdictEntries(verdict))
+        },
+        verdict.by,
       ),
     deleteMetadata: (repository, path, keys, by) =>
       changeMetadata(
@@ -202,28 +177,10 @@ export function createNodes({ db, clock, hlc }: NodeDeps): Nodes {
 const SYSTEM = 'system'
 const FILES_PER_SWEEP = 500
 
-/** Set by the server, or by administrators through calls of their own (core.md 8). */
-const SYSTEM_KEYS: ReadonlySet<string> = new Set([
-  'scanStatus',
-  'qualityRedLine',
-  'forbidStatus',
-  'forbidUser',
-  'forbidType',
-])
-
-/** @throws AppError METADATA_INVALID for a key that is not for users to set. */
-export function refuseSystemKeys(keys: readonly string[], base: Metadata = []): void {
-  const system = keys.find(
-    (key) => SYSTEM_KEYS.has(key) || base.some((entry) => entry.key === key && entry.system === true),
-  )
-  if (system !== undefined)
-    throw new AppError('METADATA_INVALID', `Metadata is invalid: the key [${system}] is the system's`, {})
-}
-
 export const nodeNotFound = (path: NodePath): AppError =>
   new AppError('NODE_NOT_FOUND', `Node [${path}] not found`, { path })
 
-function rootOf(repository: Repository): NodeRecord {
+export function rootOf(repository: Repository): NodeRecord {
   const { id, createdBy, createdAt, modifiedBy, modifiedAt } = repository
   return {
     id: 0,
@@ -232,6 +189,7 @@ function rootOf(repository: Repository): NodeRecord {
     folder: true,
     digest: undefined,
     md5: null,
+    crc64: null,
     sizeBytes: 0,
     metadata: [],
     origin: 0,

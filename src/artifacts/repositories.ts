@@ -1,15 +1,20 @@
-import { setImmediate } from 'node:timers/promises'
+import { createBuiltInPermissions } from '../auth/built-in-permissions.ts'
 import type { Clock } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
 import type { Ids } from '../core/ids.ts'
 import type { Page, PageRequest } from '../core/paging.ts'
-import type { MetadataDatabase } from '../metadata/database.ts'
-import { retireSliceOfRepository } from '../metadata/node-writes.ts'
+import type { MetadataDatabase, Transaction } from '../metadata/database.ts'
+import { deleteRightsInRepository } from '../metadata/granted-rights.ts'
 import { hasFiles } from '../metadata/nodes.ts'
 import { findProject } from '../metadata/projects.ts'
 import * as rows from '../metadata/repositories.ts'
+import type { OutgoingRules } from '../remotes/outgoing-url.ts'
 import { projectNotFound } from './projects.ts'
-import { planConfiguration, planRepository, type RepositoryRequest } from './repository-rules.ts'
+import { planConfiguration, virtualMembers } from './repository-configuration.ts'
+import type { RepositoryPasswords } from './repository-passwords.ts'
+import type { RepositoryRetirement } from './repository-retirement.ts'
+import { planRepository, type RepositoryRequest } from './repository-rules.ts'
+import { checkMembers } from './virtual-members.ts'
 
 export type { Repository, RepositoryFilter } from '../metadata/repositories.ts'
 export type { RepositoryRequest } from './repository-rules.ts'
@@ -19,6 +24,9 @@ export interface RepositoryUpdate {
   readonly public?: boolean | undefined
   readonly description?: string | undefined
   readonly displayName?: string | undefined
+  readonly display?: boolean | undefined
+  readonly owner?: string | undefined
+  readonly visibility?: string | undefined
   readonly configuration?: unknown
 }
 
@@ -30,7 +38,10 @@ export interface Repositories {
   get(project: string, name: string): Promise<rows.Repository>
   /** @throws AppError as `get`, and what `planConfiguration` refuses. */
   update(project: string, name: string, change: RepositoryUpdate, by: string): Promise<rows.Repository>
-  /** `if-empty`: @throws AppError REPOSITORY_NOT_EMPTY while it holds a file. Folders do not count. */
+  /**
+   * Gone for everybody when it resolves; its rows are retired in slices afterwards (`repository-retirement.ts`).
+   * `if-empty`: @throws AppError REPOSITORY_NOT_EMPTY while it holds a file. Folders do not count.
+   */
   delete(project: string, name: string, mode: 'if-empty' | 'with-content', by: string): Promise<void>
   /** @throws AppError PROJECT_NOT_FOUND. */
   list(filter: rows.RepositoryFilter): Promise<rows.Repository[]>
@@ -43,34 +54,58 @@ interface RepositoryDeps {
   readonly ids: Ids
   /** Types that have a format (`formats/all.ts`). */
   readonly builtTypes: readonly string[]
+  readonly passwords: RepositoryPasswords
+  /** Of proxies. */
+  readonly rules: OutgoingRules
+  readonly retirement: Pick<RepositoryRetirement, 'begin'>
 }
 
-/** About 40 ms on SQLite, which does it in this thread. */
-const ROWS_PER_SLICE = 500
-
-export function createRepositories({ db, clock, ids, builtTypes }: RepositoryDeps): Repositories {
+export function createRepositories(deps: RepositoryDeps): Repositories {
+  const { db, clock, ids, builtTypes, passwords, rules, retirement } = deps
   async function requireProject(name: string): Promise<void> {
     if ((await findProject(db.read, name)) === undefined) throw projectNotFound(name)
   }
+  /** What it is configured with from now on; undefined: as it was, or it is gone. */
+  async function reconfigure(trx: Transaction, id: number, given: unknown) {
+    if (given === undefined) return undefined
+    await rows.lockRepository(trx, id)
+    const repository = await rows.findRepositoryById(trx, id)
+    if (repository === undefined) return undefined
+    const { project, category, type: repositoryType, configuration: before } = repository
+    const plan = planConfiguration(given, { project, category, repositoryType, rules, before })
+    if (category === 'VIRTUAL') await checkMembers(trx, repository, plan.members, virtualMembers(before))
+    await passwords.save(trx, id, plan.passwords)
+    return plan.kept
+  }
   const repositories: Repositories = {
     async create(wanted, by) {
-      const plan = planRepository(wanted, builtTypes)
+      const { configuration, ...plan } = planRepository(wanted, builtTypes, rules)
       await requireProject(wanted.project)
       const now = clock.now()
       const made: rows.NewRepository = {
         ...plan,
+        configuration: configuration.kept,
         project: wanted.project,
         name: wanted.name,
         public: wanted.public ?? false,
         description: wanted.description ?? null,
         displayName: wanted.displayName ?? null,
+        display: wanted.display ?? true,
+        owner: wanted.owner ?? by,
+        visibility: wanted.visibility ?? null,
         epoch: ids.key(),
         createdBy: by,
         createdAt: now,
         modifiedBy: by,
         modifiedAt: now,
       }
-      const repository = await db.transact((trx) => rows.insertRepository(trx, made))
+      const repository = await db.transact(async (trx) => {
+        if (plan.category === 'VIRTUAL') await checkMembers(trx, made, configuration.members, [])
+        const inserted = await rows.insertRepository(trx, made)
+        if (inserted !== undefined) await passwords.save(trx, inserted.id, configuration.passwords)
+        if (inserted !== undefined) await createBuiltInPermissions(trx, inserted, { clock, ids }, by)
+        return inserted
+      })
       if (repository === undefined) {
         throw new AppError('REPOSITORY_EXISTED', `Repository [${wanted.name}] existed`, { name: wanted.name })
       }
@@ -84,12 +119,11 @@ export function createRepositories({ db, clock, ids, builtTypes }: RepositoryDep
       throw repositoryNotFound(project, name)
     },
     async update(project, name, change, by) {
-      const { id, category } = await repositories.get(project, name)
-      const given = change.configuration ?? undefined
-      const configuration = given === undefined ? undefined : planConfiguration(given, category)
-      const changed = await db.transact((trx) =>
-        rows.updateRepository(trx, id, { ...change, configuration }, by, clock.now()),
-      )
+      const { id } = await repositories.get(project, name)
+      const changed = await db.transact(async (trx) => {
+        const configuration = await reconfigure(trx, id, change.configuration ?? undefined)
+        return rows.updateRepository(trx, id, { ...change, configuration }, by, clock.now())
+      })
       if (changed === undefined) throw repositoryNotFound(project, name)
       return changed
     },
@@ -102,7 +136,8 @@ export function createRepositories({ db, clock, ids, builtTypes }: RepositoryDep
           throw new AppError('REPOSITORY_NOT_EMPTY', `Repository [${name}] is not empty: use forced=true`, { name })
         }
         if (!(await rows.markRepositoryDeleted(trx, id, by, now))) throw repositoryNotFound(project, name)
-        while ((await retireSliceOfRepository(trx, id, by, now, ROWS_PER_SLICE)) > 0) await setImmediate()
+        await deleteRightsInRepository(trx, id)
+        await retirement.begin(trx, id)
       })
     },
     async list(filter) {
@@ -119,3 +154,6 @@ export function createRepositories({ db, clock, ids, builtTypes }: RepositoryDep
 
 export const repositoryNotFound = (project: string, name: string): AppError =>
   new AppError('REPOSITORY_NOT_FOUND', `Repository [${project}/${name}] not found`, { project, name })
+/** For those who know it by its number only. */
+export const repositoryGone = (id: number): AppError =>
+  new AppError('REPOSITORY_NOT_FOUND', `Repository [${id}] was deleted`, { id })

@@ -23,3 +23,10 @@ export function stampAbove(clock: HlcClock, above: Hlc | undefined): Hlc {
   if (above !== undefined) clock.observe(above)
   return clock.next()
 }
+
+/** The same over many nodes, for a change of all of them at once. */
+export function stampOver(clock: HlcClock, nodes: readonly { readonly hlc: Hlc }[]): Hlc {
+  let above: Hlc | undefined
+  for (const { hlc } of nodes) if (above === undefined || hlc > above) above = hlc
+  return stampAbove(clock, above)
+}

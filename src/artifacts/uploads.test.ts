@@ -8,6 +8,7 @@ import type { MetadataDatabase } from '../metadata/database.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import { createMemoryBlobStore } from '../storage/memory/blob-store.ts'
 import { createBlobIntake } from './blob-intake.ts'
+import { createFilePlacement } from './file-placement.ts'
 import { createUploads, type FileUpload } from './uploads.ts'
 
 function uploadServices(db: MetadataDatabase, wrap: (inner: BlobStore) => BlobStore = (inner) => inner) {
@@ -15,7 +16,10 @@ function uploadServices(db: MetadataDatabase, wrap: (inner: BlobStore) => BlobSt
   const { clock, hlc } = services
   const blobs = wrap(createMemoryBlobStore())
   const intake = createBlobIntake({ db, store: blobs, clock })
-  return { ...services, uploads: createUploads({ db, blobs, intake, clock, hlc }) }
+  return {
+    ...services,
+    uploads: createUploads({ db, blobs, placement: createFilePlacement({ db, intake, clock, hlc }) }),
+  }
 }
 const fileAt = (text: string, more: Partial<FileUpload> = {}): FileUpload => ({
   path: path(text),

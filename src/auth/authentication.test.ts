@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { type ManualClock, manualClock } from '../../test/helpers/clock.ts'
 import { eachDatabase, type MakeDatabase } from '../../test/helpers/databases.ts'
+import { identityServices } from '../../test/helpers/identity.ts'
 import { seededRandom } from '../../test/helpers/ids.ts'
 import { hasCode } from '../core/errors.ts'
-import { type Authentication, createAuthentication } from './authentication.ts'
+import type { Authentication } from './authentication.ts'
 import { createPasswords, type Passwords } from './passwords.ts'
 import { ANONYMOUS } from './principal.ts'
-import { createUserTokens, type UserTokens } from './user-tokens.ts'
-import { createUsers, type Users } from './users.ts'
+import type { UserTokens } from './user-tokens.ts'
+import type { Users } from './users.ts'
 
 interface World extends AsyncDisposable {
   readonly clock: ManualClock
@@ -26,8 +27,7 @@ interface World extends AsyncDisposable {
 async function world(make: MakeDatabase): Promise<World> {
   const db = await make()
   const clock = manualClock()
-  const random = seededRandom()
-  const slow = createPasswords(random)
+  const slow = createPasswords(seededRandom())
   let verifications = 0
   let hold = async () => {}
   const passwords: Passwords = {
@@ -38,16 +38,13 @@ async function world(make: MakeDatabase): Promise<World> {
       return slow.verify(password, phc)
     },
   }
-  const deps = { db, clock, random, passwords }
-  const users = createUsers(deps)
+  const { users, tokens, authentication, elsewhere } = identityServices(db, { clock, passwords })
   await users.create({ userId: 'root', name: 'Root', password: 'root password', admin: true }, 'system')
   await users.create({ userId: 'ann', name: 'Ann', password: 'ann:password' }, 'root')
   return {
     clock,
     users,
-    tokens: createUserTokens(deps),
-    authentication: createAuthentication(deps),
-    elsewhere: createAuthentication(deps),
+    ...{ tokens, authentication, elsewhere },
     verifications: () => verifications,
     holdVerification: (gate) =>
       new Promise((waiting) => {
@@ -205,5 +202,38 @@ eachDatabase('authentication', (make) => {
     await w.authentication.authenticate(header)
     await w.users.update('ann', { admin: true }, 'root')
     assert.deepEqual(await w.authentication.authenticate(header), { userId: 'ann', admin: true })
+  })
+
+  it('given a user who must wait after wrong passwords, when remembered, by token or elsewhere, then the login goes on', async () => {
+    await using w = await world(make)
+    const { token } = await w.tokens.create('ann', 'ci', null)
+    const from = (secret: string, address: string) => w.authentication.authenticate(basic('ann', secret), { address })
+    const throttled = (error: unknown) => hasCode(error, 'TOO_MANY_REQUESTS')
+    await from('ann:password', '1.1.1.1')
+    for (let guess = 0; guess < 5; guess++) await assert.rejects(from(`wrong ${guess}`, '1.1.1.1'), unauthenticated)
+    const verifications = w.verifications()
+    await assert.rejects(from('wrong again', '1.1.1.1'), throttled)
+    assert.equal(w.verifications(), verifications)
+    assert.deepEqual(await from('ann:password', '1.1.1.1'), ANN)
+    assert.deepEqual(await from(token, '1.1.1.1'), ANN)
+    assert.deepEqual(await from('ann:password', '2.2.2.2'), ANN)
+    await w.clock.advance(60_000)
+    assert.deepEqual(await from('ann:password', '1.1.1.1'), ANN)
+  })
+
+  it('given wrong tokens from one address, when there are too many, then wrong ones wait and right ones do not', async () => {
+    await using w = await world(make)
+    const { token } = await w.tokens.create('ann', 'ci', null)
+    const bearer = (secret: string) => w.authentication.authenticate(`Bearer ${secret}`, { address: '1.1.1.1' })
+    for (let guess = 0; guess < 100; guess++) await assert.rejects(bearer(`entrepot_${guess}`), unauthenticated)
+    await assert.rejects(bearer('entrepot_more'), (error) => hasCode(error, 'TOO_MANY_REQUESTS'))
+    assert.deepEqual(await bearer(token), ANN)
+  })
+
+  it('given a password that is changed, when a token of the user is used, then it still holds', async () => {
+    await using w = await world(make)
+    const { token } = await w.tokens.create('ann', 'ci', null)
+    await w.users.changePassword('ann', 'ann:password', 'new password')
+    assert.deepEqual(await w.authentication.authenticate(`Bearer ${token}`), ANN)
   })
 })

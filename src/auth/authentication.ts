@@ -6,96 +6,120 @@ import type { MetadataDatabase } from '../metadata/database.ts'
 import { findTokenOwner } from '../metadata/user-tokens.ts'
 import { findUser, type UserAccount } from '../metadata/users.ts'
 import { type Credentials, parseAuthorization, refused } from './authorization-header.ts'
+import { type BearerTokens, looksLikeBearer } from './bearer-tokens.ts'
+import type { LoginThrottle } from './login-throttle.ts'
 import type { Passwords } from './passwords.ts'
+import type { LoginSource, PlatformLogins } from './platform-logins.ts'
 import { ANONYMOUS, type Principal } from './principal.ts'
+import { coversOfToken } from './principal-scope.ts'
 import { looksLikeToken, tokenHash } from './tokens.ts'
 import { isUserId } from './user-rules.ts'
+import { createVerifiedLogins, type RecalledLogin, type VerifiedLogin } from './verified-logins.ts'
 
 export interface Authentication {
   /**
    * @param authorization the header as it came; without one the caller is ANONYMOUS.
-   * @throws AppError UNAUTHENTICATED for wrong credentials, PERMISSION_DENIED for a locked user, TOO_MANY_REQUESTS.
+   * @throws AppError UNAUTHENTICATED for wrong credentials, PERMISSION_DENIED for a locked user, TOO_MANY_REQUESTS. Its `detail` has
+   * `userId` or `appId`, whom the caller said to be.
    */
-  authenticate(authorization: string | undefined): Promise<Principal>
+  authenticate(authorization: string | undefined, source?: LoginSource): Promise<Principal>
 }
 
-interface AuthenticationDeps {
+export interface AuthenticationDeps {
   readonly db: MetadataDatabase
   readonly passwords: Passwords
   readonly clock: Clock
   readonly random: Random
+  readonly throttle: LoginThrottle
+  readonly bearerTokens: BearerTokens
+  readonly platformLogins: PlatformLogins
 }
 
-/** A login that was verified. Void when the user's row has another stamp or password by now. */
-interface Verified {
-  readonly userId: string
-  readonly credentialStamp: number
-  readonly passwordHash: string
-  /** UTC epoch milliseconds. */
-  readonly until: number
-}
+type UserCredentials = Exclude<Credentials, { scheme: 'platform' }>
+type PlatformCredentials = Extract<Credentials, { scheme: 'platform' }>
 
 const REMEMBERED_MS = 60_000
-const MAX_REMEMBERED = 10_000
+/** Longer texts name nobody; cut, they are kept in memory without harm. */
+const MAX_SUBJECT_LENGTH = 64
 
 /**
  * The slow hash runs once per login and minute, not once per request: verified credentials are remembered under an HMAC with a
  * secret of this process. Each request still reads the user's row by its key, so that a change of password, token, lock, role or a
  * deletion counts at once, whichever node made it.
  */
-export function createAuthentication({ db, passwords, clock, random }: AuthenticationDeps): Authentication {
+export function createAuthentication(deps: AuthenticationDeps): Authentication {
+  const { db, passwords, clock, random, throttle, bearerTokens, platformLogins } = deps
   const processSecret = random.bytes(32)
-  const remembered = new Map<string, Verified>()
+  const logins = createVerifiedLogins(db, clock)
   const running = new Map<string, Promise<void>>()
 
-  function keyOf(credentials: Credentials): string {
-    const user = credentials.scheme === 'basic' ? credentials.userId : ''
+  /** Stands for the credentials without telling them. */
+  function fingerprintOf(credentials: Credentials): string {
+    const { scheme, secret } = credentials
+    const subject = subjectOf(credentials)
     // Neither part can look like the end of the other: the first one is told by its length.
-    const text = `${credentials.scheme}:${user.length}:${user}:${credentials.secret}`
+    const text = `${scheme}:${subject.length}:${subject}:${secret}`
     return createHmac('sha256', processSecret).update(text).digest('base64')
   }
 
-  async function recall(key: string): Promise<UserAccount | undefined> {
-    const known = remembered.get(key)
-    if (known === undefined) return undefined
-    const account = known.until > clock.now() ? await findUser(db.read, known.userId) : undefined
-    const valid = account?.credentialStamp === known.credentialStamp && account.passwordHash === known.passwordHash
-    if (valid) return account
-    remembered.delete(key)
-    return undefined
+  function beginAttempt(credentials: Credentials, fingerprint: string, { address = '' }: LoginSource) {
+    return throttle.begin({ subject: subjectOf(credentials).slice(0, MAX_SUBJECT_LENGTH), address, fingerprint })
   }
 
-  /** Equal logins at the same time are one verification. */
-  function verifyOnce(key: string, credentials: Credentials): Promise<void> {
+  /** Equal logins from one address at the same time are one verification. */
+  function verifyOnce(key: string, credentials: UserCredentials, source: LoginSource): Promise<void> {
+    const place = `${key} ${source.address ?? ''}`
     const work =
-      running.get(key) ??
-      verify(credentials)
-        .then((verified) => remember(key, verified))
-        .finally(() => running.delete(key))
-    running.set(key, work)
+      running.get(place) ??
+      verify(key, credentials, source)
+        .then((verified) => {
+          if (verified !== undefined) logins.remember(key, verified)
+        })
+        .finally(() => running.delete(place))
+    running.set(place, work)
     return work
   }
 
-  function remember(key: string, verified: Verified | undefined): void {
-    if (verified === undefined) return
-    remembered.delete(key)
-    remembered.set(key, verified)
-    for (const oldest of remembered.keys()) {
-      if (remembered.size <= MAX_REMEMBERED) break
-      remembered.delete(oldest)
+  /** What nobody can guess is looked at first, and throttled only when it is wrong: others at the same address may log in. */
+  async function verify(
+    key: string,
+    credentials: UserCredentials,
+    source: LoginSource,
+  ): Promise<VerifiedLogin | undefined> {
+    const byToken = await randomSecretLogin(credentials)
+    if (byToken !== undefined) return byToken
+    const attempt = beginAttempt(credentials, key, source)
+    try {
+      const byPassword = credentials.scheme === 'basic' ? await passwordLogin(credentials) : undefined
+      if (byPassword === undefined) attempt.failed()
+      else attempt.succeeded()
+      return byPassword
+    } catch (error) {
+      attempt.abandoned()
+      throw error
     }
   }
 
-  async function verify(credentials: Credentials): Promise<Verified | undefined> {
+  async function randomSecretLogin(credentials: UserCredentials): Promise<VerifiedLogin | undefined> {
     const { scheme, secret } = credentials
-    const byToken = scheme === 'bearer' || looksLikeToken(secret) ? await tokenLogin(credentials) : undefined
-    if (byToken !== undefined || scheme === 'bearer') return byToken
-    const account = isUserId(credentials.userId) ? await findUser(db.read, credentials.userId) : undefined
+    if (scheme === 'bearer' && looksLikeBearer(secret)) return bearerLogin(secret)
+    return scheme === 'bearer' || looksLikeToken(secret) ? tokenLogin(credentials) : undefined
+  }
+
+  async function passwordLogin({ userId, secret }: { readonly userId: string; readonly secret: string }) {
+    const account = isUserId(userId) ? await findUser(db.read, userId) : undefined
     const right = await passwords.verify(secret, account?.passwordHash)
     return account !== undefined && right ? verifiedAs(account, Infinity) : undefined
   }
 
-  async function tokenLogin(credentials: Credentials): Promise<Verified | undefined> {
+  async function bearerLogin(token: string): Promise<VerifiedLogin | undefined> {
+    const claims = await bearerTokens.verify(token)
+    if (claims === undefined) return undefined
+    const { userId, credentialStamp, expiresAt, scopes } = claims
+    return { userId, credentialStamp, until: rememberedUntil(expiresAt), covers: coversOfToken(scopes) }
+  }
+
+  async function tokenLogin(credentials: UserCredentials): Promise<VerifiedLogin | undefined> {
     const owner = await findTokenOwner(db.read, tokenHash(credentials.secret))
     const expiresAt = owner?.expiresAt ?? Infinity
     if (owner === undefined || expiresAt <= clock.now()) return undefined
@@ -106,24 +130,58 @@ export function createAuthentication({ db, passwords, clock, random }: Authentic
     return account === undefined || stillThere === undefined ? undefined : verifiedAs(account, expiresAt)
   }
 
-  function verifiedAs({ userId, credentialStamp, passwordHash }: UserAccount, expiresAt: number): Verified {
-    return { userId, credentialStamp, passwordHash, until: Math.min(clock.now() + REMEMBERED_MS, expiresAt) }
+  function verifiedAs({ userId, credentialStamp, passwordHash }: UserAccount, expiresAt: number): VerifiedLogin {
+    return { userId, credentialStamp, passwordHash, until: rememberedUntil(expiresAt) }
+  }
+  const rememberedUntil = (expiresAt: number) => Math.min(clock.now() + REMEMBERED_MS, expiresAt)
+
+  async function userLogin(credentials: UserCredentials, source: LoginSource): Promise<Principal> {
+    const key = fingerprintOf(credentials)
+    let recalled = await logins.recall(key)
+    if (recalled === undefined) {
+      await verifyOnce(key, credentials, source)
+      // Read again: whoever joined a running verification may have come after the row it read had changed.
+      recalled = await logins.recall(key)
+    }
+    if (recalled === undefined) throw refused('wrong user, password or token', claimedBy(credentials))
+    return principalOf(recalled)
+  }
+
+  async function platformLogin(credentials: PlatformCredentials, source: LoginSource): Promise<Principal> {
+    const { accessKey, secret } = credentials
+    const principal = await platformLogins.login(accessKey, secret, source)
+    if (principal !== undefined) return principal
+    beginAttempt(credentials, fingerprintOf(credentials), source).failed()
+    throw refused('wrong access key or secret key')
   }
 
   return {
-    async authenticate(authorization) {
+    async authenticate(authorization, source = {}) {
       const credentials = parseAuthorization(authorization)
       if (credentials === undefined) return ANONYMOUS
-      const key = keyOf(credentials)
-      let account = await recall(key)
-      if (account === undefined) {
-        await verifyOnce(key, credentials)
-        // Read again: whoever joined a running verification may have come after the row it read had changed.
-        account = await recall(key)
-      }
-      if (account === undefined) throw refused('wrong user, password or token')
-      if (account.locked) throw new AppError('PERMISSION_DENIED', `Access denied: user ${account.userId} is locked`)
-      return { userId: account.userId, admin: account.admin }
+      return credentials.scheme === 'platform' ? platformLogin(credentials, source) : userLogin(credentials, source)
     },
   }
 }
+
+function principalOf({ login, account }: RecalledLogin): Principal {
+  const limit = login.covers === undefined ? {} : { covers: login.covers }
+  if (account === undefined) return { ...ANONYMOUS, ...limit }
+  const { userId, admin, locked } = account
+  if (locked) throw new AppError('PERMISSION_DENIED', `Access denied: user ${userId} is locked`, { userId })
+  return { userId, admin, ...limit }
+}
+
+function subjectOf(credentials: Credentials): string {
+  switch (credentials.scheme) {
+    case 'basic':
+      return credentials.userId
+    case 'platform':
+      return credentials.accessKey
+    case 'bearer':
+      return ''
+  }
+}
+
+const claimedBy = (credentials: UserCredentials) =>
+  credentials.scheme === 'basic' && isUserId(credentials.userId) ? { userId: credentials.userId } : {}

@@ -11,8 +11,8 @@ const KEY_BYTES = 32
  * Several processes that start at once end up with one key. @throws AppError SYSTEM_ERROR when the file holds something else.
  */
 export async function loadKeyFile(path: string, random: Random): Promise<Buffer> {
-  const made = await createKeyFile(path, random)
-  const text = made ?? (await readFile(path, 'utf8')).trim()
+  await createKeyFile(path, random, () => random.bytes(KEY_BYTES).toString('hex'))
+  const text = (await readFile(path, 'utf8')).trim()
   if (!/^[0-9a-f]{64}$/.test(text)) {
     const why = 'it does not hold 64 hex digits. Restore it from a backup; without it stored passwords cannot be read'
     throw new AppError('SYSTEM_ERROR', `The key file ${path} is damaged: ${why}`, { path })
@@ -20,18 +20,19 @@ export async function loadKeyFile(path: string, random: Random): Promise<Buffer>
   return parseSecretKey(text)
 }
 
-/** Undefined: the file is there. The name appears when its content is durable, so that nobody ever reads half a key. */
-async function createKeyFile(path: string, random: Random): Promise<string | undefined> {
-  const text = random.bytes(KEY_BYTES).toString('hex')
+/**
+ * Does nothing when the file is there. The name appears when its content is durable, so that nobody ever reads half a key.
+ * @throws AppError SYSTEM_ERROR naming the path.
+ */
+export async function createKeyFile(path: string, random: Random, makeText: () => string): Promise<void> {
   const draft = `${path}.${random.bytes(8).toString('hex')}`
   try {
-    if (await isThere(path)) return undefined
-    await writeDurably(draft, `${text}\n`)
+    if (await isThere(path)) return
+    await writeDurably(draft, `${makeText().trimEnd()}\n`)
     await link(draft, path)
     await syncFolder(dirname(path))
-    return text
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return undefined
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return
     throw new AppError('SYSTEM_ERROR', `The key file ${path} cannot be made: ${messageOf(cause)}`, { path }, { cause })
   } finally {
     await rm(draft, { force: true })

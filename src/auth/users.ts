@@ -1,8 +1,11 @@
 import type { Clock } from '../core/clock.ts'
 import { AppError, invalid } from '../core/errors.ts'
 import type { Random } from '../core/ids.ts'
+import { raiseAccessStamp } from '../metadata/access-facts.ts'
 import type { MetadataDatabase, Transaction } from '../metadata/database.ts'
+import { listUserTies, type UserTies } from '../metadata/groups.ts'
 import * as rows from '../metadata/users.ts'
+import { changeGroup } from './groups.ts'
 import type { Passwords } from './passwords.ts'
 import { checkContact, checkPassword, checkUserId, checkUserName, SYSTEM_USER } from './user-rules.ts'
 
@@ -17,6 +20,9 @@ export interface NewUser {
   readonly locked?: boolean | undefined
   readonly email?: string | null | undefined
   readonly phone?: string | null | undefined
+  /** An account that others share: `members` may do what it may. */
+  readonly group?: boolean | undefined
+  readonly members?: readonly string[] | undefined
 }
 export type UserChange = { readonly [K in Exclude<keyof NewUser, 'userId'>]?: NewUser[K] | undefined }
 
@@ -28,10 +34,15 @@ export interface FirstAdministrator {
 
 /** Accounts of people and machines. Every change of who may log in counts from the next request on, on every node. */
 export interface Users {
-  /** @throws AppError PARAMETER_EMPTY, PARAMETER_INVALID naming the field, USER_EXISTED. */
-  create(user: NewUser, by: string): Promise<User>
+  /**
+   * @param within what else the user comes with, in the same transaction.
+   * @throws AppError PARAMETER_EMPTY, PARAMETER_INVALID naming the field, USER_EXISTED, USER_NOT_FOUND for a member.
+   */
+  create(user: NewUser, by: string, within?: (trx: Transaction) => Promise<void>): Promise<User>
   list(filter: rows.UserFilter): Promise<User[]>
   find(userId: string): Promise<User | undefined>
+  /** Roles and groups of these users, of all when left out. */
+  ties(userIds: readonly string[] | undefined): Promise<(userId: string) => UserTies>
   /** @throws AppError USER_NOT_FOUND. */
   get(userId: string): Promise<User>
   /** @throws AppError USER_NOT_FOUND, PARAMETER_INVALID, also when nobody could administer the server any more. */
@@ -72,15 +83,19 @@ export function createUsers({ db, passwords, clock, random }: UserDeps): Users {
   }
 
   const users: Users = {
-    async create(user, by) {
+    async create(user, by, within = async () => {}) {
       checkUserId(user.userId)
       checkUserName(user.name)
       checkPassword(user.password)
       checkContacts(user)
       const account = await accountOf(user, by)
-      if (!(await db.transact((trx) => rows.insertUser(trx, account)))) {
-        throw new AppError('USER_EXISTED', `User [${user.userId}] existed`, { userId: user.userId })
-      }
+      await db.transact(async (trx) => {
+        if (!(await rows.insertUser(trx, account))) {
+          throw new AppError('USER_EXISTED', `User [${user.userId}] existed`, { userId: user.userId })
+        }
+        await changeGroup(trx, user.userId, user)
+        await within(trx)
+      })
       return withoutSecrets(account)
     },
     async list(filter) {
@@ -90,12 +105,13 @@ export function createUsers({ db, passwords, clock, random }: UserDeps): Users {
       const found = await rows.findUser(db.read, userId)
       return found === undefined ? undefined : withoutSecrets(found)
     },
+    ties: (userIds) => listUserTies(db.read, userIds),
     async get(userId) {
       const found = await users.find(userId)
       if (found === undefined) throw userNotFound(userId)
       return found
     },
-    async update(userId, { password, ...change }, by) {
+    async update(userId, { password, group, members, ...change }, by) {
       if (change.name !== undefined) checkUserName(change.name)
       if (password !== undefined) checkPassword(password)
       checkContacts(change)
@@ -104,6 +120,8 @@ export function createUsers({ db, passwords, clock, random }: UserDeps): Users {
         if (change.admin === false || change.locked === true) await keepAnAdministrator(trx, userId)
         const by_ = { userId: by, at: clock.now() }
         if (!(await rows.updateUser(trx, userId, { ...change, passwordHash }, by_))) throw userNotFound(userId)
+        if (change.locked !== undefined) await raiseAccessStamp(trx)
+        await changeGroup(trx, userId, { group, members })
       })
     },
     async changePassword(userId, oldPassword, newPassword) {

@@ -49,6 +49,9 @@ export function canonicalMetadata(metadata: Metadata): string {
   user.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
   return JSON.stringify(user.map(({ key, value, system: _, ...shown }) => [key, sorted(value), sorted(shown)]))
 }
+/** One text for equal values, whatever the order of their keys. */
+export const canonicalJson = (value: unknown): string => JSON.stringify(sorted(value))
+
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)
   if (value === null || typeof value !== 'object') return value

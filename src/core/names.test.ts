@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { isProjectName, isRepositoryName } from './names.ts'
+import { isProjectName, isRepositoryName, isReservedProjectName } from './names.ts'
 
 describe('names', () => {
   it('given names at the edges of the project rule, when checked, then length, first character and alphabet decide', () => {
@@ -8,6 +8,11 @@ describe('names', () => {
     for (const bad of ['', 'a', '1a', '-a', 'a.b', 'a b', 'a/b', 'ä1', 'ab\n', `a${'b'.repeat(100)}`]) {
       assert.equal(isProjectName(bad), false, bad)
     }
+  })
+
+  it('given words of the generic protocol, when checked, then they are no names of projects', () => {
+    for (const word of ['block', 'separate', 'temporary']) assert.equal(isReservedProjectName(word), true, word)
+    for (const free of ['blocks', 'Block', 'demo']) assert.equal(isReservedProjectName(free), false, free)
   })
 
   it('given names at the edges of the repository rule, when checked, then dots are allowed inside and 64 is the most', () => {

@@ -2,6 +2,10 @@
 const PROJECT_NAME = /^[a-zA-Z_][a-zA-Z0-9\-_]{1,99}$/
 const REPOSITORY_NAME = /^[a-zA-Z_][a-zA-Z0-9.\-_]{1,63}$/
 
+/** What stands in the place of a project in URLs of the generic protocol (core.md 11.4 to 11.6). */
+const RESERVED: ReadonlySet<string> = new Set(['block', 'separate', 'temporary'])
+export const isReservedProjectName = (text: string): boolean => RESERVED.has(text)
+
 /** 2 to 100 characters: letters, digits, `-`, `_`; a letter or `_` first. */
 export const isProjectName = (text: string): boolean => PROJECT_NAME.test(text)
 

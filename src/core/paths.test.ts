@@ -7,7 +7,7 @@ import { ancestorsOf, comparePaths, isWithin, type NodePath, nameOf, normalisePa
 const isPathInvalid = (error: unknown) => hasCode(error, 'PATH_INVALID')
 const segments = (count: number) => Array.from({ length: count }, (_, at) => `s${at}`).join('/')
 
-describe('normalisePath', () => {
+describe('acceptance 15.1: normalisePath', () => {
   const TABLE: readonly (readonly [string, string])[] = [
     ['a/b/', '/a/b'],
     ['\\a\\\\b', '/a/b'],

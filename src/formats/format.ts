@@ -1,18 +1,16 @@
-import type { Digest } from '../core/digest.ts'
+import type { PackageRules } from '../artifacts/package-rules.ts'
+import type { RepositoryType } from '../core/repository-type.ts'
+import type { Protocol } from './protocol.ts'
 
-/** One file of a package version. */
-export interface Part {
-  readonly path: string
-  readonly digest: Digest
-  readonly sizeBytes: number
-}
-
-/** All that the rest of the server may know about a package type. `V` is the format's own stored version document. */
-export interface Format<V> {
+/**
+ * All that the rest of the server may know about a package type: nobody asks for its name to decide something. What makes up a
+ * version is no question to the format: its files, leaves first, are rows (`Packages.filesOf`), whoever wrote them.
+ */
+export interface Format {
   /** The contract's `repoType`, e.g. `NPM`. */
-  readonly type: string
-  /** `npm://left-pad` → `{ name: 'left-pad' }`; undefined when it is no key of this format. */
-  parsePackageKey(key: string): { readonly name: string } | undefined
-  /** What makes up a version, leaves first: a part never refers to a later one (layers, config, manifest, index). Pure. */
-  partsOf(version: V): readonly Part[]
+  readonly type: RepositoryType
+  /** Undefined: files, no packages. */
+  readonly packages?: PackageRules
+  /** What its clients speak, below `/<type in lower case>/{projectId}/{repoName}`; undefined: the generic protocol is all. */
+  readonly protocol?: Protocol
 }

@@ -18,6 +18,8 @@ const SERVICE_OF: Readonly<Record<string, string>> = {
   job: 'job',
 }
 const DOUBLED = /^\/(replication|repository|auth|job)(?:\/\1)+(?=\/)/
+/** What most requests ask for, as they should. */
+const CANONICAL = /^\/(?:generic|sync|repository(?=\/api))\//
 const UNPREFIXED = /^\/api\/([^/?#]+)(?=[/?#]|$)/
 
 /**
@@ -26,6 +28,7 @@ const UNPREFIXED = /^\/api\/([^/?#]+)(?=[/?#]|$)/
  * @param target request target as it came, with its query; in absolute form, scheme and host are dropped.
  */
 export function canonicalUrl(target: string): string {
+  if (CANONICAL.test(target)) return target
   const url = target.startsWith('/') ? target : originForm(target)
   const single = url.replace(DOUBLED, '/$1')
   const service = SERVICE_OF[UNPREFIXED.exec(single)?.[1] ?? '']

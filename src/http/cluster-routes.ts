@@ -43,7 +43,10 @@ export const clusterRoutes =
 
     app.post(
       `${PATH}/create`,
-      { schema: { tags, body: documented(ClusterCreate), response: nothing }, config },
+      {
+        schema: { tags, summary: 'Register another cluster', body: documented(ClusterCreate), response: nothing },
+        config,
+      },
       async ({ body, principal }, reply) => {
         await clusters.create(body, principal.userId, clientGone(reply))
         return ok(null)
@@ -51,7 +54,10 @@ export const clusterRoutes =
     )
     app.post(
       `${PATH}/update`,
-      { schema: { tags, body: documented(ClusterUpdate), response: answers(ClusterInfo) }, config },
+      {
+        schema: { tags, summary: 'Change a cluster', body: documented(ClusterUpdate), response: answers(ClusterInfo) },
+        config,
+      },
       async ({ body, principal }, reply) => ok(info(await clusters.update(body, principal.userId, clientGone(reply)))),
     )
 
@@ -63,18 +69,27 @@ export const clusterRoutes =
     const OptionalName = Type.Object({ name: Type.Optional(Type.String()) })
     app.get(
       `${PATH}/tryConnect`,
-      { schema: { tags, querystring: OptionalName, response: nothing }, config },
+      { schema: { tags, summary: 'Try to reach a cluster', querystring: OptionalName, response: nothing }, config },
       async (request, reply) => connect(request.query, await readGetBody(request), clientGone(reply)),
     )
     app.post(
       `${PATH}/tryConnect`,
-      { schema: { tags, querystring: OptionalName, body: documented(OptionalName), response: nothing }, config },
+      {
+        schema: {
+          tags,
+          summary: 'Try to reach a cluster',
+          querystring: OptionalName,
+          body: documented(OptionalName),
+          response: nothing,
+        },
+        config,
+      },
       async ({ query, body }, reply) => connect(query, body, clientGone(reply)),
     )
 
     app.delete(
       `${PATH}/delete/:id`,
-      { schema: { tags, params: IdParams, response: nothing }, config },
+      { schema: { tags, summary: 'Remove a cluster', params: IdParams, response: nothing }, config },
       async ({ params }) => {
         await clusters.delete(params.id)
         return ok(null)
@@ -82,36 +97,58 @@ export const clusterRoutes =
     )
     app.get(
       `${PATH}/exist`,
-      { schema: { tags, querystring: NameQuery, response: answers(Type.Boolean()) }, config },
+      {
+        schema: {
+          tags,
+          summary: 'Whether a cluster of that name is registered',
+          querystring: NameQuery,
+          response: answers(Type.Boolean()),
+        },
+        config,
+      },
       async ({ query }) => ok(await clusters.exists(query.name)),
     )
     app.get(
       `${PATH}/info`,
-      { schema: { tags, querystring: NameQuery, response: maybeCluster }, config },
+      { schema: { tags, summary: 'A cluster by its name', querystring: NameQuery, response: maybeCluster }, config },
       async ({ query }) => {
         const found = await clusters.findByName(query.name)
         return ok(found === undefined ? null : info(found))
       },
     )
-    app.get(`${PATH}/info/center`, { schema: { tags, response: answers(ClusterInfo) }, config }, async () => {
-      const [center] = await clusters.list({ type: 'CENTER' })
-      if (center === undefined) throw new AppError('CLUSTER_NOT_FOUND', 'cluster node [center] is not found')
-      return ok(info(center))
-    })
+    app.get(
+      `${PATH}/info/center`,
+      { schema: { tags, summary: 'The cluster of type CENTER', response: answers(ClusterInfo) }, config },
+      async () => {
+        const [center] = await clusters.list({ type: 'CENTER' })
+        if (center === undefined) throw new AppError('CLUSTER_NOT_FOUND', 'cluster node [center] is not found')
+        return ok(info(center))
+      },
+    )
     app.get(
       `${PATH}/info/:id`,
-      { schema: { tags, params: IdParams, response: maybeCluster }, config },
+      { schema: { tags, summary: 'A cluster by its id', params: IdParams, response: maybeCluster }, config },
       async ({ params }) => {
         const found = await clusters.findById(params.id)
         return ok(found === undefined ? null : info(found))
       },
     )
-    app.get(`${PATH}/list/edge`, { schema: { tags, response: answers(Type.Array(ClusterInfo)) }, config }, async () =>
-      ok((await clusters.list({ type: 'EDGE' })).map(info)),
+    app.get(
+      `${PATH}/list/edge`,
+      { schema: { tags, summary: 'Clusters of type EDGE', response: answers(Type.Array(ClusterInfo)) }, config },
+      async () => ok((await clusters.list({ type: 'EDGE' })).map(info)),
     )
     app.get(
       `${PATH}/list`,
-      { schema: { tags, querystring: Type.Object(FILTER_FIELDS), response: answers(Type.Array(ClusterInfo)) }, config },
+      {
+        schema: {
+          tags,
+          summary: 'All clusters',
+          querystring: Type.Object(FILTER_FIELDS),
+          response: answers(Type.Array(ClusterInfo)),
+        },
+        config,
+      },
       async ({ query }) => ok((await clusters.list(filterOf(query))).map(info)),
     )
     app.get(
@@ -119,6 +156,7 @@ export const clusterRoutes =
       {
         schema: {
           tags,
+          summary: 'Clusters, page by page',
           querystring: Type.Object({ ...FILTER_FIELDS, ...PAGE_FIELDS }),
           response: answers(PageData(ClusterInfo)),
         },

@@ -18,14 +18,37 @@ const DATE_TIME = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?)\s*(
 /** Year 9999: later ones have five digits and no place in the form above. */
 const LATEST_MS = Date.UTC(9999, 11, 31)
 
+/** How far a zone is from UTC. */
+interface Offset {
+  readonly ms: number
+  /** `+08:00`. */
+  readonly text: string
+}
+const QUARTER_MS = 15 * 60_000
+/** The last zone whose offset had seconds gave it up in 1972. */
+const STEADY_SINCE_MS = Date.UTC(1973, 0, 1)
+const MAX_OFFSETS = 10_000
+
 /** @param timeZone IANA name, e.g. `Asia/Shanghai`. */
 export function createDates(timeZone: string): Dates {
-  const localOf = (ms: number) => Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(timeZone)
+  const offsets = new Map<number, Offset>()
+
+  /** Looked up once per quarter of an hour: zones change at those only, since `STEADY_SINCE_MS`. */
+  function offsetAt(ms: number): Offset {
+    const quarter = Math.floor(ms / QUARTER_MS)
+    const known = ms >= STEADY_SINCE_MS ? offsets.get(quarter) : undefined
+    if (known !== undefined) return known
+    const local = Temporal.Instant.fromEpochMilliseconds(Math.trunc(ms)).toZonedDateTimeISO(timeZone)
+    const offset = { ms: local.offsetNanoseconds / 1e6, text: local.offset }
+    if (offsets.size >= MAX_OFFSETS) offsets.clear()
+    if (ms >= STEADY_SINCE_MS) offsets.set(quarter, offset)
+    return offset
+  }
 
   function format(ms: number): string
   function format(ms: number | null): string | null
   function format(ms: number | null): string | null {
-    return ms === null ? null : localOf(ms).toPlainDateTime().toString({ fractionalSecondDigits: 3 })
+    return ms === null ? null : new Date(ms + offsetAt(ms).ms).toISOString().slice(0, -1)
   }
   function epochMs(text: string): number | undefined {
     if (/^-?\d{1,15}$/.test(text)) return Number(text)
@@ -49,6 +72,6 @@ export function createDates(timeZone: string): Dates {
       }
       return ms
     },
-    offset: (ms) => localOf(ms).offset,
+    offset: (ms) => offsetAt(ms).text,
   }
 }

@@ -26,16 +26,30 @@ export async function answerError(error: unknown, request: FastifyRequest, reply
   const expected = expectedError(error)
   if (expected === undefined) request.log.error({ err: error }, 'request failed')
   const shown = expected ?? systemError(request.id, error)
+  request.failure = shown
   // A client that waits for `100 Continue` has not sent the body that the next request would follow.
   if (request.headers.expect !== undefined) reply.header('connection', 'close')
+  for (const name of ABOUT_THE_FILE) reply.removeHeader(name)
   reply.header('x-trace-id', request.id)
   if (hasCode(shown, 'UNAUTHENTICATED')) reply.header('www-authenticate', CHALLENGE)
-  if (hasCode(shown, 'TOO_MANY_REQUESTS') && !reply.hasHeader('retry-after')) reply.header('retry-after', '1')
+  if (hasCode(shown, 'TOO_MANY_REQUESTS') && !reply.hasHeader('retry-after')) {
+    reply.header('retry-after', String(shown.detail.retryAfterS ?? 1))
+  }
   return reply
     .code(frameworkStatus(error) ?? httpStatusOf(shown, request.url))
     .type('application/json; charset=utf-8')
     .send(failure(WIRE[shown.code][0], shown.message, request.id))
 }
+
+/** A file that broke before its first byte: what was said of it is not said of the error. */
+const ABOUT_THE_FILE = [
+  'etag',
+  'last-modified',
+  'accept-ranges',
+  'content-disposition',
+  'x-checksum-sha256',
+  'x-checksum-md5',
+]
 
 /** Undefined for a defect: anything that is neither ours nor the framework's word about a bad request. */
 function expectedError(error: unknown): AppError | undefined {

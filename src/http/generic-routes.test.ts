@@ -85,6 +85,22 @@ eachDatabase('generic uploads', (make) => {
     assert.equal(back.headers['x-checksum-md5'], md5('hello'))
   })
 
+  it('given a CRC, when uploaded, then it is checked, kept with the file and told by every answer about it', async () => {
+    await using db = await make()
+    await using api = await artifactApi(db)
+    await makeRepository(api)
+    const crc = '11051210869376104954'
+    const { data, headers } = await put(api, '/crc', '123456789', { 'x-bkrepo-crc64ecma': crc })
+    assert.deepEqual([data.crc64ecma, headers['x-checksum-crc64ecma']], [crc, crc])
+    for (const method of ['GET', 'HEAD']) {
+      const back = await api.send(method, `${FILES}/crc`)
+      assert.deepEqual([back.status, back.headers['x-checksum-crc64ecma']], [200, crc])
+    }
+    const detail = await api.send('GET', '/repository/api/node/detail/demo/files/crc')
+    assert.equal(detail.data.crc64ecma, crc)
+    assert.equal((await put(api, '/plain')).headers['x-checksum-crc64ecma'], undefined)
+  })
+
   it('given bodies of any content type, when uploaded, then they are stored as bytes and not parsed', async () => {
     await using db = await make()
     await using api = await artifactApi(db)
@@ -200,6 +216,8 @@ eachDatabase('generic uploads', (make) => {
       { 'x-bkrepo-sha256': sha256('other') },
       { 'x-bkrepo-sha256': 'wrong' },
       { 'x-bkrepo-md5': md5('other') },
+      { 'x-bkrepo-crc64ecma': '1' },
+      { 'x-bkrepo-crc64ecma': 'wrong' },
       { 'x-bkrepo-sha256': sha256('body'), 'x-bkrepo-md5': md5('other') },
     ]) {
       const answer = await api.send('PUT', `${FILES}/file`, { body: 'body', headers })
@@ -217,6 +235,8 @@ eachDatabase('generic uploads', (make) => {
     await put(api, '/file', 'one')
     const refused = await api.send('PUT', `${FILES}/file`, { body: 'two' })
     assert.deepEqual([refused.status, refused.code], [400, 251012])
+    const oddly = await api.send('PUT', `${FILES}/file`, { body: 'two', headers: { 'x-bkrepo-overwrite': '1' } })
+    assert.deepEqual([oddly.status, oddly.code], [400, 250105])
     const falsely = await api.send('PUT', `${FILES}/file`, { body: 'two', headers: { 'x-bkrepo-overwrite': 'false' } })
     assert.equal(falsely.code, 251012)
     await put(api, '/file', 'two', OVERWRITE)
@@ -465,7 +485,7 @@ eachDatabase('generic downloads', (make) => {
     assert.equal((await api.send('GET', `${FILES}/page.html?preview=perhaps`)).code, 250131)
   })
 
-  it('given ranges, when read, then one range is 206 with its bytes and anything else 416 with the size', async () => {
+  it('acceptance 6: given ranges, when read, then one range is 206 with its bytes and anything else 416 with the size', async () => {
     await using db = await make()
     await using api = await artifactApi(db)
     await makeRepository(api)

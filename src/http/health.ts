@@ -13,7 +13,10 @@ export const healthRoutes =
   ({ checks }: { readonly checks: Readonly<Record<string, HealthCheck>> }): Routes =>
   async (app) => {
     const config = { access: 'PUBLIC' } as const
-    const report = (summary: string) => ({ config, schema: { summary, response: { 200: Report, 503: Report } } })
+    const report = (summary: string) => ({
+      config,
+      schema: { tags: ['operations'], summary, response: { 200: Report, 503: Report } },
+    })
 
     app.get('/health/live', report('The process answers'), async () => ({ status: 'UP', failing: [] }))
 

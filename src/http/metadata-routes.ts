@@ -1,6 +1,7 @@
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import type { Nodes } from '../artifacts/nodes.ts'
 import type { Repositories } from '../artifacts/repositories.ts'
+import { invalid, missing } from '../core/errors.ts'
 import { type MetadataEntry, metadataFromMap, metadataMap } from '../core/metadata.ts'
 import { answers, ok } from './envelope.ts'
 import { NodeParams, nodePathOf } from './node-path.ts'
@@ -15,7 +16,8 @@ const PATH = '/repository/api/metadata/:projectId/:repoName/*'
 const tags = ['metadata']
 
 const MapData = Type.Record(Type.String(), Type.Unknown())
-const Entry = Type.Object({
+/** One metadata entry as a caller says it. */
+export const EntryBody = Type.Object({
   key: Type.String(),
   value: Type.Unknown(),
   description: Type.Optional(Type.String()),
@@ -24,7 +26,13 @@ const Entry = Type.Object({
 })
 const SaveBody = Type.Object({
   metadata: Type.Optional(MapData),
-  nodeMetadata: Type.Optional(Type.Array(Entry, { description: 'When given, `metadata` is ignored' })),
+  nodeMetadata: Type.Optional(Type.Array(EntryBody, { description: 'When given, `metadata` is ignored' })),
+})
+const ForbidBody = Type.Object({
+  metadata: Type.Optional(MapData),
+  nodeMetadata: Type.Optional(
+    Type.Array(EntryBody, { description: 'With `forbidStatus`; its description may tell why' }),
+  ),
 })
 const DeleteBody = Type.Object({ keyList: Type.Array(Type.String()) })
 
@@ -34,7 +42,10 @@ export const metadataRoutes =
   async (app) => {
     app.get(
       PATH,
-      { schema: { tags, params: NodeParams, response: answers(MapData) }, config: { access: { repo: 'READ' } } },
+      {
+        schema: { tags, summary: 'Metadata of a node', params: NodeParams, response: answers(MapData) },
+        config: { access: { repo: 'READ' } },
+      },
       async ({ params }) => {
         const path = nodePathOf(params)
         const node = await nodes.get(await repositories.get(params.projectId, params.repoName), path)
@@ -45,14 +56,36 @@ export const metadataRoutes =
     app.post(
       PATH,
       {
-        schema: { tags, params: NodeParams, body: SaveBody, response: answers(Type.Null()) },
-        config: { access: { repo: 'WRITE' } },
+        schema: {
+          tags,
+          summary: 'Add or replace metadata',
+          params: NodeParams,
+          body: SaveBody,
+          response: answers(Type.Null()),
+        },
+        config: { access: { repo: 'UPDATE' } },
       },
       async ({ params, body, principal }) => {
         const path = nodePathOf(params)
-        const entries = body.nodeMetadata?.map(toEntry) ?? metadataFromMap(body.metadata ?? {})
         const repository = await repositories.get(params.projectId, params.repoName)
-        await nodes.saveMetadata(repository, path, entries, principal.userId)
+        await nodes.saveMetadata(repository, path, entriesOf(body), principal.userId)
+        return ok(null)
+      },
+    )
+
+    app.post(
+      '/repository/api/metadata/forbid/:projectId/:repoName/*',
+      {
+        schema: {
+          ...{ tags, summary: 'Forbid the download of a file, or allow it again' },
+          ...{ params: NodeParams, body: ForbidBody, response: answers(Type.Null()) },
+        },
+        config: { access: { repo: 'MANAGE' } },
+      },
+      async ({ params, body, principal }) => {
+        const path = nodePathOf(params)
+        const repository = await repositories.get(params.projectId, params.repoName)
+        await nodes.judge(repository, path, { ...forbidStatusOf(entriesOf(body)), by: principal.userId })
         return ok(null)
       },
     )
@@ -60,8 +93,14 @@ export const metadataRoutes =
     app.delete(
       PATH,
       {
-        schema: { tags, params: NodeParams, body: DeleteBody, response: answers(Type.Null()) },
-        config: { access: { repo: 'WRITE' } },
+        schema: {
+          tags,
+          summary: 'Remove metadata',
+          params: NodeParams,
+          body: DeleteBody,
+          response: answers(Type.Null()),
+        },
+        config: { access: { repo: 'UPDATE' } },
       },
       async ({ params, body, principal }) => {
         const path = nodePathOf(params)
@@ -72,8 +111,23 @@ export const metadataRoutes =
     )
   }
 
+/** The list form wins. */
+const entriesOf = ({ metadata, nodeMetadata }: Static<typeof SaveBody>): MetadataEntry[] =>
+  nodeMetadata?.map(toEntry) ?? metadataFromMap(metadata ?? {})
+
+/** @throws AppError PARAMETER_MISSING, PARAMETER_INVALID. */
+function forbidStatusOf(entries: readonly MetadataEntry[]) {
+  const entry = entries.find(({ key }) => key === 'forbidStatus')
+  if (entry === undefined) throw missing('forbidStatus')
+  const { key: _, value, ...shown } = entry
+  if (value !== true && value !== false && value !== 'true' && value !== 'false') {
+    throw invalid('forbidStatus', 'it must be true or false')
+  }
+  return { ...shown, forbidden: String(value) === 'true' }
+}
+
 /** Only what users may say: whether an entry is the system's is not among it. */
-function toEntry({ key, value, description, link, color }: MetadataEntry): MetadataEntry {
+export function toEntry({ key, value, description, link, color }: MetadataEntry): MetadataEntry {
   return {
     key,
     value,

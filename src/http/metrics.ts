@@ -10,6 +10,8 @@ export interface Samplers {
   queueDepth(): Promise<number>
   /** By name of the target cluster: how long its oldest change waits, in milliseconds. */
   replicationLagMs(): Promise<ReadonlyMap<string, number>>
+  /** By kind: blobs whose bytes the scrub found to be wrong or gone, and that nobody has sent again. */
+  wantingBlobs(): Promise<Readonly<Record<string, number>>>
 }
 
 export interface ServerMetrics extends Metrics {
@@ -62,6 +64,16 @@ export function createServerMetrics(samplers: Samplers): ServerMetrics {
     },
   })
 
+  new Gauge({
+    name: 'entrepot_wanting_blobs',
+    help: 'Blobs that were found damaged or missing and are not healed',
+    labelNames: ['kind'],
+    registers,
+    async collect() {
+      for (const [kind, count] of Object.entries(await samplers.wantingBlobs())) this.set({ kind }, count)
+    },
+  })
+
   const counted = new WeakMap<object, { in: number; out: number }>()
   return {
     contentType: registry.contentType,
@@ -88,8 +100,11 @@ export function createServerMetrics(samplers: Samplers): ServerMetrics {
 export const metricsRoutes =
   ({ metrics, access }: { readonly metrics: ServerMetrics; readonly access: Access }): Routes =>
   async (app) => {
-    app.get('/metrics', { config: { access }, schema: { hide: true } }, async (_request, reply) => {
-      const text = await metrics.render()
-      return reply.type(metrics.contentType).send(text)
+    const text = {
+      200: { description: 'Prometheus text format', content: { 'text/plain': { schema: { type: 'string' } } } },
+    }
+    const schema = { tags: ['operations'], summary: 'Metrics for Prometheus', response: text }
+    app.get('/metrics', { config: { access }, schema }, async (_request, reply) => {
+      return reply.type(metrics.contentType).send(await metrics.render())
     })
   }

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import type { NodeViews } from '../artifacts/node-views.ts'
 import type { NodeOrder, NodeRecord, NodeSortKey, Nodes } from '../artifacts/nodes.ts'
 import type { Repositories, Repository } from '../artifacts/repositories.ts'
 import type { Dates } from './dates.ts'
@@ -8,18 +9,23 @@ import { NodeInfo, toNodeInfo } from './node-wire.ts'
 import { PAGE_FIELDS, PageData, pageOf, toPage } from './paging.ts'
 import type { Routes } from './route.ts'
 import { orderOf, SORT_FIELDS } from './sorting.ts'
+import { askerOf } from './supplied-file.ts'
 
 export interface NodeRouteDeps {
   readonly repositories: Repositories
   readonly nodes: Nodes
+  readonly views: NodeViews
   readonly dates: Dates
 }
 
 const PATH = '/repository/api/node'
 const tags = ['nodes']
 const READ = { access: { repo: 'READ' } } as const
-const WRITE = { access: { repo: 'WRITE' } } as const
-const DELETE = { access: { repo: 'DELETE' } } as const
+/** One node: what lies below it does not matter. */
+const READ_NODE = { access: { repo: 'READ', extent: 'node' } } as const
+const WRITE_NODE = { access: { repo: 'WRITE', extent: 'node' } } as const
+/** What the caller may not see is left out. */
+const LIST = { access: { repo: 'READ', extent: 'part' } } as const
 
 const flag = (initial: boolean) => Type.Optional(Type.Boolean({ default: initial }))
 const PageQuery = Type.Object({
@@ -31,11 +37,6 @@ const PageQuery = Type.Object({
   sort: flag(false),
 })
 const SizeData = Type.Object({ subNodeCount: Type.Integer(), size: Type.Integer({ description: 'Bytes' }) })
-const DeletedData = Type.Object({
-  deletedNumber: Type.Integer({ description: 'Files and folders' }),
-  deletedSize: Type.Integer({ description: 'Bytes' }),
-  deletedTime: Type.String(),
-})
 
 const SORT_KEYS: Readonly<Record<string, NodeSortKey>> = {
   name: 'name',
@@ -55,7 +56,7 @@ const FOLDERS_FIRST: readonly NodeOrder[] = [
 
 /** core.md 7.3: what is in a repository. */
 export const nodeRoutes =
-  ({ repositories, nodes, dates }: NodeRouteDeps): Routes =>
+  ({ repositories, nodes, views, dates }: NodeRouteDeps): Routes =>
   async (app) => {
     const repositoryOf = ({ projectId, repoName }: { projectId: string; repoName: string }): Promise<Repository> =>
       repositories.get(projectId, repoName)
@@ -65,21 +66,32 @@ export const nodeRoutes =
     for (const rest of ['/*', '']) {
       app.get(
         `${PATH}/detail/:projectId/:repoName${rest}`,
-        { schema: { tags, params: NodeParams, response: answers(NodeInfo) }, config: READ },
-        async ({ params }) => {
+        {
+          schema: { tags, summary: 'A file or folder', params: NodeParams, response: answers(NodeInfo) },
+          config: READ_NODE,
+        },
+        async (request) => {
+          const { params } = request
           const path = nodePathOf(params)
           const repository = await repositoryOf(params)
-          return ok(infoOf(repository)(await nodes.get(repository, path)))
+          return ok(infoOf(repository)(await views.get(repository, path, askerOf(request))))
         },
       )
 
       app.get(
         `${PATH}/page/:projectId/:repoName${rest}`,
         {
-          schema: { tags, params: NodeParams, querystring: PageQuery, response: answers(PageData(NodeInfo)) },
-          config: READ,
+          schema: {
+            tags,
+            summary: 'What lies in a folder, page by page',
+            params: NodeParams,
+            querystring: PageQuery,
+            response: answers(PageData(NodeInfo)),
+          },
+          config: LIST,
         },
-        async ({ params, query }) => {
+        async (request) => {
+          const { params, query, scopes } = request
           const path = nodePathOf(params)
           const order = orderOf(query, SORT_KEYS)
           const repository = await repositoryOf(params)
@@ -87,8 +99,9 @@ export const nodeRoutes =
             depth: query.deep ? 'tree' : 'children',
             kinds: query.includeFolder === false ? 'files' : 'all',
             order: order.length === 0 && query.sort ? FOLDERS_FIRST : order,
+            scopes,
           } as const
-          const page = await nodes.page(repository, path, listing, pageOf(query))
+          const page = await views.page(repository, path, listing, pageOf(query), askerOf(request))
           const metadata = query.includeMetadata ? 'with-metadata' : 'without-metadata'
           return ok(toPage(page, (node) => toNodeInfo(node, repository, dates, metadata)))
         },
@@ -96,10 +109,14 @@ export const nodeRoutes =
 
       app.get(
         `${PATH}/size/:projectId/:repoName${rest}`,
-        { schema: { tags, params: NodeParams, response: answers(SizeData) }, config: READ },
-        async ({ params }) => {
+        {
+          schema: { tags, summary: 'Nodes and bytes below a folder', params: NodeParams, response: answers(SizeData) },
+          config: READ,
+        },
+        async (request) => {
+          const { params } = request
           const path = nodePathOf(params)
-          const size = await nodes.size(await repositoryOf(params), path)
+          const size = await views.size(await repositoryOf(params), path, askerOf(request))
           return ok({ subNodeCount: size.nodes, size: size.bytes })
         },
       )
@@ -107,21 +124,14 @@ export const nodeRoutes =
 
     app.post(
       `${PATH}/mkdir/:projectId/:repoName/*`,
-      { schema: { tags, params: NodeParams, response: answers(NodeInfo) }, config: WRITE },
+      {
+        schema: { tags, summary: 'Make a folder', params: NodeParams, response: answers(NodeInfo) },
+        config: WRITE_NODE,
+      },
       async ({ params, principal }) => {
         const path = nodePathOf(params)
         const repository = await repositoryOf(params)
         return ok(infoOf(repository)(await nodes.makeFolder(repository, path, principal.userId)))
-      },
-    )
-
-    app.delete(
-      `${PATH}/delete/:projectId/:repoName/*`,
-      { schema: { tags, params: NodeParams, response: answers(DeletedData) }, config: DELETE },
-      async ({ params, principal }) => {
-        const path = nodePathOf(params)
-        const gone = await nodes.delete(await repositoryOf(params), path, principal.userId)
-        return ok({ deletedNumber: gone.nodes, deletedSize: gone.bytes, deletedTime: dates.format(gone.at) })
       },
     )
   }

@@ -1,5 +1,6 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
+import { operationNames } from './operation-names.ts'
 import type { App } from './route.ts'
 
 export interface ApiDocument {
@@ -15,6 +16,7 @@ const TITLE = 'Entrepot'
  * routes are. The page needs nothing from outside.
  */
 export async function documentApi(app: App, { version, publicUrl }: ApiDocument): Promise<void> {
+  const nameOf = operationNames()
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -32,13 +34,19 @@ export async function documentApi(app: App, { version, publicUrl }: ApiDocument)
       },
     },
     transform: ({ schema, url, route }) => {
-      const access = route.config?.access
-      const open = access === 'PUBLIC'
-      const described = { ...schema, tags: schema?.tags ?? [serviceOf(url)] }
-      if (!open) described.security = [{ basic: [] }, { token: [] }]
-      const params = namedRest(schema?.params, url)
-      const documented = { ...described, ...params, description: schema?.description ?? accessText(access) }
-      return { schema: documented, url: url.replace(/\*$/, ':fullPath') }
+      const { access, rawBody } = route.config ?? {}
+      const method = String(route.method)
+      const described = {
+        ...schema,
+        ...namedRest(schema?.params, url),
+        ...(rawBody === true && BODY_METHODS.has(method) ? RAW_BODY : {}),
+        operationId: schema?.operationId ?? nameOf(method, url),
+        tags: schema?.tags ?? [serviceOf(url)],
+        description: schema?.description ?? accessText(access),
+        response: { ...((schema?.response as object | undefined) ?? RAW_ANSWER), default: FAILURE },
+      }
+      if (access !== 'PUBLIC') described.security = [{ basic: [] }, { token: [] }]
+      return { schema: described, url: url.replace(/\*$/, ':fullPath') }
     },
   })
   await app.register(async (scope) => {
@@ -56,6 +64,22 @@ export async function documentApi(app: App, { version, publicUrl }: ApiDocument)
     })
   })
 }
+
+const BODY_METHODS: ReadonlySet<string> = new Set(['PUT', 'POST', 'PATCH'])
+const BYTES = { type: 'string', format: 'binary' } as const
+const RAW_BODY = { consumes: ['application/octet-stream'], body: BYTES }
+const RAW_ANSWER = { 200: { description: 'The bytes', content: { 'application/octet-stream': { schema: BYTES } } } }
+const FAILURE = {
+  description: 'Refused or failed; the codes are in docs/errors.md',
+  type: 'object',
+  required: ['code', 'message', 'data', 'traceId'],
+  properties: {
+    code: { type: 'integer', description: '250000 + 100 × module + number' },
+    message: { type: 'string', description: 'What happened, to what, and what to do' },
+    data: { type: 'null' },
+    traceId: { type: 'string' },
+  },
+} as const
 
 /** The router's `*`, the rest of a path, has a name in the document; where a URL has no such rest it is no parameter. */
 function namedRest(params: unknown, url: string): { params?: object } {
@@ -78,7 +102,7 @@ const ownAssetsOnly = (policy: string): string =>
 const serviceOf = (url: string): string => url.split('/')[1] || 'other'
 
 function accessText(access: unknown): string {
-  return typeof access === 'object' && access !== null && 'repo' in access
-    ? `Needs ${String(access.repo)} on the repository.`
-    : `Access: ${String(access)}.`
+  const needs = (typeof access === 'object' ? access : null) as { repo?: string; project?: string } | null
+  if (needs?.repo !== undefined) return `Needs ${needs.repo} on the repository, at the path that the URL names.`
+  return needs?.project === undefined ? `Access: ${String(access)}.` : `Needs ${needs.project} on the project.`
 }

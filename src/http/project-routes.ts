@@ -1,12 +1,22 @@
 import { Type } from 'typebox'
 import type { Project, ProjectSortKey, Projects } from '../artifacts/projects.ts'
+import { decide } from '../auth/access.ts'
+import type { Principal } from '../auth/principal.ts'
+import type { Rights } from '../auth/rights.ts'
+import { pageRequest } from '../core/paging.ts'
+import { enforce } from './access-control.ts'
 import type { Dates } from './dates.ts'
 import { answers, ok } from './envelope.ts'
+import { PAGE_FIELDS, PageData, pageOf, toPage } from './paging.ts'
+import { given } from './query-choice.ts'
 import type { Routes } from './route.ts'
 import { listOf, orderOf, SORT_FIELDS } from './sorting.ts'
 
 export interface ProjectRouteDeps {
   readonly projects: Projects
+  readonly rights: Pick<Rights, 'visibleProjects' | 'grantsOf'>
+  /** Users who may create projects besides administrators. */
+  readonly creators: readonly string[]
   readonly dates: Dates
 }
 
@@ -24,22 +34,30 @@ const ProjectInfo = Type.Object({
   lastModifiedBy: Type.String(),
   lastModifiedDate: Type.String(),
 })
+const Entries = Type.Array(Type.Object({ key: Type.String(), value: Type.Unknown() }))
 const CreateBody = Type.Object({
   name: Type.String(),
   displayName: Type.String({ description: '2 to 100 characters' }),
   description: Type.String(),
-  metadata: Type.Optional(Type.Array(Type.Object({ key: Type.String(), value: Type.Unknown() }))),
+  metadata: Type.Optional(Entries),
 })
 const UpdateBody = Type.Object({
   displayName: Type.Optional(Type.String({ description: '2 to 100 characters' })),
   description: Type.Optional(Type.String()),
+  metadata: Type.Optional(Entries),
 })
 const ListQuery = Type.Object({
   names: Type.Optional(Texts),
   displayNames: Type.Optional(Texts),
-  pageNumber: Type.Optional(Type.Integer({ description: 'Without effect: the answer is the whole list' })),
-  pageSize: Type.Optional(Type.Integer({ description: 'Without effect: the answer is the whole list' })),
+  pageNumber: Type.Optional(Type.Integer({ description: 'From 1; without it and pageSize: the whole list' })),
+  pageSize: Type.Optional(Type.Integer({ description: '20 when only pageNumber is given, at most 1000' })),
   ...SORT_FIELDS,
+})
+const SearchQuery = Type.Object({
+  ...PAGE_FIELDS,
+  ...SORT_FIELDS,
+  name: Type.Optional(Type.String({ description: 'Part of the name, in any case' })),
+  displayName: Type.Optional(Type.String({ description: 'Part of the display name, in any case' })),
 })
 const SORT_KEYS: Readonly<Record<string, ProjectSortKey>> = {
   name: 'name',
@@ -50,7 +68,7 @@ const SORT_KEYS: Readonly<Record<string, ProjectSortKey>> = {
 
 /** core.md 5. */
 export const projectRoutes =
-  ({ projects, dates }: ProjectRouteDeps): Routes =>
+  ({ projects, rights, creators, dates }: ProjectRouteDeps): Routes =>
   async (app) => {
     const info = (project: Project) => ({
       name: project.name,
@@ -63,48 +81,101 @@ export const projectRoutes =
       lastModifiedDate: dates.format(project.modifiedAt),
     })
 
+    const isCreator = ({ userId, standing, covers }: Principal, projectId: string): boolean =>
+      creators.includes(userId) &&
+      standing === undefined &&
+      covers?.('MANAGE', { kind: 'project', projectId }) !== false
+
     app.post(
       `${PATH}/create`,
-      { schema: { tags, body: CreateBody, response: answers(ProjectInfo) }, config: { access: 'ADMIN' } },
-      async ({ body, principal }) => ok(info(await projects.create(body, principal.userId))),
+      {
+        schema: { tags, summary: 'Make a project', body: CreateBody, response: answers(ProjectInfo) },
+        config: { access: 'AUTHENTICATED' },
+      },
+      async ({ body, principal }) => {
+        const { userId } = principal
+        const decision = decide(principal, 'MANAGE', { kind: 'system' }, await rights.grantsOf(principal))
+        if (decision !== 'allow' && isCreator(principal, body.name)) {
+          return ok(info(await projects.createOwn(body, userId)))
+        }
+        enforce(decision, `creating project ${body.name}`)
+        return ok(info(await projects.create(body, userId)))
+      },
     )
     app.put(
-      `${PATH}/:name`,
+      `${PATH}/:projectId`,
       {
         schema: {
           tags,
-          params: Type.Object({ name: Type.String() }),
+          summary: 'Change a project',
+          params: Type.Object({ projectId: Type.String() }),
           body: UpdateBody,
           response: answers(Type.Null()),
         },
-        config: { access: 'ADMIN' },
+        config: { access: { project: 'MANAGE' } },
       },
       async ({ params, body, principal }) => {
-        const { displayName, description } = body
-        await projects.update(params.name, { displayName, description }, principal.userId)
+        const { displayName, description, metadata } = body
+        await projects.update(params.projectId, { displayName, description, metadata }, principal.userId)
         return ok(null)
       },
     )
     app.get(
       `${PATH}/list`,
       {
-        schema: { tags, querystring: ListQuery, response: answers(Type.Array(ProjectInfo)) },
+        schema: {
+          tags,
+          summary: 'Projects that the caller may see',
+          querystring: ListQuery,
+          response: answers(Type.Array(ProjectInfo)),
+        },
         config: { access: 'AUTHENTICATED' },
       },
       async ({ query, principal }) => {
-        const given = (value: string | string[] | undefined) => (value === undefined ? undefined : listOf(value))
+        const among = (value: string | string[] | undefined) => (value === undefined ? undefined : listOf(value))
         const filter = {
-          names: given(query.names),
-          displayNames: given(query.displayNames),
-          visibility: principal.admin ? undefined : ('public' as const),
+          names: among(query.names),
+          displayNames: among(query.displayNames),
+          visibility: await rights.visibleProjects(principal),
         }
-        return ok((await projects.list(filter, orderOf(query, SORT_KEYS))).map(info))
+        const order = orderOf(query, SORT_KEYS)
+        const { pageNumber, pageSize } = query
+        if (pageNumber === undefined && pageSize === undefined) {
+          return ok((await projects.list(filter, order)).map(info))
+        }
+        const { records } = await projects.page(filter, order, pageRequest(pageNumber, pageSize))
+        return ok(records.map(info))
+      },
+    )
+    app.get(
+      `${PATH}/search`,
+      {
+        schema: {
+          tags,
+          summary: 'Projects, page by page',
+          querystring: SearchQuery,
+          response: answers(PageData(ProjectInfo)),
+        },
+        config: { access: 'AUTHENTICATED' },
+      },
+      async ({ query, principal }) => {
+        const filter = {
+          namePart: given(query.name),
+          displayNamePart: given(query.displayName),
+          visibility: await rights.visibleProjects(principal),
+        }
+        return ok(toPage(await projects.page(filter, orderOf(query, SORT_KEYS), pageOf(query)), info))
       },
     )
     app.get(
       `${PATH}/exist/:projectId`,
       {
-        schema: { tags, params: Type.Object({ projectId: Type.String() }), response: answers(Type.Boolean()) },
+        schema: {
+          tags,
+          summary: 'Whether there is such a project',
+          params: Type.Object({ projectId: Type.String() }),
+          response: answers(Type.Boolean()),
+        },
         config: { access: 'AUTHENTICATED' },
       },
       async ({ params }) => ok((await projects.find(params.projectId)) !== undefined),

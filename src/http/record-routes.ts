@@ -47,7 +47,10 @@ export const recordRoutes =
 
     app.get(
       `${PATH}/list/:key`,
-      { schema: { tags, params: KeyParams, response: answers(Type.Array(RecordInfo)) }, config },
+      {
+        schema: { tags, summary: 'Records of a task', params: KeyParams, response: answers(Type.Array(RecordInfo)) },
+        config,
+      },
       async ({ params }) => ok((await records.list(params.key)).map(info)),
     )
     app.get(
@@ -55,6 +58,7 @@ export const recordRoutes =
       {
         schema: {
           tags,
+          summary: 'Records of a task, page by page',
           params: KeyParams,
           querystring: Type.Object({ status: Status, ...PAGE_FIELDS }),
           response: answers(PageData(RecordInfo)),
@@ -68,7 +72,15 @@ export const recordRoutes =
     )
     app.get(
       `${PATH}/detail/list/:recordId`,
-      { schema: { tags, params: RecordParams, response: answers(Type.Array(RecordDetailInfo)) }, config },
+      {
+        schema: {
+          tags,
+          summary: 'What became of each artifact of a run',
+          params: RecordParams,
+          response: answers(Type.Array(RecordDetailInfo)),
+        },
+        config,
+      },
       async ({ params }) => ok((await records.listDetails(params.recordId)).map(detailInfo)),
     )
     app.get(
@@ -76,6 +88,7 @@ export const recordRoutes =
       {
         schema: {
           tags,
+          summary: 'What became of each artifact of a run, page by page',
           params: RecordParams,
           querystring: DetailQuery,
           response: answers(PageData(RecordDetailInfo)),
@@ -98,7 +111,12 @@ export const recordRoutes =
     app.get(
       `${PATH}/overview/:recordId`,
       {
-        schema: { tags, params: RecordParams, response: answers(Type.Union([OverviewData, Type.Null()])) },
+        schema: {
+          tags,
+          summary: 'Counters of a run',
+          params: RecordParams,
+          response: answers(Type.Union([OverviewData, Type.Null()])),
+        },
         config,
       },
       async ({ params }) => {
@@ -111,6 +129,7 @@ export const recordRoutes =
       {
         schema: {
           tags,
+          summary: 'A record with its task as the run uses it',
           params: RecordParams,
           response: answers(
             Type.Object({

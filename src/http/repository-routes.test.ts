@@ -72,6 +72,139 @@ eachDatabase('project routes', (make) => {
   })
 })
 
+eachDatabase('projects, paged', (make) => {
+  it('given projects, when a page of the list is asked for, then it is an array of that page; search finds parts of names', async () => {
+    await using db = await make()
+    await using api = await artifactApi(db)
+    for (const name of ['beta_1', 'Alpha', 'gamma']) {
+      await api.send('POST', `${PROJECT}/create`, { body: { ...project, name, displayName: `50% ${name}` } })
+    }
+    await makeRepository(api, 'gamma/open', 'public')
+    const names = (data: { name: string }[]) => data.map(({ name }) => name)
+    const list = async (query: string) => names((await api.send('GET', `${PROJECT}/list${query}`)).data)
+    assert.deepEqual(await list('?pageNumber=2&pageSize=2'), ['gamma'])
+    assert.deepEqual(await list('?pageSize=1'), ['Alpha'])
+    assert.deepEqual(await list('?pageNumber=1'), ['Alpha', 'beta_1', 'gamma'])
+    const search = async (query: string, user = 'admin') =>
+      (await api.send('GET', `${PROJECT}/search${query}`, { user })).data
+    assert.deepEqual(names((await search('?name=LPH')).records), ['Alpha'])
+    assert.deepEqual(names((await search('?name=a_1')).records), ['beta_1'])
+    assert.deepEqual(names((await search('?displayName=0%25%20g')).records), ['gamma'])
+    const page = await search('?pageSize=2&sortProperty=name&direction=DESC')
+    assert.deepEqual(
+      [names(page.records), page.totalRecords, page.totalPages, page.pageNumber],
+      [['gamma', 'beta_1'], 3, 2, 1],
+    )
+    assert.deepEqual(names((await search('', 'bob')).records), ['gamma'])
+  })
+
+  it('given a project with metadata, when created and updated, then it is kept and replaced as a whole, and bounded', async () => {
+    await using db = await make()
+    await using api = await artifactApi(db)
+    const metadata = [{ key: 'team', value: { name: 'x' } }]
+    const made = await api.send('POST', `${PROJECT}/create`, { body: { ...project, metadata } })
+    assert.deepEqual(made.data.metadata, metadata)
+    const update = (body: object) => api.send('PUT', `${PROJECT}/demo`, { body })
+    assert.equal((await update({ description: 'other' })).status, 200)
+    assert.deepEqual((await api.send('GET', `${PROJECT}/list`)).data[0].metadata, metadata)
+    await update({ metadata: [{ key: 'a', value: 1 }] })
+    assert.deepEqual((await api.send('GET', `${PROJECT}/list`)).data[0].metadata, [{ key: 'a', value: 1 }])
+    assert.equal((await update({ metadata: [{ key: 'x'.repeat(129), value: 1 }] })).code, 251035)
+    assert.equal((await update({ metadata: [{ value: 1 }] })).code, 250103)
+    assert.equal((await update({ displayName: 'x' })).code, 250105)
+  })
+
+  it('given users who may create projects by the configuration, when they do, then they may and others may not', async () => {
+    await using db = await make()
+    await using api = await artifactApi(db)
+    const create = (user: string) =>
+      api.send('POST', `${PROJECT}/create`, { user, body: { ...project, name: `by_${user}` } })
+    assert.equal((await create('carol')).data.createdBy, 'carol')
+    const repository = { projectId: 'by_carol', name: 'files', type: 'GENERIC' }
+    assert.equal((await api.send('POST', `${REPO}/create`, { user: 'carol', body: repository })).status, 200)
+    assert.equal((await api.send('POST', `${REPO}/create`, { user: 'bob', body: repository })).code, 250113)
+    assert.equal((await create('bob')).code, 250113)
+    assert.equal((await create('')).status, 401)
+  })
+})
+
+eachDatabase('quota and lifetime routes', (make) => {
+  it('given a repository, when its quota is read, set, lifted or set to nonsense, then answers say so', async () => {
+    await using db = await make()
+    await using api = await artifactApi(db)
+    await makeRepository(api)
+    const url = `${REPO}/quota/demo/files`
+    assert.deepEqual((await api.send('GET', url)).data, { quota: null, used: 0 })
+    assert.equal((await api.send('POST', `${url}?quota=9007199254740991`)).data, null)
+    assert.deepEqual((await api.send('GET', url)).data, { quota: Number.MAX_SAFE_INTEGER, used: 0 })
+    assert.equal((await api.send('GET', `${REPO}/info/demo/files`)).data.quota, Number.MAX_SAFE_INTEGER)
+    assert.equal((await api.send('POST', `${url}?quota=`)).status, 200)
+    assert.deepEqual((await api.send('GET', url)).data, { quota: null, used: 0 })
+    for (const [query, code] of [
+      ['', 250103],
+      ['?quota=-1', 250105],
+      ['?quota=1.5', 250105],
+      ['?quota=9007199254740992', 250105],
+      ['?quota=x', 250105],
+    ] as const) {
+      assert.equal((await api.send('POST', `${url}${query}`)).code, code, query)
+    }
+    assert.equal((await api.send('POST', `${url}?quota=1`, { user: 'bob' })).code, 250113)
+    assert.equal((await api.send('GET', url, { user: 'bob' })).code, 250113)
+    assert.equal((await api.send('POST', `${REPO}/quota/demo/other?quota=1`)).code, 251006)
+  })
+
+  it('given a quota and display data, when a repository is created and updated, then they are kept', async () => {
+    await using db = await make()
+    await using api = await artifactApi(db)
+    await api.send('POST', `${PROJECT}/create`, { body: project })
+    const shown = { display: false, owner: 'carol', visibility: 'team' }
+    const body = { projectId: 'demo', name: 'files', type: 'GENERIC', quota: 100, ...shown }
+    const made = (await api.send('POST', `${REPO}/create`, { body })).data
+    assert.deepEqual({ ...made, ...shown, quota: 100, used: 0 }, made)
+    await api.send('POST', `${REPO}/update/demo/files`, { body: { display: true, owner: null } })
+    const { display, owner, visibility, quota } = (await api.send('GET', `${REPO}/info/demo/files`)).data
+    assert.deepEqual([display, owner, visibility, quota], [true, 'carol', 'team', 100])
+  })
+
+  it('given files, when one gets an expiry and the old are cleaned, then both answer as the contract says', async () => {
+    await using db = await make()
+    await using api = await artifactApi(db)
+    await makeRepository(api)
+    const put = (path: string) => api.send('PUT', `/generic/demo/files${path}`, { body: 'abc' })
+    await put('/old')
+    api.clock.advance(60_000)
+    await put('/new')
+    const node = '/repository/api/node'
+    const update = (body: object, user = 'admin') => api.send('POST', `${node}/update/demo/files/new`, { body, user })
+    assert.deepEqual([(await update({ expires: 2 })).code, (await update({ expires: 2 })).data], [0, null])
+    const detail = async () => (await api.send('GET', `${node}/detail/demo/files/new`)).data
+    assert.equal((await detail()).expireDate, '2026-01-03T00:01:00.000')
+    await update({ expires: 0 })
+    assert.equal((await detail()).expireDate, null)
+    for (const [body, code] of [
+      [{}, 250103],
+      [{ expires: -1 }, 250105],
+      [{ expires: 1.5 }, 250106],
+      [{ expires: 400_000 }, 250105],
+    ] as const) {
+      assert.equal((await update(body)).code, code, JSON.stringify(body))
+    }
+    assert.equal((await update({ expires: 1 }, 'bob')).code, 250113)
+    const clean = (query: string, user = 'admin') => api.send('DELETE', `${node}/clean/demo/files${query}`, { user })
+    assert.deepEqual([(await clean('')).code, (await clean('?date=x')).code], [250103, 250105])
+    assert.equal((await clean('?date=2026-01-01T00:00:30.000', 'bob')).code, 250113)
+    assert.deepEqual((await clean('?date=2026-01-01T00:00:30.000')).data, {
+      deletedNumber: 1,
+      deletedSize: 3,
+      deletedTime: '2026-01-01T00:01:00.000',
+    })
+    assert.equal((await api.send('GET', '/generic/demo/files/old')).code, 251010)
+    assert.equal((await api.send('GET', '/generic/demo/files/new')).status, 200)
+    assert.equal((await api.send('GET', `${REPO}/quota/demo/files`)).data.used, 3)
+  })
+})
+
 eachDatabase('repository routes', (make) => {
   it('given a repository, when created, then it has the defaults of the contract and can be found', async () => {
     await using db = await make()
@@ -87,10 +220,13 @@ eachDatabase('repository routes', (make) => {
       public: false,
       description: null,
       displayName: null,
+      display: true,
+      owner: 'admin',
+      visibility: null,
       configuration: { type: 'composite', settings: {} },
       storageCredentialsKey: null,
       quota: null,
-      used: null,
+      used: 0,
       createdBy: 'admin',
       createdDate: '2026-01-01T00:00:00.000',
       lastModifiedBy: 'admin',
@@ -119,15 +255,17 @@ eachDatabase('repository routes', (make) => {
       [{ type: undefined }, 250103, 'type'],
       [{ type: 'SOMETHING' }, 250106, 'type'],
       [{ type: 'NPM' }, 250112, 'type \\[NPM\\].*GENERIC'],
-      [{ category: 'REMOTE' }, 250112, 'category \\[REMOTE\\]'],
-      [{ category: 'VIRTUAL' }, 250112, 'category \\[VIRTUAL\\]'],
+      [{ category: 'REMOTE' }, 250103, 'configuration.url'],
+      [{ category: 'VIRTUAL' }, 250103, 'configuration.repositoryList'],
+      [{ category: 'PROXY' }, 250112, 'category \\[PROXY\\]'],
       [{ category: 'OTHER' }, 250106, 'category'],
-      [{ quota: 10 }, 250112, 'quota'],
+      [{ quota: -1 }, 250105, 'quota'],
+      [{ quota: 1.5 }, 250106, 'quota'],
       [{ storageCredentialsKey: 'cold' }, 250112, 'storageCredentialsKey'],
       [{ configuration: 'text' }, 250106, 'configuration'],
-      [{ configuration: { type: 'remote', url: 'http://x' } }, 250112, 'configuration.type'],
-      [{ configuration: { type: 'composite', proxy: { channelList: [{ name: 'x' }] } } }, 250112, 'channelList'],
-      [{ configuration: { settings: { cleanupStrategy: { enable: true } } } }, 250112, 'cleanupStrategy'],
+      [{ configuration: { type: 'remote', url: 'http://x' } }, 250105, 'configuration.type'],
+      [{ configuration: { type: 'composite', proxy: { channelList: [{ name: 'x' }] } } }, 250103, 'channelList'],
+      [{ configuration: { settings: { cleanupStrategy: { enable: true } } } }, 250103, 'cleanupStrategy.cleanupType'],
       [{ configuration: { settings: { interceptors: [{ type: 'WEB' }] } } }, 250112, 'interceptors'],
     ] as const) {
       const answer = await api.send('POST', `${REPO}/create`, { body: { ...body, ...change } })
@@ -150,11 +288,11 @@ eachDatabase('repository routes', (make) => {
       [data.public, data.description, data.displayName, data.configuration, data.lastModifiedDate],
       [true, 'd', 'm', { settings: { own: 1 }, type: 'composite' }, '2026-01-01T00:00:01.000'],
     )
-    assert.equal((await update({ configuration: { type: 'virtual' } })).code, 250112)
+    assert.equal((await update({ configuration: { type: 'virtual' } })).code, 250105)
     assert.equal((await api.send('POST', `${REPO}/update/demo/none`, { body: {} })).code, 251006)
   })
 
-  it('given files in it, when deleted, then 251008 unless forced; its name is free and its old files do not come back', async () => {
+  it('given files in it, when deleted, then 251008 unless forced; its name is free and its old files do not come back', async (t) => {
     await using db = await make()
     await using api = await artifactApi(db)
     await makeRepository(api)
@@ -164,6 +302,7 @@ eachDatabase('repository routes', (make) => {
     assert.equal((await api.send('DELETE', `${REPO}/delete/demo/files?forced=true`)).status, 200)
     assert.equal((await api.send('GET', '/generic/demo/files/d/a')).code, 251006)
     assert.equal((await api.send('DELETE', `${REPO}/delete/demo/files`)).code, 251006)
+    await api.retirement.run(t.signal)
     const live = await db.read.selectFrom('node').select('id').where('deleted_at', 'is', null).execute()
     assert.deepEqual(live, [])
     const second = await makeRepository(api)

@@ -1,5 +1,8 @@
 import { Type } from 'typebox'
+import type { Quotas } from '../artifacts/quotas.ts'
 import type { Repositories, Repository } from '../artifacts/repositories.ts'
+import type { Principal } from '../auth/principal.ts'
+import type { Rights } from '../auth/rights.ts'
 import { AppError } from '../core/errors.ts'
 import { pageRequest } from '../core/paging.ts'
 import { REPOSITORY_TYPES } from '../core/repository-type.ts'
@@ -10,27 +13,37 @@ import { PageData, toPage } from './paging.ts'
 import { given, queryChoice } from './query-choice.ts'
 import { RepositoryInfo, toRepositoryInfo } from './repository-wire.ts'
 import type { Routes } from './route.ts'
+import { authoriseMembers } from './virtual-members.ts'
 
 export interface RepositoryRouteDeps {
   readonly repositories: Repositories
+  readonly quotas: Quotas
+  readonly rights: Pick<Rights, 'visibleRepositories'>
   readonly dates: Dates
 }
 
 const PATH = '/repository/api/repo'
 const tags = ['repositories']
-const ADMIN = { access: 'ADMIN' } as const
-const READ = { access: { repo: 'READ' } } as const
+const MANAGE = { access: { repo: 'MANAGE' } } as const
+/** Whoever may see anything in it. */
+const VIEW = { access: { repo: 'VIEW', extent: 'part' } } as const
 const ANY_USER = { access: 'AUTHENTICATED' } as const
 
 const Configuration = Type.Record(Type.String(), Type.Unknown())
+const DISPLAY = {
+  displayName: Type.Optional(Type.String()),
+  display: Type.Optional(Type.Boolean()),
+  owner: Type.Optional(Type.String()),
+  visibility: Type.Optional(Type.String()),
+}
 const CreateBody = Type.Object({
   projectId: Type.String(),
   name: Type.String(),
   type: Type.String({ description: REPOSITORY_TYPES.join(', ') }),
-  category: Type.Optional(Type.String({ description: 'LOCAL or COMPOSITE, which is the default' })),
+  category: Type.Optional(Type.String({ description: 'LOCAL, REMOTE, VIRTUAL or COMPOSITE, which is the default' })),
   public: Type.Optional(Type.Boolean()),
   description: Type.Optional(Type.String()),
-  displayName: Type.Optional(Type.String()),
+  ...DISPLAY,
   configuration: Type.Optional(Configuration),
   quota: Type.Optional(Type.Integer({ description: 'Bytes' })),
   storageCredentialsKey: Type.Optional(Type.String()),
@@ -38,7 +51,7 @@ const CreateBody = Type.Object({
 const UpdateBody = Type.Object({
   public: Type.Optional(Type.Boolean()),
   description: Type.Optional(Type.String()),
-  displayName: Type.Optional(Type.String()),
+  ...DISPLAY,
   configuration: Type.Optional(Configuration),
 })
 const DeleteQuery = Type.Object({ forced: Type.Optional(Type.Boolean({ default: false })) })
@@ -52,28 +65,49 @@ const FilterQuery = Type.Object({
 
 /** core.md 6. */
 export const repositoryRoutes =
-  ({ repositories, dates }: RepositoryRouteDeps): Routes =>
+  ({ repositories, quotas, rights, dates }: RepositoryRouteDeps): Routes =>
   async (app) => {
-    const info = (repository: Repository) => toRepositoryInfo(repository, dates)
-    const filterOf = (project: string, query: { name?: string; type?: string }, admin: boolean) => ({
+    const infos = async (some: readonly Repository[]) => {
+      const used = await quotas.usedBytes(some)
+      return some.map((repository) => toRepositoryInfo(repository, used.get(repository.id) ?? 0, dates))
+    }
+    const info = async (repository: Repository) => (await infos([repository]))[0]!
+    const filterOf = async (project: string, query: { name?: string; type?: string }, principal: Principal) => ({
       project,
       namePrefix: given(query.name),
       type: queryChoice('type', query.type, REPOSITORY_TYPES),
-      visibility: admin ? undefined : ('public' as const),
+      visibility: await rights.visibleRepositories(principal, project),
     })
 
     app.post(
       `${PATH}/create`,
-      { schema: { tags, body: CreateBody, response: answers(RepositoryInfo) }, config: ADMIN },
-      async ({ body, principal }) => {
-        const { projectId, ...wanted } = body
-        return ok(info(await repositories.create({ ...wanted, project: projectId }, principal.userId)))
+      {
+        schema: { tags, summary: 'Make a repository', body: CreateBody, response: answers(RepositoryInfo) },
+        config: ANY_USER,
+      },
+      async (request) => {
+        const { projectId, ...wanted } = request.body
+        await request.authoriseProject('WRITE', projectId)
+        await authoriseMembers(request, projectId, wanted.configuration)
+        const { principal } = request
+        return ok(await info(await repositories.create({ ...wanted, project: projectId }, principal.userId)))
       },
     )
     app.post(
       `${PATH}/update/:projectId/:repoName`,
-      { schema: { tags, params: RepositoryParams, body: UpdateBody, response: answers(Type.Null()) }, config: ADMIN },
-      async ({ params, body, principal }) => {
+      {
+        schema: {
+          tags,
+          summary: 'Change a repository',
+          params: RepositoryParams,
+          body: UpdateBody,
+          response: answers(Type.Null()),
+        },
+        config: MANAGE,
+      },
+      async (request) => {
+        const { params, body, principal } = request
+        await authoriseMembers(request, params.projectId, body.configuration)
         await repositories.update(params.projectId, params.repoName, body, principal.userId)
         return ok(null)
       },
@@ -81,8 +115,14 @@ export const repositoryRoutes =
     app.delete(
       `${PATH}/delete/:projectId/:repoName`,
       {
-        schema: { tags, params: RepositoryParams, querystring: DeleteQuery, response: answers(Type.Null()) },
-        config: ADMIN,
+        schema: {
+          tags,
+          summary: 'Delete a repository',
+          params: RepositoryParams,
+          querystring: DeleteQuery,
+          response: answers(Type.Null()),
+        },
+        config: MANAGE,
       },
       async ({ params, query, principal }) => {
         const mode = query.forced ? 'with-content' : 'if-empty'
@@ -92,12 +132,18 @@ export const repositoryRoutes =
     )
     app.get(
       `${PATH}/info/:projectId/:repoName`,
-      { schema: { tags, params: RepositoryParams, response: answers(RepositoryInfo) }, config: READ },
-      async ({ params }) => ok(info(await repositories.get(params.projectId, params.repoName))),
+      {
+        schema: { tags, summary: 'A repository', params: RepositoryParams, response: answers(RepositoryInfo) },
+        config: VIEW,
+      },
+      async ({ params }) => ok(await info(await repositories.get(params.projectId, params.repoName))),
     )
     app.get(
       `${PATH}/info/:projectId/:repoName/:type`,
-      { schema: { tags, params: TypedParams, response: answers(RepositoryInfo) }, config: READ },
+      {
+        schema: { tags, summary: 'A repository of that type', params: TypedParams, response: answers(RepositoryInfo) },
+        config: VIEW,
+      },
       async ({ params }) => {
         const wanted = queryChoice('type', params.type, REPOSITORY_TYPES)
         const repository = await repositories.get(params.projectId, params.repoName)
@@ -108,23 +154,39 @@ export const repositoryRoutes =
             {},
           )
         }
-        return ok(info(repository))
+        return ok(await info(repository))
       },
     )
     app.get(
       `${PATH}/exist/:projectId/:repoName`,
-      { schema: { tags, params: RepositoryParams, response: answers(Type.Boolean()) }, config: READ },
+      {
+        schema: {
+          tags,
+          summary: 'Whether there is such a repository',
+          params: RepositoryParams,
+          response: answers(Type.Boolean()),
+        },
+        config: VIEW,
+      },
       async ({ params }) => ok((await repositories.find(params.projectId, params.repoName)) !== undefined),
     )
     app.get(
       `${PATH}/page/:projectId/:pageNumber/:pageSize`,
       {
-        schema: { tags, params: PageParams, querystring: FilterQuery, response: answers(PageData(RepositoryInfo)) },
+        schema: {
+          tags,
+          summary: 'Repositories of a project, page by page',
+          params: PageParams,
+          querystring: FilterQuery,
+          response: answers(PageData(RepositoryInfo)),
+        },
         config: ANY_USER,
       },
       async ({ params, query, principal }) => {
-        const filter = filterOf(params.projectId, query, principal.admin)
-        return ok(toPage(await repositories.page(filter, pageRequest(params.pageNumber, params.pageSize)), info))
+        const filter = await filterOf(params.projectId, query, principal)
+        const page = await repositories.page(filter, pageRequest(params.pageNumber, params.pageSize))
+        const shown = { ...page, records: await infos(page.records) }
+        return ok(toPage(shown, (record) => record))
       },
     )
     app.get(
@@ -132,6 +194,7 @@ export const repositoryRoutes =
       {
         schema: {
           tags,
+          summary: 'Repositories of a project',
           params: ProjectParams,
           querystring: FilterQuery,
           response: answers(Type.Array(RepositoryInfo)),
@@ -139,6 +202,6 @@ export const repositoryRoutes =
         config: ANY_USER,
       },
       async ({ params, query, principal }) =>
-        ok((await repositories.list(filterOf(params.projectId, query, principal.admin))).map(info)),
+        ok(await infos(await repositories.list(await filterOf(params.projectId, query, principal)))),
     )
   }

@@ -2,8 +2,8 @@ import { type TSchema, Type } from 'typebox'
 import type { Repository } from '../artifacts/repositories.ts'
 import type { Dates } from './dates.ts'
 
-/** The repository record of core.md 6. `used` stays null until quotas are counted; `node/size` of `/` counts on demand. */
-export const toRepositoryInfo = (repository: Repository, dates: Dates) => ({
+/** The repository record of core.md 6. `used`: logical bytes of its live files. */
+export const toRepositoryInfo = (repository: Repository, used: number, dates: Dates) => ({
   projectId: repository.project,
   name: repository.name,
   type: repository.type,
@@ -11,10 +11,13 @@ export const toRepositoryInfo = (repository: Repository, dates: Dates) => ({
   public: repository.public,
   description: repository.description,
   displayName: repository.displayName,
+  display: repository.display,
+  owner: repository.owner,
+  visibility: repository.visibility,
   configuration: repository.configuration,
   storageCredentialsKey: null,
-  quota: null,
-  used: null,
+  quota: repository.quota,
+  used,
   createdBy: repository.createdBy,
   createdDate: dates.format(repository.createdAt),
   lastModifiedBy: repository.modifiedBy,
@@ -32,10 +35,13 @@ export const RepositoryInfo = Type.Object({
   public: Type.Boolean(),
   description: nullable(Type.String()),
   displayName: nullable(Type.String()),
+  display: Type.Boolean(),
+  owner: nullable(Type.String()),
+  visibility: nullable(Type.String()),
   configuration: Type.Record(Type.String(), Type.Unknown()),
   storageCredentialsKey: Type.Null(),
-  quota: Type.Null(),
-  used: Type.Null(),
+  quota: nullable(Type.Integer({ description: 'Bytes; null: no limit' })),
+  used: Type.Integer({ description: 'Bytes' }),
   createdBy: Type.String(),
   createdDate: Type.String(),
   lastModifiedBy: Type.String(),

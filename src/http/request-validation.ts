@@ -23,8 +23,9 @@ export const requestValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   if (DOCUMENTED in schema) return (value: unknown) => ({ value })
   const compiled = Compile(schema)
   const named = withoutWildcard(schema)
+  const convert = isAllText(named) ? (input: unknown) => input : (input: unknown) => Value.Convert(named, input)
   return (input: unknown) => {
-    const value = httpPart === 'body' ? withoutNulls(schema, input) : Value.Convert(named, input ?? {})
+    const value = httpPart === 'body' ? withoutNulls(schema, input) : convert(input ?? {})
     if (!compiled.Check(value)) return { error: refusal(httpPart === 'body', compiled.Errors(value), value) }
     const unstorable = findUnstorable(value, '')
     return unstorable === undefined ? { value: value as Static<TSchema> } : { error: unstorable }
@@ -43,6 +44,9 @@ function withoutWildcard(schema: TSchema): TSchema {
   const { '*': _rest, ...named } = properties
   return Type.Object(named)
 }
+
+const isAllText = ({ properties = {} }: ObjectSchema): boolean =>
+  Object.values(properties).every(({ type }) => type === 'string')
 
 /** `null` for a field that has a type but not that of null is the way many clients leave a field out. */
 function withoutNulls(schema: TSchema, value: unknown): unknown {

@@ -6,8 +6,9 @@ import type {
   RawRequestDefaultExpression,
   RawServerDefault,
 } from 'fastify'
-import type { Action } from '../auth/access.ts'
+import type { Action } from '../auth/grants.ts'
 import type { Principal } from '../auth/principal.ts'
+import type { Extent, PathScope } from '../core/path-scope.ts'
 import type { NodePath } from '../core/paths.ts'
 
 /** Fastify whose handlers get the types of their TypeBox schemas. */
@@ -24,17 +25,19 @@ export type Routes = (app: App) => Promise<void>
 
 /**
  * Who may call a route. Every route states it; the server does not start with one that does not.
- * PUBLIC: anybody · AUTHENTICATED: any user · ADMIN: administrators · REPLICATION_*: other clusters (administrators, so far) ·
- * `{ repo }`: whoever may do that in the repository named by the parameters `projectId` and `repoName` of the URL ·
+ * PUBLIC: anybody · OPTIONAL_LOGIN: anybody, but credentials that come are checked · AUTHENTICATED: any user · ADMIN: administrators · REPLICATION_*: other clusters (administrators, so far) ·
+ * `{ repo }`: whoever may do that in the repository named by the parameters `projectId` and `repoName` of the URL, to the path that
+ * is the rest of the URL (`/*`; none: the whole repository) and, unless `extent` says otherwise, all below it ·
  * `{ project }`: whoever may do that in the project named by `projectId`.
  */
 export type Access =
   | 'PUBLIC'
+  | 'OPTIONAL_LOGIN'
   | 'AUTHENTICATED'
   | 'ADMIN'
   | 'REPLICATION_READ'
   | 'REPLICATION_WRITE'
-  | { readonly repo: Action }
+  | { readonly repo: Action; readonly extent?: Extent }
   | { readonly project: Action }
 
 /** A repository that a request names elsewhere than in its URL, e.g. the target of a copy. */
@@ -43,6 +46,8 @@ export interface RepositoryName {
   readonly repoName: string
   /** Of the node that it is about, for permissions with path patterns; undefined: the repository as a whole. */
   readonly path?: NodePath | undefined
+  /** Undefined: the tree at `path`. */
+  readonly extent?: Extent | undefined
 }
 
 declare module 'fastify' {
@@ -56,7 +61,14 @@ declare module 'fastify' {
     principal: Principal
     /** 32 hex digits: of the caller's `traceparent`, or new. Also in the answer, its header `X-Trace-Id` and the log. */
     readonly traceId: string
+    /**
+     * What of the tree at the URL's path the caller may do what `access` says to, for routes with the extent `part`; undefined:
+     * all of it.
+     */
+    scopes: readonly PathScope[] | undefined
     /** @throws AppError UNAUTHENTICATED or PERMISSION_DENIED. For repositories that the URL does not name. */
     authorise(action: Action, repository: RepositoryName): Promise<void>
+    /** @throws AppError as above. For projects that the URL does not name. */
+    authoriseProject(action: Action, projectId: string): Promise<void>
   }
 }

@@ -342,7 +342,11 @@ describe('operations', () => {
   })
 
   it('given traffic, runs and samples, when metrics are scraped, then all are there', async () => {
-    const samplers = { queueDepth: async () => 3, replicationLagMs: async () => new Map([['shanghai', 1500]]) }
+    const samplers = {
+      wantingBlobs: async () => ({}),
+      queueDepth: async () => 3,
+      replicationLagMs: async () => new Map([['shanghai', 1500]]),
+    }
     await using e = await edge((metrics) => [routes, metricsRoutes({ metrics, access: 'PUBLIC' })], { samplers })
     await e.app.inject('/path/p/a')
     await e.app.inject('/path/p/b')

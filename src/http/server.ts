@@ -5,6 +5,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Ids } from '../core/ids.ts'
 import { type AccessDeps, controlAccess } from './access-control.ts'
 import { canonicalUrl } from './aliases.ts'
+import { type AuditTrail, auditRequests } from './audit.ts'
 import { answerConnectionError } from './connection-errors.ts'
 import { createDates } from './dates.ts'
 import type { Envelope } from './envelope.ts'
@@ -13,6 +14,7 @@ import { acceptJson, MAX_JSON_BYTES } from './json-body.ts'
 import type { ServerMetrics } from './metrics.ts'
 import { type ApiDocument, documentApi } from './openapi.ts'
 import { inviteBody } from './raw-body.ts'
+import { requestLog } from './request-log.ts'
 import { requestValidator } from './request-validation.ts'
 import type { App, Routes } from './route.ts'
 import { traceIdOf } from './trace.ts'
@@ -21,6 +23,10 @@ import { createRouteTable, refuseUnknownUrl } from './unknown-url.ts'
 export interface HttpServerDeps {
   readonly routes: readonly Routes[]
   readonly access: AccessDeps
+  /** Undefined: nothing is kept. */
+  readonly audit?: AuditTrail | undefined
+  /** Addresses or networks whose `X-Forwarded-For` tells the client's address; none: the connection does. */
+  readonly trustedProxies?: readonly string[] | undefined
   readonly document: ApiDocument
   readonly metrics: ServerMetrics
   /** IANA name; the zone of dates on the wire. */
@@ -50,8 +56,11 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<App> {
   const dates = createDates(deps.timeZone)
   const app: App = fastify<RawServerDefault>({
     loggerInstance: deps.logger,
+    childLoggerFactory: requestLog,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'traceId' }),
     genReqId: (request) => traceIdOf(request, ids.key),
+    trustProxy:
+      deps.trustedProxies === undefined || deps.trustedProxies.length === 0 ? false : [...deps.trustedProxies],
     rewriteUrl: ({ url }) => canonicalUrl(url ?? '/'),
     bodyLimit: MAX_JSON_BYTES,
     routerOptions: { maxParamLength: MAX_PARAMETER_CHARACTERS },
@@ -75,6 +84,7 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<App> {
   app.setNotFoundHandler((request, reply) => refuseUnknownUrl(known, request, reply))
 
   app.decorateRequest('principal', null as never)
+  app.decorateRequest('failure', undefined)
   app.decorateRequest('traceId', {
     getter() {
       return this.id
@@ -86,24 +96,29 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<App> {
       throw new Error('use clientGone(reply) instead of request.signal')
     },
   })
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, next) => {
     request.principal = ANONYMOUS
-    reply.header('x-trace-id', request.traceId)
-    reply.header('x-bkrepo-time-zone', dates.offset(clock.now()))
-    reply.header('x-content-type-options', 'nosniff')
+    reply.headers({
+      'x-trace-id': request.traceId,
+      'x-bkrepo-time-zone': dates.offset(clock.now()),
+      'x-content-type-options': 'nosniff',
+    })
+    next()
   })
   controlAccess(app, deps.access)
-  app.addHook('preSerialization', async (request, _reply, payload) =>
-    isEnvelope(payload) ? { ...payload, traceId: request.traceId } : payload,
-  )
-  app.addHook('onResponse', async (request, reply) => {
+  if (deps.audit !== undefined) auditRequests(app, deps.audit)
+  app.addHook('preSerialization', (request, _reply, payload, next) => {
+    next(null, isEnvelope(payload) ? { ...payload, traceId: request.traceId } : payload)
+  })
+  const logged = deps.logger.level === 'debug' || deps.logger.level === 'trace'
+  app.addHook('onResponse', (request, reply, next) => {
     metrics.request(request, reply)
-    const { method, principal, routeOptions } = request
-    const route = routeOptions.url
-    request.log.debug(
-      { method, route, status: reply.statusCode, ms: reply.elapsedTime, user: principal.userId },
-      'request',
-    )
+    if (logged) {
+      const { method, principal, routeOptions } = request
+      const about = { method, route: routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime }
+      request.log.debug({ ...about, user: principal.userId }, 'request')
+    }
+    next()
   })
   await documentApi(app, deps.document)
   for (const routes of deps.routes) await app.register(routes)

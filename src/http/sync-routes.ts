@@ -84,12 +84,24 @@ export const syncRoutes =
 
     app.get(
       '/sync/v1/hello',
-      { schema: { tags, response: answers(Type.Unknown()) }, config: { access: 'AUTHENTICATED' } },
+      {
+        schema: { tags, summary: 'Who this cluster is and what it speaks', response: answers(Type.Unknown()) },
+        config: { access: 'AUTHENTICATED' },
+      },
       async () => ok({ protocols: [SYNC_PROTOCOL], ...identity, now: clock.now(), limits } satisfies HelloAnswer),
     )
     app.post(
       '/sync/v1/links/:linkKey/open',
-      { schema: { tags, params: LinkParams, body: OpenBody }, config: { access: WRITE } },
+      {
+        schema: {
+          tags,
+          summary: 'Begin to write for a link',
+          response: answers(Type.Unknown()),
+          params: LinkParams,
+          body: OpenBody,
+        },
+        config: { access: WRITE },
+      },
       async ({ params, body, principal }) => ok(await target.open(params.linkKey, body as never, principal.userId)),
     )
     app.post(
@@ -97,6 +109,8 @@ export const syncRoutes =
       {
         schema: {
           tags,
+          summary: 'Which of these files differ, which blobs are missing',
+          response: answers(Type.Unknown()),
           params: LinkParams,
           body: Type.Object({ ...Stream, includeMetadata: Type.Boolean(), offers: batch(Offer) }),
         },
@@ -107,7 +121,13 @@ export const syncRoutes =
     app.post(
       '/sync/v1/links/:linkKey/apply',
       {
-        schema: { tags, params: LinkParams, body: Type.Object({ ...Stream, entries: batch(Entry) }) },
+        schema: {
+          tags,
+          summary: 'Make files visible',
+          response: answers(Type.Unknown()),
+          params: LinkParams,
+          body: Type.Object({ ...Stream, entries: batch(Entry) }),
+        },
         config: { access: WRITE },
       },
       async ({ params, body }) => ok(await target.apply(params.linkKey, body as never)),
@@ -115,7 +135,12 @@ export const syncRoutes =
     app.post(
       '/sync/v1/uploads',
       {
-        schema: { tags, body: Type.Object({ sha256: Sha256, sizeBytes: Type.Integer({ minimum: 1 }) }) },
+        schema: {
+          tags,
+          summary: 'Begin or go on with a large blob',
+          response: answers(Type.Unknown()),
+          body: Type.Object({ sha256: Sha256, sizeBytes: Type.Integer({ minimum: 1 }) }),
+        },
         config: { access: WRITE },
       },
       async ({ body }, reply) =>
@@ -123,18 +148,36 @@ export const syncRoutes =
     )
     app.post(
       '/sync/v1/uploads/:uploadId/complete',
-      { schema: { tags, params: Type.Object({ uploadId: Sha256 }) }, config: { access: WRITE } },
+      {
+        schema: {
+          tags,
+          summary: 'End a large blob',
+          response: answers(Type.Unknown()),
+          params: Type.Object({ uploadId: Sha256 }),
+        },
+        config: { access: WRITE },
+      },
       async ({ params }, reply) => ok(await target.uploads.complete(checkedDigest(params.uploadId), clientGone(reply))),
     )
     await app.register(async (raw: App) => {
       keepBodiesRaw(raw)
       answerBeforeBody(raw, clock)
-      raw.put('/sync/v1/blobs/pack', { schema: { tags }, config: { access: WRITE } }, async (request, reply) =>
-        ok(await target.blobs.putPack(openBody(request, reply), clientGone(reply))),
+      raw.put(
+        '/sync/v1/blobs/pack',
+        { schema: { tags, summary: 'Many small blobs', response: answers(Type.Unknown()) }, config: { access: WRITE } },
+        async (request, reply) => ok(await target.blobs.putPack(openBody(request, reply), clientGone(reply))),
       )
       raw.put(
         '/sync/v1/blobs/:sha256',
-        { schema: { tags, params: Type.Object({ sha256: Sha256 }) }, config: { access: WRITE } },
+        {
+          schema: {
+            tags,
+            summary: 'One blob',
+            response: answers(Type.Unknown()),
+            params: Type.Object({ sha256: Sha256 }),
+          },
+          config: { access: WRITE },
+        },
         async (request, reply) => {
           const length = request.headers['content-length']
           const sizeBytes = length === undefined ? undefined : Number(length)
@@ -151,7 +194,12 @@ export const syncRoutes =
       raw.put(
         '/sync/v1/uploads/:uploadId/parts/:part',
         {
-          schema: { tags, params: Type.Object({ uploadId: Sha256, part: Type.Integer({ minimum: 0 }) }) },
+          schema: {
+            tags,
+            summary: 'One part of a large blob',
+            response: answers(Type.Unknown()),
+            params: Type.Object({ uploadId: Sha256, part: Type.Integer({ minimum: 0 }) }),
+          },
           config: { access: WRITE },
         },
         async (request, reply) => {

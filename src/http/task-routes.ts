@@ -52,17 +52,23 @@ export const taskRoutes =
 
     app.post(
       `${PATH}/create`,
-      { schema: { tags, body: documented(TaskCreate), response: answers(TaskInfo) }, config },
+      {
+        schema: { tags, summary: 'Make a replication task', body: documented(TaskCreate), response: answers(TaskInfo) },
+        config,
+      },
       async ({ body, principal }, reply) => ok(info(await tasks.create(body, principal.userId, clientGone(reply)))),
     )
     app.get(
       `${PATH}/info/:key`,
-      { schema: { tags, params: KeyParams, response: answers(TaskInfo) }, config },
+      { schema: { tags, summary: 'A task', params: KeyParams, response: answers(TaskInfo) }, config },
       async ({ params }) => ok(info(await tasks.get(params.key))),
     )
     app.get(
       `${PATH}/detail/:key`,
-      { schema: { tags, params: KeyParams, response: answers(TaskDetail) }, config },
+      {
+        schema: { tags, summary: 'A task with its objects', params: KeyParams, response: answers(TaskDetail) },
+        config,
+      },
       async ({ params }) => {
         const { task, objects } = await tasks.getDetail(params.key)
         return ok(toTaskDetail(task, objects, dates))
@@ -73,6 +79,7 @@ export const taskRoutes =
       {
         schema: {
           tags,
+          summary: 'Tasks of a project, page by page',
           params: Type.Object({ projectId: Type.String() }),
           querystring: PageQuery,
           response: answers(PageData(TaskInfo)),
@@ -93,7 +100,7 @@ export const taskRoutes =
     )
     app.delete(
       `${PATH}/delete/:key`,
-      { schema: { tags, params: KeyParams, response: nothing }, config },
+      { schema: { tags, summary: 'Delete a task with its records', params: KeyParams, response: nothing }, config },
       async ({ params }) => {
         await tasks.delete(params.key)
         return ok(null)
@@ -101,7 +108,7 @@ export const taskRoutes =
     )
     app.post(
       `${PATH}/toggle/status/:key`,
-      { schema: { tags, params: KeyParams, response: nothing }, config },
+      { schema: { tags, summary: 'Enable or disable a task', params: KeyParams, response: nothing }, config },
       async ({ params, principal }) => {
         await tasks.toggle(params.key, principal.userId)
         return ok(null)
@@ -109,7 +116,10 @@ export const taskRoutes =
     )
     app.post(
       `${PATH}/copy`,
-      { schema: { tags, body: documented(TaskCopy), response: nothing }, config },
+      {
+        schema: { tags, summary: 'Copy a task under another name', body: documented(TaskCopy), response: nothing },
+        config,
+      },
       async ({ body, principal }) => {
         await tasks.copy(body, principal.userId)
         return ok(null)
@@ -117,7 +127,7 @@ export const taskRoutes =
     )
     app.post(
       `${PATH}/update`,
-      { schema: { tags, body: documented(TaskUpdate), response: nothing }, config },
+      { schema: { tags, summary: 'Change a task', body: documented(TaskUpdate), response: nothing }, config },
       async ({ body, principal }, reply) => {
         await tasks.update(body, principal.userId, clientGone(reply))
         return ok(null)
@@ -125,7 +135,7 @@ export const taskRoutes =
     )
     app.post(
       `${PATH}/execute/:key`,
-      { schema: { tags, params: KeyParams, response: nothing }, config },
+      { schema: { tags, summary: 'Run a task now', params: KeyParams, response: nothing }, config },
       async ({ params }) => {
         await tasks.execute(params.key)
         return ok(null)

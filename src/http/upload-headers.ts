@@ -1,56 +1,42 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { type Digest, parseDigest } from '../core/digest.ts'
-import { AppError, invalid, notBuilt } from '../core/errors.ts'
+import type { AnnouncedDigests } from '../artifacts/file-placement.ts'
+import { invalid } from '../core/errors.ts'
 import { type Metadata, mergeMetadata, metadataFromMap } from '../core/metadata.ts'
+import { parseDigestHeaders } from './digest-headers.ts'
+import { headerText } from './header-text.ts'
 
-/** What the headers of a generic upload say (core.md 11.1). */
-export interface UploadHeaders {
-  readonly digest: Digest | undefined
-  /** 32 lower-case hex digits. */
-  readonly md5: string | undefined
-  readonly overwrite: 'replace' | 'refuse'
+/** What the headers of an upload say about the file (core.md 11.1). */
+export interface UploadHeaders extends AnnouncedDigests {
+  /** Undefined: not said. */
+  readonly overwrite: 'replace' | 'refuse' | undefined
   /** 0: for ever. */
   readonly expiresDays: number
   readonly metadata: Metadata
 }
 
-/** Headers of the contract that would change what an upload means: refused, not ignored. */
-const LATER = [
-  ['X-BKREPO-CRC64ECMA', 'send X-BKREPO-SHA256 instead'],
-  ['X-BKREPO-UPLOAD-ID', 'send the file as one request'],
-  ['UPLOAD-TYPE', 'send the file as one request'],
-] as const
 const META_PREFIX = 'x-bkrepo-meta-'
 /** A thousand years: later dates have no place on the wire. */
 const MAX_DAYS = 365_000
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/
 
-/** @throws AppError DIGEST_MISMATCH for a digest that none can equal, PARAMETER_INVALID, OPTION_NOT_BUILT, naming the header. */
+/** @throws AppError DIGEST_MISMATCH for a digest that none can equal, PARAMETER_INVALID naming the header. */
 export function parseUploadHeaders(headers: IncomingHttpHeaders): UploadHeaders {
-  const text = (name: string): string | undefined => {
-    const value = headers[name.toLowerCase()]
-    return typeof value === 'string' && value.trim() !== '' ? value.trim() : undefined
-  }
-  for (const [name, instead] of LATER) {
-    if (text(name) !== undefined) throw notBuilt(`header [${name}]`, `comes with a later release; ${instead}`)
-  }
-  if (text('Content-Range') !== undefined) throw invalid('Content-Range', 'an upload is a whole file')
-  const sha256 = text('X-BKREPO-SHA256')
-  const digest = sha256 === undefined ? undefined : parseDigest(sha256)
-  if (sha256 !== undefined && digest === undefined) throw noDigest('sha256', 64)
-  const md5 = text('X-BKREPO-MD5')?.toLowerCase()
-  if (md5 !== undefined && !/^[0-9a-f]{32}$/.test(md5)) throw noDigest('md5', 32)
+  if (headerText(headers, 'Content-Range') !== undefined) throw invalid('Content-Range', 'an upload is a whole file')
   return {
-    digest,
-    md5,
-    overwrite: text('X-BKREPO-OVERWRITE')?.toLowerCase() === 'true' ? 'replace' : 'refuse',
-    expiresDays: parseDays(text('X-BKREPO-EXPIRES') ?? '0'),
-    metadata: mergeMetadata(metadataHeaders(headers), packedMetadata(text('X-BKREPO-META') ?? '')),
+    ...parseDigestHeaders(headers),
+    overwrite: parseOverwrite(headers),
+    expiresDays: parseDays(headerText(headers, 'X-BKREPO-EXPIRES') ?? '0'),
+    metadata: mergeMetadata(metadataHeaders(headers), packedMetadata(headerText(headers, 'X-BKREPO-META') ?? '')),
   }
 }
 
-const noDigest = (name: string, digits: number): AppError =>
-  new AppError('DIGEST_MISMATCH', `Digest mismatch: ${name}, the header must have ${digits} hex digits`, { name })
+/** Whether a file at the path may be replaced; undefined: not said. @throws AppError PARAMETER_INVALID for any other word. */
+export function parseOverwrite(headers: IncomingHttpHeaders): UploadHeaders['overwrite'] {
+  const text = headerText(headers, 'X-BKREPO-OVERWRITE')?.toLowerCase()
+  if (text === undefined) return undefined
+  if (text !== 'true' && text !== 'false') throw invalid('X-BKREPO-OVERWRITE', 'it must be true or false')
+  return text === 'true' ? 'replace' : 'refuse'
+}
 
 function parseDays(text: string): number {
   const days = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN

@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { manualClock } from '../../test/helpers/clock.ts'
 import { eachDatabase, type MakeDatabase } from '../../test/helpers/databases.ts'
 import { edge } from '../../test/helpers/edge.ts'
-import { seededRandom } from '../../test/helpers/ids.ts'
-import { createAuthentication } from '../auth/authentication.ts'
-import { createPasswords } from '../auth/passwords.ts'
-import { createUserTokens } from '../auth/user-tokens.ts'
-import { createUsers } from '../auth/users.ts'
+import { identityServices } from '../../test/helpers/identity.ts'
+import { createRights } from '../auth/rights.ts'
 import { createDates } from './dates.ts'
 import { userRoutes } from './user-routes.ts'
 
@@ -19,14 +15,9 @@ const ANN = basic('ann', 'ann password')
 
 async function server(make: MakeDatabase) {
   const db = await make()
-  const clock = manualClock()
-  const random = seededRandom()
-  const passwords = createPasswords(random)
-  const users = createUsers({ db, clock, random, passwords })
-  const tokens = createUserTokens({ db, clock, random })
-  const authentication = createAuthentication({ db, clock, random, passwords })
+  const { users, tokens, authentication } = identityServices(db)
   await users.ensureAdministrator('admin password')
-  const access = { authenticate: authentication.authenticate, findRepository: async () => undefined }
+  const access = { authenticate: authentication.authenticate, rights: createRights({ db }) }
   const e = await edge(() => [userRoutes({ users, tokens, dates: createDates('UTC') })], { access })
   return {
     async call(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, headers: object, payload?: object) {
@@ -53,6 +44,7 @@ eachDatabase('user routes', (make) => {
     const date = '2026-01-01T00:00:00.000'
     const expected = {
       ...{ userId: 'ann', name: 'Ann', admin: false, locked: false, email: 'ann@example.org', phone: null },
+      ...{ group: false, asstUsers: [], roles: [] },
       ...{ createdBy: 'admin', createdDate: date, lastModifiedBy: 'admin', lastModifiedDate: date },
     }
     const answers = [await s.call('GET', '/detail/ann', ADMIN), await s.call('GET', '/info', ANN)]
@@ -124,7 +116,13 @@ eachDatabase('user routes', (make) => {
     ['a bad user id', 'POST', '/create', { userId: 'x:y', name: 'x', pwd: 'long password' }, 250105],
     ['a name that is no text', 'POST', '/create', { userId: 'x', name: 1, pwd: 'long password' }, 250106],
     ['a taken id', 'POST', '/create', { userId: 'admin', name: 'x', pwd: 'long password' }, 250201],
-    ['a shared account', 'POST', '/create', { userId: 'x', name: 'x', pwd: 'long password', group: true }, 250112],
+    [
+      'members of no group',
+      'POST',
+      '/create',
+      { userId: 'x', name: 'x', pwd: 'long password', asstUsers: ['admin'] },
+      250105,
+    ],
     ['nobody of that id', 'GET', '/detail/nobody', undefined, 250202],
     ['nobody to change', 'PUT', '/update/info/nobody', { name: 'x' }, 250202],
     ['nobody to delete', 'DELETE', '/delete/nobody', undefined, 250202],

@@ -49,9 +49,13 @@ export const userRoutes =
   }
 
 function accountRoutes(app: App, { users, dates }: UserRouteDeps): void {
+  async function infoOf(userId: string) {
+    const user = await users.get(userId)
+    return toUserInfo(user, (await users.ties([userId]))(userId), dates)
+  }
   app.post(
     `${PATH}/create`,
-    { schema: { tags, body: documented(UserCreate), response: done }, config: admin },
+    { schema: { tags, summary: 'Make a user', body: documented(UserCreate), response: done }, config: admin },
     async (request) => {
       await users.create(newUserOf(request.body), request.principal.userId)
       return ok(true)
@@ -60,32 +64,44 @@ function accountRoutes(app: App, { users, dates }: UserRouteDeps): void {
   const ListQuery = Type.Object({ userId: Type.Optional(Type.String({ description: 'Prefix' })) })
   app.get(
     `${PATH}/list`,
-    { schema: { tags, querystring: ListQuery, response: answers(Type.Array(UserInfo)) }, config: admin },
+    {
+      schema: { tags, summary: 'All users', querystring: ListQuery, response: answers(Type.Array(UserInfo)) },
+      config: admin,
+    },
     async ({ query }) => {
       const found = await users.list({ userIdPrefix: given(query.userId) })
-      return ok(found.map((user) => toUserInfo(user, dates)))
+      const tiesOf = await users.ties(undefined)
+      return ok(found.map((user) => toUserInfo(user, tiesOf(user.userId), dates)))
     },
   )
   app.get(
     `${PATH}/detail/:uid`,
-    { schema: { tags, params: UserParams, response: answers(UserInfo) }, config: own },
+    { schema: { tags, summary: 'A user', params: UserParams, response: answers(UserInfo) }, config: own },
     async ({ params, principal }) => {
       checkOwn(principal, params.uid)
-      return ok(toUserInfo(await users.get(params.uid), dates))
+      return ok(await infoOf(params.uid))
     },
   )
-  app.get(`${PATH}/info`, { schema: { tags, response: answers(UserInfo) }, config: own }, async ({ principal }) =>
-    ok(toUserInfo(await users.get(principal.userId), dates)),
+  app.get(
+    `${PATH}/info`,
+    { schema: { tags, summary: 'Who am I', response: answers(UserInfo) }, config: own },
+    async ({ principal }) => ok(await infoOf(principal.userId)),
   )
   app.put(
     `${PATH}/update/info/:uid`,
-    { schema: { tags, params: UserParams, body: documented(UserUpdate), response: done }, config: own },
+    {
+      schema: { tags, summary: 'Change a user', params: UserParams, body: documented(UserUpdate), response: done },
+      config: own,
+    },
     async ({ params, body, principal }) => {
       checkOwn(principal, params.uid)
       const change = userChangeOf(body)
-      const rights = [change.admin, change.locked, change.password]
+      const rights = [change.admin, change.locked, change.password, change.group, change.members]
       if (!principal.admin && rights.some((value) => value !== undefined)) {
-        throw new AppError('PERMISSION_DENIED', 'Access denied: admin, locked and pwd are changed by administrators')
+        throw new AppError(
+          'PERMISSION_DENIED',
+          'Access denied: admin, locked, pwd, group and asstUsers are changed by administrators',
+        )
       }
       await users.update(params.uid, change, principal.userId)
       return ok(true)
@@ -93,7 +109,16 @@ function accountRoutes(app: App, { users, dates }: UserRouteDeps): void {
   )
   app.put(
     `${PATH}/update/password/:uid`,
-    { schema: { tags, params: UserParams, body: documented(PasswordChange), response: done }, config: own },
+    {
+      schema: {
+        tags,
+        summary: 'Change the own password',
+        params: UserParams,
+        body: documented(PasswordChange),
+        response: done,
+      },
+      config: own,
+    },
     async ({ params, body, principal }) => {
       checkOwn(principal, params.uid)
       const fields = fieldsOf(body)
@@ -103,7 +128,7 @@ function accountRoutes(app: App, { users, dates }: UserRouteDeps): void {
   )
   app.delete(
     `${PATH}/delete/:uid`,
-    { schema: { tags, params: UserParams, response: done }, config: admin },
+    { schema: { tags, summary: 'Delete a user', params: UserParams, response: done }, config: admin },
     async ({ params }) => {
       await users.delete(params.uid)
       return ok(true)
@@ -115,7 +140,16 @@ function tokenRoutes(app: App, { tokens, dates }: UserRouteDeps): void {
   const Expiry = Type.Object({ expiredAt: Type.Optional(Type.String({ description: 'Never, when left out' })) })
   app.post(
     `${PATH}/token/:uid/:name`,
-    { schema: { tags, params: TokenParams, querystring: Expiry, response: answers(NewToken) }, config: own },
+    {
+      schema: {
+        tags,
+        summary: 'Make a token, shown this once',
+        params: TokenParams,
+        querystring: Expiry,
+        response: answers(NewToken),
+      },
+      config: own,
+    },
     async ({ params, query, principal }) => {
       checkOwn(principal, params.uid)
       const expiry = given(query.expiredAt)
@@ -126,7 +160,15 @@ function tokenRoutes(app: App, { tokens, dates }: UserRouteDeps): void {
   )
   app.get(
     `${PATH}/list/token/:uid`,
-    { schema: { tags, params: UserParams, response: answers(Type.Array(TokenInfo)) }, config: own },
+    {
+      schema: {
+        tags,
+        summary: 'Tokens of a user, by name',
+        params: UserParams,
+        response: answers(Type.Array(TokenInfo)),
+      },
+      config: own,
+    },
     async ({ params, principal }) => {
       checkOwn(principal, params.uid)
       return ok((await tokens.list(params.uid)).map((token) => toTokenInfo(token, dates)))
@@ -134,7 +176,7 @@ function tokenRoutes(app: App, { tokens, dates }: UserRouteDeps): void {
   )
   app.delete(
     `${PATH}/token/:uid/:name`,
-    { schema: { tags, params: TokenParams, response: done }, config: own },
+    { schema: { tags, summary: 'End a token', params: TokenParams, response: done }, config: own },
     async ({ params, principal }) => {
       checkOwn(principal, params.uid)
       await tokens.delete(params.uid, params.name)
@@ -143,7 +185,10 @@ function tokenRoutes(app: App, { tokens, dates }: UserRouteDeps): void {
   )
   app.post(
     `${PATH}/token`,
-    { schema: { tags, body: documented(TokenCheck), response: done }, config: own },
+    {
+      schema: { tags, summary: 'Whether a token is the user’s', body: documented(TokenCheck), response: done },
+      config: { ...own, audit: 'never' },
+    },
     async ({ body, principal }) => {
       const fields = fieldsOf(body)
       const uid = fields.requiredText('uid')

@@ -1,13 +1,15 @@
 import { Type } from 'typebox'
 import type { UserToken } from '../auth/user-tokens.ts'
 import type { NewUser, User, UserChange } from '../auth/users.ts'
-import { notBuilt } from '../core/errors.ts'
 import { fieldsOf, type RequestFields } from '../core/request-fields.ts'
+import type { UserTies } from '../metadata/groups.ts'
+import { textsOf } from './access-wire.ts'
 import type { Dates } from './dates.ts'
 
 const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]))
 const Flag = Type.Optional(Type.Boolean())
-const CHANGEABLE = { email: Text, phone: Text, admin: Flag, locked: Flag }
+const Members = Type.Optional(Type.Array(Type.String(), { description: 'Of a group: they may do what it may' }))
+const CHANGEABLE = { email: Text, phone: Text, admin: Flag, locked: Flag, group: Flag, asstUsers: Members }
 
 export const UserCreate = Type.Object({ userId: Type.String(), name: Type.String(), pwd: Type.String(), ...CHANGEABLE })
 export const UserUpdate = Type.Object({ name: Text, pwd: Text, ...CHANGEABLE })
@@ -30,6 +32,9 @@ export const UserInfo = Type.Object({
   locked: Type.Boolean(),
   email: Type.Union([Type.String(), Type.Null()]),
   phone: Type.Union([Type.String(), Type.Null()]),
+  group: Type.Boolean(),
+  asstUsers: Type.Array(Type.String()),
+  roles: Type.Array(Type.String(), { description: '`id` of roles' }),
   createdBy: Type.String(),
   createdDate: WireDate,
   lastModifiedBy: Type.String(),
@@ -39,7 +44,6 @@ export const UserInfo = Type.Object({
 /** @throws AppError PARAMETER_MISSING, PARAMETER_EMPTY, REQUEST_CONTENT_INVALID, OPTION_NOT_BUILT; the others are `Users`'. */
 export function newUserOf(body: unknown): NewUser {
   const fields = fieldsOf(body)
-  refuseGroups(fields)
   return {
     userId: fields.requiredText('userId'),
     name: fields.requiredText('name'),
@@ -53,7 +57,6 @@ export function newUserOf(body: unknown): NewUser {
 /** An empty `email` or `phone` removes it. */
 export function userChangeOf(body: unknown): UserChange {
   const fields = fieldsOf(body)
-  refuseGroups(fields)
   const contact = (name: string) => {
     const text = fields.text(name)
     return text === '' ? null : text
@@ -66,17 +69,18 @@ export function userChangeOf(body: unknown): UserChange {
     phone: contact('phone'),
   }
 }
-const flagsOf = (fields: RequestFields) => ({ admin: fields.flag('admin'), locked: fields.flag('locked') })
+const flagsOf = (fields: RequestFields) => ({
+  admin: fields.flag('admin'),
+  locked: fields.flag('locked'),
+  group: fields.flag('group'),
+  members: fields.list('asstUsers') === undefined ? undefined : textsOf(fields, 'asstUsers'),
+})
 
-function refuseGroups(fields: RequestFields): void {
-  if (fields.flag('group') === true) throw notBuilt('group', 'is not built yet: shared accounts come with roles')
-  if ((fields.list('asstUsers') ?? []).length > 0) throw notBuilt('asstUsers', 'is not built yet: it comes with roles')
-}
-
-export function toUserInfo(user: User, dates: Dates) {
+export function toUserInfo(user: User, { roles, group, members }: UserTies, dates: Dates) {
   const { userId, name, admin, locked, email, phone } = user
   return {
     ...{ userId, name, admin, locked, email, phone },
+    ...{ group, asstUsers: members, roles },
     createdBy: user.createdBy,
     createdDate: dates.format(user.createdAt),
     lastModifiedBy: user.modifiedBy,

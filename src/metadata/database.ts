@@ -17,10 +17,17 @@ export interface MetadataDatabase extends AsyncDisposable {
   /** For reads outside a transaction. Sees what is committed. */
   readonly read: Reader
   /**
-   * Runs `work` in one writing transaction and commits, durably; a throw rolls back. PostgreSQL serialization failures and
+   * For reads that may take long. SQLite: on a connection in a thread of its own, one after the other, so that requests do not wait
+   * for them; PostgreSQL: on connections that follow indexes only, for at most 30 s. Sees what is committed.
+   */
+  readonly slow: Reader
+  /**
+   * Runs `work` in one writing transaction, settles what it charged (`usage.ts`) and commits, durably; a throw rolls back. PostgreSQL serialization failures and
    * deadlocks are run again up to 5 times, so `work` must have no effect outside the database. Never call it inside itself.
    */
   transact<T>(work: (trx: Transaction) => Promise<T>): Promise<T>
+  /** Grows with every commit, before `transact` resolves; undefined where other processes may commit too (PostgreSQL). */
+  commits(): number | undefined
   /** Creates or upgrades the schema; safe when several processes start at once. */
   migrate(): Promise<void>
   close(): Promise<void>

@@ -3,7 +3,7 @@ import type { Hlc } from '../core/hlc.ts'
 import type { NodePath } from '../core/paths.ts'
 import type { Transaction } from './database.ts'
 import { dialectOf } from './dialect-of.ts'
-import { below, live, type NodeRecord, nodesByPath, rowsAt } from './nodes.ts'
+import { live, type NodeRecord, nodesByPath, rowsAt } from './nodes.ts'
 import type { Schema } from './schema.ts'
 
 /** 28 columns a row: below the 32,766 parameters of a SQLite statement, and few texts of statements to prepare. */
@@ -121,66 +121,11 @@ export async function saveTombstones(
   }
 }
 
-/** The first `limit` live rows below a folder by path, locked against change. */
-export interface Slice {
-  readonly lastPath: NodePath
-  readonly highestHlc: Hlc
-}
-export async function lockSliceBelow(
-  trx: Transaction,
-  repoId: number,
-  folder: NodePath,
-  limit: number,
-): Promise<Slice | undefined> {
-  const rows = live(trx, repoId).where(below(folder)).select(['path', 'hlc']).orderBy('path').limit(limit)
-  const locked = dialectOf(trx) === 'postgres' ? rows.forUpdate() : rows
-  const row = await trx
-    .selectFrom(locked.as('slice'))
-    .select((eb) => [eb.fn.max('path').as('last'), eb.fn.max('hlc').as('highest')])
-    .executeTakeFirstOrThrow()
-  return row.last === null ? undefined : { lastPath: row.last as NodePath, highestHlc: row.highest as Hlc }
-}
-
 export interface Deleted {
   readonly files: number
   readonly folders: number
   readonly bytes: number
 }
-/**
- * Soft-deletes the live rows below a folder up to and including `lastPath`; their files get a tombstone and a row of the change
- * log. Five statements, whatever the number of rows.
- */
-export async function retireSliceBelow(
-  trx: Transaction,
-  repoId: number,
-  folder: NodePath,
-  lastPath: NodePath,
-  { by, at, hlc, origin, viaLink }: Deletion,
-): Promise<Deleted> {
-  await trx
-    .updateTable('node')
-    .set({ deleted_at: at, deleted_by: by, modified_at: at, modified_by: by, hlc })
-    .where('repo_id', '=', repoId)
-    .where('deleted_at', 'is', null)
-    .where(below(folder))
-    .where('path', '<=', lastPath)
-    .execute()
-  // Time and stamp together name the rows of this very slice.
-  const gone = sql`from node where repo_id = ${repoId} and deleted_at = ${at} and hlc = ${hlc} and path <= ${lastPath}
-    and ${folder === '/' ? sql`path > '/'` : sql`path >= ${`${folder}/`}`}`
-  await sql`insert into tombstone (repo_id, path, hlc, origin, deleted_at)
-    select repo_id, path, hlc, ${sql.lit(origin)}, deleted_at ${gone} and folder = 0
-    on conflict (repo_id, path) do update set hlc = excluded.hlc, origin = excluded.origin, deleted_at = excluded.deleted_at
-  `.execute(trx)
-  await sql`insert into change_log (repo_id, path, op, origin, via_link, at, dn, d0, d1, d2, d3, e0, e1, e2, e3)
-    select repo_id, path, 2, ${sql.lit(origin)}, ${sql.lit(viaLink)}, deleted_at, -1,
-      -c0, -c1, -c2, -c3, -m0, -m1, -m2, -m3 ${gone} and folder = 0 order by path`.execute(trx)
-  const { rows } = await sql<{ files: number; nodes: number; bytes: number }>`select count(*) as nodes,
-    coalesce(sum(1 - folder), 0) as files, coalesce(sum(size), 0) as bytes ${gone}`.execute(trx)
-  const { nodes, files, bytes } = rows[0]!
-  return { files, folders: nodes - files, bytes }
-}
-
 /** Soft-deletes up to `limit` rows of a repository that is deleted itself: nobody follows its change log any more. */
 export async function retireSliceOfRepository(
   trx: Transaction,

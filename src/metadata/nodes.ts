@@ -4,9 +4,13 @@ import type { Hlc } from '../core/hlc.ts'
 import type { Lanes } from '../core/lanes.ts'
 import type { Metadata } from '../core/metadata.ts'
 import { type Page, type PageRequest, pageOffset } from '../core/paging.ts'
+import type { PathScope } from '../core/path-scope.ts'
 import { comparePaths, type NodePath, ROOT } from '../core/paths.ts'
 import type { Reader } from './database.ts'
 import { dialectOf } from './dialect-of.ts'
+import { inScopes } from './in-scopes.ts'
+import { preparedQuery } from './prepared-query.ts'
+import type { RepositoryCategory } from './repositories.ts'
 import type { Schema } from './schema.ts'
 
 /** A live file or folder. Times are UTC epoch milliseconds. */
@@ -19,6 +23,8 @@ export interface NodeRecord {
   /** Undefined for folders. */
   readonly digest: Digest | undefined
   readonly md5: string | null
+  /** Unsigned decimal (`core/crc64.ts`). */
+  readonly crc64: string | null
   readonly sizeBytes: number
   readonly metadata: Metadata
   /** `peer.id` of the last writer's cluster; 0: this one. */
@@ -41,6 +47,10 @@ export interface NodeRecord {
 export const isExpired = (node: Pick<NodeRecord, 'expiresAt'>, now: number): boolean =>
   node.expiresAt !== null && node.expiresAt <= now
 
+const visibleAt = preparedQuery<{ repoId: number; path: string; now: number }, NodeRow>(
+  (reader, { repoId, path, now }) => live(reader, repoId).where('path', '=', path).where(visible(now)).selectAll(),
+)
+
 /** The node that users see at a path. */
 export async function findNode(
   reader: Reader,
@@ -48,7 +58,7 @@ export async function findNode(
   path: NodePath,
   now: number,
 ): Promise<NodeRecord | undefined> {
-  const row = await live(reader, repoId).where('path', '=', path).where(visible(now)).selectAll().executeTakeFirst()
+  const [row] = await visibleAt(reader, { repoId, path, now })
   return row && toNode(row)
 }
 
@@ -90,15 +100,18 @@ export async function rowsAt(
   return rows
 }
 
-/** What a download needs, by the names of the URL, in one statement. `repository` undefined: there is none of that name. */
-export async function findServed(
-  reader: Reader,
-  project: string,
-  repo: string,
-  path: NodePath,
-  now: number,
-): Promise<{ readonly repoId: number | undefined; readonly node: NodeRecord | undefined }> {
-  const row = await reader
+interface ServedValues {
+  readonly project: string
+  readonly repo: string
+  readonly path: string
+  readonly now: number
+}
+interface FoundRepository {
+  readonly found_repo: number
+  readonly found_category: string
+}
+const servedAt = preparedQuery<ServedValues, NodeRow & FoundRepository>((reader, { project, repo, path, now }) =>
+  reader
     .selectFrom('repository')
     .leftJoin('node', (join) =>
       join
@@ -111,9 +124,25 @@ export async function findServed(
     .where('repository.name', '=', repo)
     .where('repository.deleted_at', 'is', null)
     .selectAll('node')
-    .select('repository.id as found_repo')
-    .executeTakeFirst()
-  return { repoId: row?.found_repo, node: row === undefined || row.id === null ? undefined : toNode(row as NodeRow) }
+    .select(['repository.id as found_repo', 'repository.category as found_category'])
+    .$castTo<NodeRow & FoundRepository>(),
+)
+
+/** What a download needs, by the names of the URL, in one statement. `repository` undefined: there is none of that name. */
+export async function findServed(
+  reader: Reader,
+  project: string,
+  repo: string,
+  path: NodePath,
+  now: number,
+): Promise<{
+  readonly repoId: number | undefined
+  readonly category: RepositoryCategory | undefined
+  readonly node: NodeRecord | undefined
+}> {
+  const [row] = await servedAt(reader, { project, repo, path, now })
+  const node = row === undefined || row.id === null ? undefined : toNode(row)
+  return { repoId: row?.found_repo, category: row?.found_category as RepositoryCategory | undefined, node }
 }
 
 export type NodeSortKey =
@@ -135,10 +164,12 @@ export interface NodeListing {
   readonly kinds: 'all' | 'files'
   /** Paths decide between equals. */
   readonly order: readonly NodeOrder[]
+  /** Only what these hold, and the folders on the way; undefined: all. */
+  readonly scopes?: readonly PathScope[] | undefined
 }
 
 const BELOW_PARENT = sql<string>`substr(path, length(parent) + 1)`
-const SORT_EXPRESSION = {
+export const SORT_EXPRESSION = {
   name: sql`ltrim(substr(path, length(parent) + 1), '/')`,
   fullPath: sql.ref('path'),
   folder: sql.ref('folder'),
@@ -154,13 +185,14 @@ export async function pageNodes(
   reader: Reader,
   repoId: number,
   folder: NodePath,
-  { depth, kinds, order }: NodeListing,
+  { depth, kinds, order, scopes }: NodeListing,
   page: PageRequest,
   now: number,
 ): Promise<Page<NodeRecord>> {
   let query = live(reader, repoId).where(visible(now))
   query = depth === 'tree' ? query.where(below(folder)) : query.where('parent', '=', folder)
   if (kinds === 'files') query = query.where('folder', '=', 0)
+  if (scopes !== undefined) query = query.where(inScopes(scopes))
   const counted = await query.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow()
   let sorted = query.selectAll()
   for (const { key, direction } of order) sorted = sorted.orderBy(SORT_EXPRESSION[key], direction)
@@ -194,7 +226,7 @@ export async function hasFiles(reader: Reader, repoId: number, now: number): Pro
   return row !== undefined
 }
 
-/** Some of the live files whose time is over, the longest expired first. */
+/** Some of the live files whose time is over, the longest expired first; those of a deleted repository go with it. */
 export async function listExpired(
   reader: Reader,
   now: number,
@@ -205,12 +237,20 @@ export async function listExpired(
     .where('deleted_at', 'is', null)
     .where('expires_at', 'is not', null)
     .where('expires_at', '<=', now)
+    .where((eb) => eb.exists(liveRepositoryOf(eb)))
     .select(['repo_id', 'path'])
     .orderBy('expires_at')
     .limit(limit)
     .execute()
   return rows.map(({ repo_id, path }) => ({ repoId: repo_id, path: path as NodePath }))
 }
+
+const liveRepositoryOf = (eb: ExpressionBuilder<Schema, 'node'>) =>
+  eb
+    .selectFrom('repository')
+    .select('repository.id')
+    .whereRef('repository.id', '=', 'node.repo_id')
+    .where('repository.deleted_at', 'is', null)
 
 /** Live rows of a repository. */
 export function live(reader: Reader, repoId: number) {
@@ -221,7 +261,8 @@ export function below(folder: NodePath) {
   return (eb: ExpressionBuilder<Schema, 'node'>): Expression<SqlBool> =>
     folder === ROOT ? eb('path', '>', '/') : eb.and([eb('path', '>=', `${folder}/`), eb('path', '<', `${folder}0`)])
 }
-function visible(now: number) {
+/** Not expired. */
+export function visible(now: number) {
   return (eb: ExpressionBuilder<Schema, 'node'>): Expression<SqlBool> =>
     eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)])
 }
@@ -239,6 +280,7 @@ export function toNode(row: NodeRow): NodeRecord {
     folder: row.folder === 1,
     digest: row.sha256 === null ? undefined : digestFromBytes(row.sha256),
     md5: row.md5,
+    crc64: row.crc64,
     sizeBytes: row.size,
     metadata: JSON.parse(row.metadata) as Metadata,
     origin: row.origin,

@@ -3,9 +3,12 @@ import { Kysely } from 'kysely'
 import type { MetadataDatabase, Transaction } from './database.ts'
 import { isTransient, postgresDialect } from './dialects/postgres.ts'
 import { sqliteDialect } from './dialects/sqlite.ts'
+import { sqliteThreadDialect } from './dialects/sqlite-thread.ts'
 import { applyMigrations } from './migrate.ts'
 import { MIGRATIONS, type Migration } from './migrations/all.ts'
+import { answerNow } from './prepared-query.ts'
 import type { Schema } from './schema.ts'
+import { settleUsage } from './usage.ts'
 
 export type DatabaseConfig =
   | { readonly dialect: 'sqlite'; readonly file: string }
@@ -20,6 +23,10 @@ export interface DatabaseOptions {
 }
 
 const MAX_ATTEMPTS = 5
+const SLOW_READS = 4
+/** Slow reads name the index that they follow by their order and stop early; PostgreSQL would rather read a table and sort it. */
+const BY_INDEX_ONLY = `set enable_seqscan = off; set enable_bitmapscan = off; set random_page_cost = 1.1;
+  set max_parallel_workers_per_gather = 0; set jit = off; set statement_timeout = '30s'`
 
 /** Opens the store; the schema is brought up to date by `migrate()`. @throws when the file or the server cannot be reached. */
 export async function openDatabase(
@@ -32,24 +39,38 @@ export async function openDatabase(
     new Kysely<Schema>({
       dialect:
         config.dialect === 'sqlite'
-          ? sqliteDialect(config.file, mode)
+          ? sqliteDialect(config.file, mode, mode === 'read' ? (readNow) => answerNow(read, readNow) : undefined)
           : postgresDialect({ url: config.url, poolSize, onError }),
     })
   const writer = connect('write')
   const read = connect('read')
+  const slow = new Kysely<Schema>({
+    dialect:
+      config.dialect === 'sqlite'
+        ? sqliteThreadDialect(config.file)
+        : postgresDialect({ url: config.url, poolSize: SLOW_READS, onError, prepare: BY_INDEX_ONLY }),
+  })
   const inside = new AsyncLocalStorage<{ open: boolean }>()
+  /** The data directory belongs to one process (`data-directory-lock.ts`), so that it sees every commit of its SQLite. */
+  let commits = 0
 
   async function attempt<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
     const state = { open: true }
     try {
-      return await writer.transaction().execute((trx) => inside.run(state, work, trx))
+      return await writer.transaction().execute(async (trx) => {
+        const result = await inside.run(state, work, trx)
+        await settleUsage(trx)
+        return result
+      })
     } finally {
       state.open = false
+      commits++
     }
   }
   const database: MetadataDatabase = {
     dialect,
     read,
+    slow,
     async transact(work) {
       if (inside.getStore()?.open === true) {
         throw new Error('transact inside transact would wait for itself: pass the outer transaction on')
@@ -62,8 +83,10 @@ export async function openDatabase(
         }
       }
     },
+    commits: () => (dialect === 'sqlite' ? commits : undefined),
     migrate: () => database.transact((trx) => applyMigrations(trx, dialect, migrations)),
     async close() {
+      await slow.destroy()
       await read.destroy()
       await writer.destroy()
     },

@@ -1,4 +1,5 @@
 import { type ExpressionBuilder, type Selectable, type SelectQueryBuilder, sql } from 'kysely'
+import { type Page, type PageRequest, pageOffset } from '../core/paging.ts'
 import type { Reader, Transaction } from './database.ts'
 import type { Schema } from './schema.ts'
 
@@ -18,8 +19,11 @@ export interface ProjectFilter {
   /** Exact names; undefined: any. */
   readonly names?: readonly string[] | undefined
   readonly displayNames?: readonly string[] | undefined
-  /** Only projects that hold a public repository. */
-  readonly visibility?: 'public' | undefined
+  /** Parts of the name and of the display name, in any case. */
+  readonly namePart?: string | undefined
+  readonly displayNamePart?: string | undefined
+  /** Only projects that hold a public repository, and these; undefined: all. */
+  readonly visibility?: { readonly names: readonly string[] } | undefined
 }
 export type ProjectSortKey = 'name' | 'displayName' | 'createdAt' | 'modifiedAt'
 export interface ProjectOrder {
@@ -57,7 +61,11 @@ export async function insertProject(trx: Transaction, project: Project): Promise
 export async function updateProject(
   trx: Transaction,
   name: string,
-  change: { readonly displayName: string | undefined; readonly description: string | undefined },
+  change: {
+    readonly displayName: string | undefined
+    readonly description: string | undefined
+    readonly metadata: readonly unknown[] | undefined
+  },
   by: string,
   at: number,
 ): Promise<boolean> {
@@ -66,6 +74,7 @@ export async function updateProject(
     .set({ modified_by: by, modified_at: at })
     .$if(change.displayName !== undefined, (query) => query.set({ display_name: change.displayName! }))
     .$if(change.description !== undefined, (query) => query.set({ description: change.description! }))
+    .$if(change.metadata !== undefined, (query) => query.set({ metadata: JSON.stringify(change.metadata) }))
     .where('name', '=', name)
     .executeTakeFirst()
   return numUpdatedRows === 1n
@@ -86,21 +95,43 @@ export async function listProjects(
   return rows.map(toProject)
 }
 
-function matching(reader: Reader, { names, displayNames, visibility }: ProjectFilter) {
+/** One page, in the order given, names deciding between equals. */
+export async function pageProjects(
+  reader: Reader,
+  filter: ProjectFilter,
+  order: readonly ProjectOrder[],
+  page: PageRequest,
+): Promise<Page<Project>> {
+  const counted = await matching(reader, filter)
+    .select((eb) => eb.fn.countAll<number>().as('total'))
+    .executeTakeFirstOrThrow()
+  const sorted = ordered(matching(reader, filter), order).selectAll()
+  const rows = await sorted.limit(page.pageSize).offset(pageOffset(page)).execute()
+  return { ...page, totalRecords: counted.total, records: rows.map(toProject) }
+}
+
+function matching(reader: Reader, { names, displayNames, namePart, displayNamePart, visibility }: ProjectFilter) {
   let query = reader.selectFrom('project')
-  if (visibility === 'public') {
+  if (visibility !== undefined) {
     const holders = reader
       .selectFrom('repository')
       .select('project')
       .where('public', '=', 1)
       .where('deleted_at', 'is', null)
-    query = query.where('name', 'in', holders)
+    query = query.where((eb) => eb.or([eb('name', 'in', holders), within(eb, 'name', visibility.names)]))
   }
   if (names !== undefined) query = query.where((eb) => within(eb, 'name', names))
   if (displayNames !== undefined) query = query.where((eb) => within(eb, 'display_name', displayNames))
+  if (namePart) query = query.where(holds('name', namePart))
+  if (displayNamePart) query = query.where(holds('display_name', displayNamePart))
   return query
 }
 type Column = 'name' | 'display_name'
+/** Letters of ASCII in any case: both databases lower no others. LIKE's own signs are escaped. */
+const holds = (column: Column, part: string) => {
+  const pattern = `%${part.replace(/[A-Z]/g, (letter) => letter.toLowerCase()).replace(/[\\%_]/g, '\\$&')}%`
+  return sql<boolean>`lower(${sql.ref(column)}) like ${pattern} escape '\\'`
+}
 const within = (eb: ExpressionBuilder<Schema, 'project'>, column: Column, values: readonly string[]) =>
   values.length === 0 ? sql<boolean>`1 = 0` : eb(column, 'in', values)
 

@@ -1,7 +1,9 @@
-import type { Selectable } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import { type Page, type PageRequest, pageOffset } from '../core/paging.ts'
+import { anyOf } from './any-of.ts'
 import type { Reader, Transaction } from './database.ts'
 import { dialectOf } from './dialect-of.ts'
+import { preparedQuery } from './prepared-query.ts'
 import type { Schema } from './schema.ts'
 import { startsWith } from './text-prefix.ts'
 
@@ -16,8 +18,14 @@ export interface Repository {
   readonly public: boolean
   readonly description: string | null
   readonly displayName: string | null
+  /** For people only: nothing is decided by these three. */
+  readonly display: boolean
+  readonly owner: string | null
+  readonly visibility: string | null
   /** As the contract has it: `{type, settings, …}`. */
   readonly configuration: Readonly<Record<string, unknown>>
+  /** Bytes that its live nodes may have; null: any number. */
+  readonly quota: number | null
   /** New when the repository is, and when the database is put back to an earlier state: cursors of another epoch are void. */
   readonly epoch: string
   /** Cursors of the change log below it are void. */
@@ -27,20 +35,28 @@ export interface Repository {
   readonly modifiedBy: string
   readonly modifiedAt: number
 }
-export type RepositoryCategory = 'LOCAL' | 'COMPOSITE'
+/**
+ * LOCAL: files that users bring · REMOTE: what was fetched from one upstream · VIRTUAL: no files, shows those of its members ·
+ * COMPOSITE: LOCAL, and what is missing is fetched from its channels.
+ */
+export type RepositoryCategory = 'LOCAL' | 'REMOTE' | 'VIRTUAL' | 'COMPOSITE'
 
 export type NewRepository = Omit<Repository, 'id' | 'floorSeq'>
 export interface RepositoryChange {
   readonly public?: boolean | undefined
   readonly description?: string | undefined
   readonly displayName?: string | undefined
+  readonly display?: boolean | undefined
+  readonly owner?: string | undefined
+  readonly visibility?: string | undefined
   readonly configuration?: Readonly<Record<string, unknown>> | undefined
 }
 export interface RepositoryFilter {
   readonly project: string
   readonly namePrefix?: string | undefined
   readonly type?: string | undefined
-  readonly visibility?: 'public' | undefined
+  /** Only public ones and these; undefined: all. */
+  readonly visibility?: { readonly repoIds: readonly number[] } | undefined
 }
 
 /** @returns undefined when a live repository of that name is there. */
@@ -55,8 +71,11 @@ export async function insertRepository(trx: Transaction, made: NewRepository): P
       public: Number(made.public),
       description: made.description,
       display_name: made.displayName,
+      display: Number(made.display),
+      owner: made.owner,
+      visibility: made.visibility,
       configuration: JSON.stringify(made.configuration),
-      quota: null,
+      quota: made.quota,
       epoch: made.epoch,
       floor_seq: 0,
       created_by: made.createdBy,
@@ -71,14 +90,24 @@ export async function insertRepository(trx: Transaction, made: NewRepository): P
   return row && toRepository(row)
 }
 
+const repositoryByName = preparedQuery<{ project: string; name: string }, Selectable<Schema['repository']>>(
+  (reader, { project, name }) =>
+    reader
+      .selectFrom('repository')
+      .selectAll()
+      .where('project', '=', project)
+      .where('name', '=', name)
+      .where('deleted_at', 'is', null),
+)
+
 export async function findRepository(reader: Reader, project: string, name: string): Promise<Repository | undefined> {
-  const row = await reader
-    .selectFrom('repository')
-    .selectAll()
-    .where('project', '=', project)
-    .where('name', '=', name)
-    .where('deleted_at', 'is', null)
-    .executeTakeFirst()
+  const [row] = await repositoryByName(reader, { project, name })
+  return row && toRepository(row)
+}
+
+export async function findRepositoryById(reader: Reader, id: number): Promise<Repository | undefined> {
+  const query = reader.selectFrom('repository').selectAll().where('id', '=', id).where('deleted_at', 'is', null)
+  const row = await query.executeTakeFirst()
   return row && toRepository(row)
 }
 
@@ -94,6 +123,9 @@ export async function updateRepository(
   if (change.public !== undefined) set.public = Number(change.public)
   if (change.description !== undefined) set.description = change.description
   if (change.displayName !== undefined) set.display_name = change.displayName
+  if (change.display !== undefined) set.display = Number(change.display)
+  if (change.owner !== undefined) set.owner = change.owner
+  if (change.visibility !== undefined) set.visibility = change.visibility
   if (change.configuration !== undefined) set.configuration = JSON.stringify(change.configuration)
   const row = await trx
     .updateTable('repository')
@@ -103,6 +135,23 @@ export async function updateRepository(
     .returningAll()
     .executeTakeFirst()
   return row && toRepository(row)
+}
+
+/** Bytes; null: no limit. The caller has locked it (`lockRepository`). @returns false when it is gone. */
+export async function setRepositoryQuota(
+  trx: Transaction,
+  id: number,
+  quota: number | null,
+  by: string,
+  at: number,
+): Promise<boolean> {
+  const { numUpdatedRows } = await trx
+    .updateTable('repository')
+    .set({ quota, modified_by: by, modified_at: at })
+    .where('id', '=', id)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst()
+  return numUpdatedRows === 1n
 }
 
 /** Marks it deleted; its name is free at once. @returns false when it was gone already. */
@@ -116,14 +165,21 @@ export async function markRepositoryDeleted(trx: Transaction, id: number, by: st
   return numUpdatedRows === 1n
 }
 
+/** A repository that neither goes away nor gets another quota before the transaction ends. */
+export type HeldRepository = Pick<Repository, 'id' | 'name' | 'quota'>
+
 /**
- * True when the repository is there, and it stays there until the transaction ends: deleting one waits for those who write in
- * it. Writers do not wait for each other (PostgreSQL: the lock that a foreign key takes; SQLite has one writer anyway).
+ * Keeps the repository as it is until the transaction ends: who deletes one, or sets its quota, waits for those who write in it.
+ * Writers do not wait for each other (PostgreSQL: the lock that a foreign key takes; SQLite has one writer anyway).
+ * @returns undefined when it is gone.
  */
-export async function holdRepository(trx: Transaction, id: number): Promise<boolean> {
-  const query = trx.selectFrom('repository').select('id').where('id', '=', id).where('deleted_at', 'is', null)
-  const row = await (dialectOf(trx) === 'postgres' ? query.forKeyShare() : query).executeTakeFirst()
-  return row !== undefined
+export async function holdRepository(trx: Transaction, id: number): Promise<HeldRepository | undefined> {
+  const query = trx
+    .selectFrom('repository')
+    .select(['id', 'name', 'quota'])
+    .where('id', '=', id)
+    .where('deleted_at', 'is', null)
+  return (dialectOf(trx) === 'postgres' ? query.forKeyShare() : query).executeTakeFirst()
 }
 /** Waits for all who write in it, and keeps others from beginning until the transaction ends. */
 export async function lockRepository(trx: Transaction, id: number): Promise<void> {
@@ -134,6 +190,18 @@ export async function lockRepository(trx: Transaction, id: number): Promise<void
 /** Ascending by name. */
 export async function listRepositories(reader: Reader, filter: RepositoryFilter): Promise<Repository[]> {
   return (await matching(reader, filter).selectAll().orderBy('name').execute()).map(toRepository)
+}
+
+/** Those whose configuration has a cleanup strategy, switched on or not. */
+export async function listWithCleanup(reader: Reader): Promise<Repository[]> {
+  const rows = await reader
+    .selectFrom('repository')
+    .selectAll()
+    .where('deleted_at', 'is', null)
+    .where('configuration', 'like', '%"cleanupStrategy"%')
+    .orderBy('id')
+    .execute()
+  return rows.map(toRepository)
 }
 
 /** One page, ascending by name. */
@@ -158,7 +226,11 @@ function matching(reader: Reader, { project, namePrefix, type, visibility }: Rep
   let query = reader.selectFrom('repository').where('project', '=', project).where('deleted_at', 'is', null)
   if (namePrefix) query = query.where((eb) => startsWith(eb, eb.ref('name'), namePrefix))
   if (type !== undefined) query = query.where('type', '=', type)
-  if (visibility === 'public') query = query.where('public', '=', 1)
+  if (visibility !== undefined) {
+    const { repoIds } = visibility
+    const among = repoIds.length === 0 ? sql<boolean>`1 = 0` : anyOf(reader, 'id', repoIds)
+    query = query.where((eb) => eb.or([eb('public', '=', 1), among]))
+  }
   return query
 }
 
@@ -172,7 +244,11 @@ export function toRepository(row: Selectable<Schema['repository']>): Repository 
     public: row.public === 1,
     description: row.description,
     displayName: row.display_name,
+    display: row.display === 1,
+    owner: row.owner,
+    visibility: row.visibility,
     configuration: JSON.parse(row.configuration) as Record<string, unknown>,
+    quota: row.quota,
     epoch: row.epoch,
     floorSeq: row.floor_seq,
     createdBy: row.created_by,

@@ -5,6 +5,7 @@ import type { IdentityTables } from './tables/identity.ts'
 import type { PackageTables } from './tables/packages.ts'
 import type { ProxyTables } from './tables/proxies.ts'
 import type { ScrubTables } from './tables/scrub.ts'
+import type { SearchTables } from './tables/search.ts'
 import type { TreeOperationTables } from './tables/tree-operations.ts'
 import type { UsageTables } from './tables/usage.ts'
 
@@ -19,6 +20,7 @@ export interface Schema
     PackageTables,
     ProxyTables,
     ScrubTables,
+    SearchTables,
     TreeOperationTables,
     UsageTables {
   setting: SettingTable
@@ -102,6 +104,10 @@ interface RepositoryTable {
   configuration: string
   /** Bytes; null: unlimited. */
   quota: number | null
+  /** For people only, like the description: nothing is decided by these three. */
+  display: Generated<number>
+  owner: string | null
+  visibility: string | null
   /** New when the database is put back to an earlier state: all cursors are void. */
   epoch: string
   /** Change log rows up to this number were trimmed; a cursor below it is void. */
@@ -124,6 +130,8 @@ interface NodeTable {
   /** Null for folders. */
   sha256: Uint8Array | null
   md5: string | null
+  /** Unsigned decimal (`core/crc64.ts`); null: not known. */
+  crc64: string | null
   size: number
   /** JSON array of entries (`core/metadata.ts`). */
   metadata: string
@@ -186,8 +194,11 @@ interface ChangeLogTable {
   e2: number
   e3: number
 }
-/** 1 node written · 2 node deleted · 3 metadata changed. */
-export type ChangeOp = 1 | 2 | 3
+/**
+ * 1 node written · 2 node deleted · 3 metadata changed · 4 version written · 5 version deleted · 6 package written · 7 package deleted.
+ * Above 3 the path is none of a node (`core/package-key.ts`): no range of paths holds it.
+ */
+export type ChangeOp = 1 | 2 | 3 | 4 | 5 | 6 | 7
 
 /** The row is the truth and the lock: a file is removed, or put back, only by whoever holds its row (docs/design/blobs.md). */
 interface BlobTable {

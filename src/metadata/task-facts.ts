@@ -3,7 +3,7 @@ import type { Reader } from './database.ts'
 /** What a task request can be judged by: whether its project exists, and which of the named repositories are live in it. */
 export interface ProjectFacts {
   readonly exists: boolean
-  readonly repositories: readonly { readonly name: string; readonly type: string }[]
+  readonly repositories: readonly { readonly name: string; readonly type: string; readonly category: string }[]
 }
 
 export async function findProjectFacts(
@@ -15,7 +15,7 @@ export async function findProjectFacts(
   if (row === undefined || repositories.length === 0) return { exists: row !== undefined, repositories: [] }
   const found = await reader
     .selectFrom('repository')
-    .select(['name', 'type'])
+    .select(['name', 'type', 'category'])
     .where('project', '=', project)
     .where('name', 'in', repositories)
     .where('deleted_at', 'is', null)

@@ -1,5 +1,7 @@
 import type { Selectable } from 'kysely'
 import type { Reader, Transaction } from './database.ts'
+import { deleteRightsOfUser } from './granted-rights.ts'
+import { preparedQuery } from './prepared-query.ts'
 import type { Schema } from './schema.ts'
 import { startsWith } from './text-prefix.ts'
 
@@ -57,9 +59,13 @@ export async function insertUser(trx: Transaction, user: UserAccount): Promise<b
   return Number(result.numInsertedOrUpdatedRows) > 0
 }
 
+const userById = preparedQuery<{ userId: string }, Selectable<Schema['user_account']>>((reader, { userId }) =>
+  reader.selectFrom('user_account').selectAll().where('user_id', '=', userId),
+)
+
 /** By primary key: part of every request that logs in. */
 export async function findUser(reader: Reader, userId: string): Promise<UserAccount | undefined> {
-  const row = await reader.selectFrom('user_account').selectAll().where('user_id', '=', userId).executeTakeFirst()
+  const [row] = await userById(reader, { userId })
   return row === undefined ? undefined : toUser(row)
 }
 
@@ -98,8 +104,9 @@ export async function updateUser(
   return result.numUpdatedRows > 0n
 }
 
-/** With the user's tokens. Missing is fine. */
+/** With the user's tokens, roles and permissions. Missing is fine. */
 export async function deleteUser(trx: Transaction, userId: string): Promise<void> {
+  await deleteRightsOfUser(trx, userId)
   await trx.deleteFrom('user_token').where('user_id', '=', userId).execute()
   await trx.deleteFrom('user_account').where('user_id', '=', userId).execute()
 }

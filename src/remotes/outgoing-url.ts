@@ -31,21 +31,46 @@ export function checkOutgoingUrl(name: string, url: string, { allowPrivate }: Ou
     throw invalid(name, 'give user name and password in fields of their own')
   }
   if (parsed.search !== '' || parsed.hash !== '') throw invalid(name, 'it must end before any ? or #')
-  const host = parsed.hostname.replace(/^\[|\]$/g, '')
+  checkHost(name, parsed, allowPrivate)
+  return parsed
+}
+
+/**
+ * Where an answer sends us on, under the same rules; such an address may have a query, and never leads from https to http.
+ * @param location as the header has it, maybe relative. @throws AppError PARAMETER_INVALID naming `location`.
+ */
+export function checkRedirect(location: string, from: URL, { allowPrivate }: OutgoingRules): URL {
+  const to = URL.parse(location, from)
+  if (to === null) throw invalid('location', 'it is not an address')
+  if (to.protocol !== 'http:' && to.protocol !== 'https:') throw invalid('location', 'only http and https are allowed')
+  if (from.protocol === 'https:' && to.protocol === 'http:') throw invalid('location', 'it leads from https to http')
+  to.username = ''
+  to.password = ''
+  to.hash = ''
+  checkHost('location', to, allowPrivate)
+  return to
+}
+
+/** Numbers are known by now, whatever they were written as: `URL` makes `0x7f000001` `127.0.0.1`. */
+export function checkHost(name: string, { hostname }: Pick<URL, 'hostname'>, allowPrivate: boolean): void {
+  const host = hostname.replace(/^\[|\]$/g, '')
   const kind = isIP(host) === 0 ? (LOCAL_NAME.test(host) ? 'private' : 'public') : addressKind(host)
   if (kind === 'refused') throw invalid(name, `${host} is a link-local or reserved address`)
   if (kind === 'private' && !allowPrivate) {
     throw invalid(name, `${host} is a private address; security.allowPrivateTargets allows them`)
   }
-  return parsed
 }
 
 /** The lookup of `node:http` for outgoing connections: a name that resolves to a refused address is not connected to. */
 export const guardedLookup: LookupFunction = guardedLookupFor({ allowPrivate: true })
 
-export function guardedLookupFor({ allowPrivate }: OutgoingRules): LookupFunction {
+/**
+ * What it answers is what is connected to, so a name that resolves otherwise a moment later gains nothing (DNS rebinding).
+ * Addresses written as numbers are not looked up: `checkOutgoingUrl` and `checkRedirect` see those.
+ */
+export function guardedLookupFor({ allowPrivate }: OutgoingRules, resolve: typeof lookup = lookup): LookupFunction {
   return (hostname, options, callback) => {
-    lookup(hostname, { ...options, all: true }, (error, addresses) => {
+    resolve(hostname, { ...options, all: true }, (error, addresses) => {
       if (error !== null) return callback(error, '', 0)
       const allowed = addresses.filter(({ address }) => {
         const kind = addressKind(address)

@@ -116,10 +116,10 @@ export function createLinkPlanner({
         project: object.remoteProject,
         repo: object.remoteRepo,
         type: repository.type,
-        category: repository.category,
+        category: copyCategory(repository),
         public: repository.public,
         description: repository.description,
-        configuration: repository.configuration,
+        configuration: copyConfiguration(repository),
         projectDescription: project?.description ?? '',
         create: spec.createsRepositories,
       },
@@ -135,4 +135,11 @@ export function createLinkPlanner({
   }
 
   return { plan, openRequest }
+}
+
+/** The target gets the files, not the way in which we came by them: neither the upstream nor a password is told. */
+const copyCategory = ({ category }: Repository) => (category === 'COMPOSITE' ? 'COMPOSITE' : 'LOCAL')
+function copyConfiguration(repository: Repository): Readonly<Record<string, unknown>> {
+  const { settings } = repository.configuration
+  return { type: copyCategory(repository).toLowerCase(), settings: settings ?? {} }
 }

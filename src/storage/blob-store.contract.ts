@@ -255,6 +255,19 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStoreCon
       assert.deepEqual(await listed(ctx.store), [])
     })
 
+    it('given a blob, when it is put into quarantine, then readers find it no more, and its bytes can come again', async () => {
+      await using ctx = await make()
+      const digest = await store(ctx.store, 'hello')
+      await ctx.store.quarantine(digest, signal)
+      await ctx.store.quarantine(digest, signal)
+      assert.equal(await ctx.store.find(digest, signal), undefined)
+      assert.deepEqual(await listed(ctx.store), [])
+      await store(ctx.store, 'hello')
+      await ctx.store.quarantine(digest, signal)
+      await store(ctx.store, 'hello')
+      assert.equal((await bytesOf(await ctx.store.open(digest, undefined, signal))).toString(), 'hello')
+    })
+
     it('given many blobs, when listed, then they come ascending by digest', async () => {
       await using ctx = await make()
       const digests = await Promise.all(Array.from({ length: 50 }, (_, number) => store(ctx.store, `${number}`)))

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Digest } from '../core/digest.ts'
+import type { HashOptions } from './content-hashes.ts'
 
 export interface BlobStat {
   readonly digest: Digest
@@ -18,19 +19,20 @@ export interface StagedBlob extends AsyncDisposable {
   readonly sizeBytes: number
   /** Hex; only when asked for. */
   readonly md5: string | undefined
+  /** Unsigned decimal (`core/crc64.ts`); only when asked for. */
+  readonly crc64: string | undefined
   /**
-   * Makes the bytes readable under their digest, durably. Idempotent, also when the blob is already there and after the blob
-   * was deleted in between: it may be called again until the staged bytes are disposed.
+   * Makes the bytes readable under their digest, durably, in place of what lies there. Idempotent, also after the blob was deleted
+   * in between: it may be called again until the staged bytes are disposed.
    */
   publish(signal: AbortSignal): Promise<void>
   /** Drops the staged copy; a published blob stays. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
-export interface ReceiveOptions {
+export interface ReceiveOptions extends HashOptions {
   /** Refused with ARTIFACT_BROKEN when the source ends before or after it. */
   readonly sizeBytes?: number | undefined
-  readonly withMd5?: true | undefined
   /** Called for every chunk, with its length; for progress and metrics. */
   readonly onBytes?: ((count: number) => void) | undefined
 }
@@ -58,4 +60,6 @@ export interface BlobStore {
   list(signal: AbortSignal): AsyncIterable<BlobStat>
   /** Missing is fine: deleting twice equals deleting once. */
   delete(digest: Digest, signal: AbortSignal): Promise<void>
+  /** Takes the bytes of a blob away from readers and keeps them for whoever wants to look. Missing is fine. */
+  quarantine(digest: Digest, signal: AbortSignal): Promise<void>
 }

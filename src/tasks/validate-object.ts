@@ -9,6 +9,7 @@ import type { ObjectType, PackageConstraint, PathConstraint, TaskObject } from '
 export interface KnownRepository {
   readonly name: string
   readonly type: string
+  readonly category?: string
 }
 export interface ObjectFacts {
   /** Repositories of the local project, at least those that the request names. */
@@ -67,6 +68,10 @@ function checkObject(
       project,
       repo: localRepo,
     })
+  }
+  if (repository.category === 'VIRTUAL') {
+    const why = 'is VIRTUAL and has no files of its own: replicate its members'
+    throw invalid('localRepoName', `repository [${localRepo}] ${why}`)
   }
   const remoteProject = nameOrDefault(fields, 'remoteProjectId', project, isProjectName)
   const remoteRepo = nameOrDefault(fields, 'remoteRepoName', localRepo, isRepositoryName)

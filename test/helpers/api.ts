@@ -38,6 +38,8 @@ export class ApiError extends Error {
 /** The public HTTP API of one server, seen from outside. */
 export interface Api extends Disposable {
   readonly url: string
+  /** The header that its calls carry. */
+  readonly authorization: string
   /** `data` of the envelope. @throws ApiError. */
   call<T>(method: string, path: string, body: unknown, signal: AbortSignal): Promise<T>
   /** `repository`: `project/repo`; `path`: `/a/b`, not encoded. */
@@ -105,6 +107,7 @@ export function connectApi({ url, user, password, connections = 16 }: ApiOptions
 
   return {
     url,
+    authorization,
     async call(method, path, body, signal) {
       const content = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
       const headers = content === undefined ? {} : { 'content-type': 'application/json' }

@@ -6,25 +6,41 @@ import { pipeline } from 'node:stream/promises'
 import { pino } from 'pino'
 import { createAccessTimes } from '../../src/artifacts/access-times.ts'
 import { createBlobIntake } from '../../src/artifacts/blob-intake.ts'
+import { type BlockUploads, createBlockUploads } from '../../src/artifacts/block-uploads.ts'
 import { createDownloads } from '../../src/artifacts/downloads.ts'
+import { createFilePlacement } from '../../src/artifacts/file-placement.ts'
+import { createNodeViews } from '../../src/artifacts/node-views.ts'
+import { createNodeSearches } from '../../src/artifacts/search/node-searches.ts'
+import { createPackageSearches } from '../../src/artifacts/search/package-searches.ts'
 import { createUploads } from '../../src/artifacts/uploads.ts'
 import { ANONYMOUS } from '../../src/auth/principal.ts'
+import { createRights } from '../../src/auth/rights.ts'
 import type { Clock } from '../../src/core/clock.ts'
 import type { Digest } from '../../src/core/digest.ts'
+import { blockRoutes } from '../../src/http/block-routes.ts'
 import { createDates } from '../../src/http/dates.ts'
 import type { Envelope } from '../../src/http/envelope.ts'
 import { genericRoutes } from '../../src/http/generic-routes.ts'
+import { lifetimeRoutes } from '../../src/http/lifetime-routes.ts'
 import { metadataRoutes } from '../../src/http/metadata-routes.ts'
 import { createServerMetrics } from '../../src/http/metrics.ts'
 import { nodeRoutes } from '../../src/http/node-routes.ts'
 import { projectRoutes } from '../../src/http/project-routes.ts'
+import { quotaRoutes } from '../../src/http/quota-routes.ts'
 import { repositoryRoutes } from '../../src/http/repository-routes.ts'
+import { restoreRoutes } from '../../src/http/restore-routes.ts'
+import { searchRoutes } from '../../src/http/search-routes.ts'
 import { createHttpServer } from '../../src/http/server.ts'
+import { treeRoutes } from '../../src/http/tree-routes.ts'
 import type { MetadataDatabase } from '../../src/metadata/database.ts'
 import type { BlobStore } from '../../src/storage/blob-store.ts'
 import { createMemoryBlobStore } from '../../src/storage/memory/blob-store.ts'
+import { createMemoryBlockSpool } from '../../src/storage/memory/block-spool.ts'
+import { createSmallBlobs } from '../../src/storage/small-blobs.ts'
 import { type ArtifactServices, artifactServices } from './artifacts.ts'
+import { NO_SAMPLES } from './edge.ts'
 import { countingIds } from './ids.ts'
+import { proxyServices } from './proxies.ts'
 
 export interface RawAnswer {
   readonly status: number
@@ -51,6 +67,9 @@ export interface ArtifactApi extends ArtifactServices, AsyncDisposable {
   /** What is published, by digest. */
   readonly content: Map<Digest, Buffer>
   readonly accessTimes: ReturnType<typeof createAccessTimes>
+  readonly blockUploads: BlockUploads
+  /** Blocks that are stored, by upload. */
+  readonly blocks: Map<string, Map<string, Buffer>>
   /** `path` goes out as it is: nothing is normalised or encoded on the way. */
   send(method: string, path: string, sending?: Sending): Promise<RawAnswer>
 }
@@ -59,12 +78,17 @@ export interface ArtifactApiOptions {
   readonly blobs?: BlobStore
   /** Of the edge only. */
   readonly clock?: Clock
+  /** Rows that one search looks at. */
+  readonly lookAtMost?: number
+  /** What a proxy could not fetch. */
+  readonly warn?: (message: string, about: Readonly<Record<string, unknown>>) => void
 }
 
 /** Projects, repositories, nodes and the generic protocol behind the real edge, on a loopback port. */
 export async function artifactApi(db: MetadataDatabase, options: ArtifactApiOptions = {}): Promise<ArtifactApi> {
   const services = artifactServices(db)
-  const { clock, hlc, projects, repositories, nodes } = services
+  const { clock, hlc, projects, repositories, nodes, trees } = services
+  const rights = createRights({ db })
   const content = new Map<Digest, Buffer>()
   const blobs = options.blobs ?? createMemoryBlobStore(content)
   const dates = createDates('UTC')
@@ -73,22 +97,39 @@ export async function artifactApi(db: MetadataDatabase, options: ArtifactApiOpti
   }
   const accessTimes = createAccessTimes({ db, clock, onError: raise })
   const intake = createBlobIntake({ db, store: blobs, clock })
-  const uploads = createUploads({ db, blobs, intake, clock, hlc })
-  const downloads = createDownloads({ db, blobs, clock, repositories, accessTimes, onContentMissing: () => {} })
+  const placement = createFilePlacement({ db, intake, clock, hlc })
+  const uploads = createUploads({ db, blobs, placement })
+  const blocks = new Map<string, Map<string, Buffer>>()
+  const spool = createMemoryBlockSpool(blocks)
+  const blockUploads = createBlockUploads({ db, blobs, spool, placement, clock, ids: countingIds(), onLeftover: raise })
+  const downloads = createDownloads({
+    ...{ db, blobs, clock, repositories, accessTimes, onContentMissing: () => {}, onContentDamaged: () => {} },
+    smallBlobs: createSmallBlobs(blobs, 0),
+    ...proxyServices({ db, blobs, intake, clock, hlc, warn: options.warn }),
+  })
+  const limits = { lookAtMost: options.lookAtMost ?? 100_000 }
+  const searches = createNodeSearches({ db, clock, limits })
+  const packageSearches = createPackageSearches({ db, limits })
   const app = await createHttpServer({
     routes: [
-      projectRoutes({ projects, dates }),
-      repositoryRoutes({ repositories, dates }),
-      nodeRoutes({ repositories, nodes, dates }),
+      projectRoutes({ projects, rights, creators: ['carol'], dates }),
+      repositoryRoutes({ repositories, quotas: services.quotas, rights, dates }),
+      quotaRoutes({ repositories, quotas: services.quotas }),
+      lifetimeRoutes({ repositories, expiry: services.expiry, cleanup: services.cleanup, dates }),
+      nodeRoutes({ repositories, nodes, views: createNodeViews({ db, clock, nodes }), dates }),
+      treeRoutes({ repositories, trees, dates }),
+      restoreRoutes({ repositories, trees, dates }),
+      searchRoutes({ searches, packageSearches, rights, dates }),
       metadataRoutes({ repositories, nodes }),
-      genericRoutes({ repositories, nodes, uploads, downloads, dates, clock: options.clock ?? clock }),
+      genericRoutes({ repositories, trees, uploads, blockUploads, downloads, dates, clock: options.clock ?? clock }),
+      blockRoutes({ repositories, blockUploads, dates, clock }),
     ],
     access: {
       authenticate: async (userId) => (userId === undefined ? ANONYMOUS : { userId, admin: userId === 'admin' }),
-      findRepository: (project, name) => repositories.find(project, name),
+      rights,
     },
     document: { version: '0', publicUrl: undefined },
-    metrics: createServerMetrics({ queueDepth: async () => 0, replicationLagMs: async () => new Map() }),
+    metrics: createServerMetrics(NO_SAMPLES),
     timeZone: 'UTC',
     clock,
     ids: countingIds(),
@@ -103,6 +144,8 @@ export async function artifactApi(db: MetadataDatabase, options: ArtifactApiOpti
     port,
     content,
     accessTimes,
+    blockUploads,
+    blocks,
     send: (method, path, sending = {}) => sendRequest({ agent, port, method, path }, sending),
     async [Symbol.asyncDispose]() {
       agent.destroy()

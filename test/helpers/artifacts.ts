@@ -1,22 +1,55 @@
+import { systemRandom } from '../../src/app/system-random.ts'
+import { createCleanup } from '../../src/artifacts/cleanup.ts'
+import { createNodeExpiry } from '../../src/artifacts/node-expiry.ts'
 import type { FileWrite } from '../../src/artifacts/node-writer.ts'
 import { createNodes } from '../../src/artifacts/nodes.ts'
 import { createProjects } from '../../src/artifacts/projects.ts'
+import { createQuotas } from '../../src/artifacts/quotas.ts'
 import { createRepositories, type Repository } from '../../src/artifacts/repositories.ts'
+import { createRepositoryPasswords } from '../../src/artifacts/repository-passwords.ts'
+import { createRepositoryRetirement } from '../../src/artifacts/repository-retirement.ts'
+import { createTreeOperations } from '../../src/artifacts/tree-operations.ts'
+import { createTrees } from '../../src/artifacts/trees.ts'
+import { createRoles } from '../../src/auth/roles.ts'
+import { createSecrets } from '../../src/auth/secrets.ts'
 import { digestOfBytes } from '../../src/core/digest.ts'
 import { HlcClock } from '../../src/core/hlc.ts'
 import { type NodePath, normalisePath } from '../../src/core/paths.ts'
+import { createDates } from '../../src/http/dates.ts'
+import { createLeaseTableQueue } from '../../src/jobs/lease-table.ts'
 import type { MetadataDatabase } from '../../src/metadata/database.ts'
 import { manualClock } from './clock.ts'
 import { countingIds } from './ids.ts'
 
+/** One key for all tests. */
+export const testPasswords = createRepositoryPasswords(createSecrets(Buffer.alloc(32, 7), systemRandom))
+
 /** Projects, repositories and nodes on one database, without blobs. */
-export function artifactServices(db: MetadataDatabase) {
+export function artifactServices(db: MetadataDatabase, { rowsPerSlice = 250 } = {}) {
   const clock = manualClock()
   const hlc = new HlcClock(clock.now)
-  const projects = createProjects({ db, clock })
-  const repositories = createRepositories({ db, clock, ids: countingIds(), builtTypes: ['GENERIC'] })
-  return { db, clock, hlc, projects, repositories, nodes: createNodes({ db, clock, hlc }) }
+  const projects = createProjects({ db, clock, roles: createRoles({ db, clock, ids: countingIds() }) })
+  const queue = createLeaseTableQueue({ db, clock })
+  const retirement = createRepositoryRetirement({ db, clock, queue })
+  const repositories = createRepositories({
+    ...{ db, clock, retirement, ids: countingIds(), builtTypes: ['GENERIC'], rules: { allowPrivate: true } },
+    passwords: testPasswords,
+  })
+  const ids = countingIds()
+  const treeOperations = createTreeOperations({ db, clock, hlc, ids, queue, firstRows: rowsPerSlice })
+  const trees = createTrees({ db, operations: treeOperations })
+  return {
+    ...{ db, clock, hlc, queue, projects, repositories, retirement, treeOperations, trees },
+    quotas: createQuotas({ db, clock }),
+    expiry: createNodeExpiry({ db, clock, hlc }),
+    cleanup: createCleanup({ db, clock, hlc, parseTime: createDates('UTC').parse, onError: raise }),
+    nodes: createNodes({ db, clock, hlc }),
+  }
 }
+const raise = (error: unknown): never => {
+  throw error
+}
+
 export type ArtifactServices = ReturnType<typeof artifactServices>
 
 /** `project/name`; the project is made when it is missing. */

@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
+import { NO_GRANTS } from '../../src/auth/grants.ts'
 import { ANONYMOUS } from '../../src/auth/principal.ts'
 import { AppError } from '../../src/core/errors.ts'
 import type { AccessDeps } from '../../src/http/access-control.ts'
@@ -30,19 +31,30 @@ export const FAKE_ACCESS: AccessDeps = {
       throw new AppError('UNAUTHENTICATED', 'Failed to authenticate: wrong user or password')
     return { userId: user, admin: user === 'admin' }
   },
-  findRepository: async (projectId, repoName) =>
-    projectId === 'p' && ['open', 'closed'].includes(repoName) ? { public: repoName === 'open' } : undefined,
+  rights: {
+    grantsOf: async () => NO_GRANTS,
+    async repositoryFacts(_principal, projectId, repoName) {
+      const known = projectId === 'p' && ['open', 'closed'].includes(repoName)
+      return { repository: known ? { id: 1, public: repoName === 'open' } : undefined, grants: NO_GRANTS }
+    },
+  },
 }
 export const AS_ADMIN = { authorization: `Basic ${Buffer.from('admin:admin').toString('base64')}` }
 export const AS_ANN = { authorization: `Basic ${Buffer.from('ann:ann').toString('base64')}` }
+
+/** For servers of whose metrics nobody asks. */
+export const NO_SAMPLES: Samplers = {
+  queueDepth: async () => 0,
+  replicationLagMs: async () => new Map(),
+  wantingBlobs: async () => ({}),
+}
 
 /** The HTTP edge with these routes and nothing behind it. */
 export async function edge(
   routes: (metrics: ServerMetrics) => readonly Routes[],
   deps: Partial<Pick<HttpServerDeps, 'access' | 'timeZone'>> & { readonly samplers?: Samplers } = {},
 ): Promise<Edge> {
-  const nothing: Samplers = { queueDepth: async () => 0, replicationLagMs: async () => new Map() }
-  const metrics = createServerMetrics(deps.samplers ?? nothing)
+  const metrics = createServerMetrics(deps.samplers ?? NO_SAMPLES)
   const log: Record<string, unknown>[] = []
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {

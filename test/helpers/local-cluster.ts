@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { readInvocation } from '../../src/app/config.ts'
 import { type RunningServer, startServer } from '../../src/app/server.ts'
+import { FORMATS } from '../../src/formats/all.ts'
+import type { Format } from '../../src/formats/format.ts'
 import type { MetadataDatabase } from '../../src/metadata/database.ts'
 import type { DatabaseConfig } from '../../src/metadata/open-database.ts'
 import { type Api, connectApi } from './api.ts'
@@ -35,6 +37,8 @@ export interface LocalClusterOptions {
   readonly dialect: TestDialect
   /** More settings, e.g. `{ ENTREPOT_REPLICATION_BATCH_FILES: '5' }`. */
   readonly env?: Readonly<Record<string, string>>
+  /** Package types besides those that are built. */
+  readonly formats?: readonly Format[]
 }
 
 const PART_SIZE_BYTES = 1024 * 1024
@@ -47,7 +51,7 @@ const SHORT_WAITS = {
 }
 const POLL_MS = 5
 
-export async function startCluster({ name, dialect, env }: LocalClusterOptions): Promise<LocalCluster> {
+export async function startCluster({ name, dialect, env, formats = [] }: LocalClusterOptions): Promise<LocalCluster> {
   await using started = new AsyncDisposableStack()
   const dir = started.use(await tempDir())
   const database = dialect === 'sqlite' ? 'sqlite' : addressOf(started.use(await makePostgres()).config)
@@ -63,7 +67,10 @@ export async function startCluster({ name, dialect, env }: LocalClusterOptions):
   const invocation = await readInvocation({ args: [], env: settings, cwd: dir.path })
   if (invocation.kind !== 'serve') throw new Error('not a configuration of a server')
   const server: RunningServer = started.use(
-    await startServer(invocation.config, pino({ level: process.env.ENTREPOT_TEST_LOG_LEVEL ?? 'fatal' })),
+    await startServer(invocation.config, pino({ level: process.env.ENTREPOT_TEST_LOG_LEVEL ?? 'fatal' }), () => {}, [
+      ...FORMATS,
+      ...formats,
+    ]),
   )
   const api = started.use(connectApi({ url: server.url, user: 'admin', password: PASSWORD }))
   const held = started.move()

@@ -9,6 +9,7 @@ import type { App } from '../../src/http/route.ts'
 import { createHttpServer } from '../../src/http/server.ts'
 import { taskRoutes } from '../../src/http/task-routes.ts'
 import type { MetadataDatabase } from '../../src/metadata/database.ts'
+import { FAKE_ACCESS, NO_SAMPLES } from './edge.ts'
 import { countingIds } from './ids.ts'
 import { DATES, type ReplicationServices, replicationServices } from './replication-services.ts'
 
@@ -40,10 +41,10 @@ export async function replicationApi(db: MetadataDatabase): Promise<ReplicationA
     ],
     access: {
       authenticate: async (userId) => (userId === undefined ? ANONYMOUS : { userId, admin: userId === 'admin' }),
-      findRepository: async () => undefined,
+      rights: FAKE_ACCESS.rights,
     },
     document: { version: '0', publicUrl: undefined },
-    metrics: createServerMetrics({ queueDepth: async () => 0, replicationLagMs: async () => new Map() }),
+    metrics: createServerMetrics(NO_SAMPLES),
     timeZone: 'UTC',
     clock: services.clock,
     ids: countingIds(),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
+import type { Format } from '../../src/formats/format.ts'
 import { type Api, metaHeader } from './api.ts'
 import { type FaultyProxy, faultyProxy } from './faulty-proxy.ts'
 import { type LocalCluster, startCluster, type TestDialect } from './local-cluster.ts'
@@ -65,14 +66,15 @@ export interface TwoClusters extends AsyncDisposable {
 
 const POLL_MS = 10
 
-/** @param env more settings of the source. */
+/** @param env more settings of the source. @param formats package types of both, besides those that are built. */
 export async function twoClusters(
   dialect: TestDialect,
   signal: AbortSignal,
   env: Readonly<Record<string, string>> = {},
+  formats: readonly Format[] = [],
 ): Promise<TwoClusters> {
-  const a = await startCluster({ name: 'alpha', dialect, env })
-  const b = await startCluster({ name: 'beta', dialect })
+  const a = await startCluster({ name: 'alpha', dialect, env, formats })
+  const b = await startCluster({ name: 'beta', dialect, formats })
   const line = await faultyProxy(b.url)
   await createRepository(a.api, REPO, signal)
   const clusterId = await registerCluster(

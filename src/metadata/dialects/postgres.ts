@@ -12,13 +12,15 @@ export interface PostgresOptions {
   readonly poolSize: number
   /** Hears of idle connections that broke; the pool replaces them by itself. */
   readonly onError: (error: Error) => void
+  /** Statements for each new connection. */
+  readonly prepare?: string
 }
 
 /**
  * Kysely on a `pg` pool of its own. bigint and the numeric that sums of bigint give come as numbers, as in SQLite; one above
  * 2^53 throws instead of losing digits. bytea comes as Buffer.
  */
-export function postgresDialect({ url, poolSize, onError }: PostgresOptions): Dialect {
+export function postgresDialect({ url, poolSize, onError, prepare }: PostgresOptions): Dialect {
   const pool = new pg.Pool({
     connectionString: url,
     max: poolSize,
@@ -28,6 +30,8 @@ export function postgresDialect({ url, poolSize, onError }: PostgresOptions): Di
   })
   // Without a listener the loss of an idle connection ends the process.
   pool.on('error', onError)
+  // Before the caller's first query: a connection runs one after the other. A lost connection is told by that query.
+  if (prepare !== undefined) pool.on('connect', (client) => void client.query(prepare).catch(() => {}))
   return new PostgresDialect({ pool })
 }
 

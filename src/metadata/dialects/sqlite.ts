@@ -20,22 +20,25 @@ const MAX_CACHED_STATEMENT = 8_000
 
 export type SqliteMode = 'write' | 'read'
 
+/** A connection that only reads outside transactions may be asked without waiting for a turn: each statement is done at once. */
+export type ReadNow = (sql: string, parameters: readonly unknown[]) => unknown[]
+
 /**
  * Kysely on `node:sqlite`: one connection, handed to one caller at a time in order of asking. `write` opens transactions with
  * BEGIN IMMEDIATE, so that a transaction never fails half-way because another process wrote first; `read` refuses writes.
  * Integers come as numbers; one above 2^53 throws instead of losing digits. Rows have no prototype.
  * WAL with synchronous=FULL: a commit is on disk when it resolves.
  */
-export function sqliteDialect(file: string, mode: SqliteMode): Dialect {
+export function sqliteDialect(file: string, mode: SqliteMode, opened: (readNow: ReadNow) => void = () => {}): Dialect {
   return {
     createAdapter: () => new SqliteAdapter(),
-    createDriver: () => createDriver(file, mode),
+    createDriver: () => createDriver(file, mode, opened),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   }
 }
 
-function createDriver(file: string, mode: SqliteMode): Driver {
+function createDriver(file: string, mode: SqliteMode, opened: (readNow: ReadNow) => void): Driver {
   const turns = new Semaphore(1)
   let database: DatabaseSync
   let connection: DatabaseConnection
@@ -46,6 +49,8 @@ function createDriver(file: string, mode: SqliteMode): Driver {
     async init() {
       database = openSqlite(file, mode)
       connection = createConnection(database)
+      const prepare = createStatementCache(database)
+      opened((text, parameters) => prepare(text).statement.all(...(parameters as SQLInputValue[])))
     },
     async acquireConnection() {
       turn = await turns.acquire()

@@ -6,6 +6,14 @@ export class LinkDown extends Error {
   }
 }
 
+/** No connection was made at all: whoever asks next will wait as long for nothing. */
+export class NotConnected extends LinkDown {
+  constructor(message: string, extra: { cause?: unknown } = {}) {
+    super(message, extra)
+    this.name = 'NotConnected'
+  }
+}
+
 /** What answers there is not what we expected: trying again does not help. */
 export class NotOurProtocol extends Error {
   readonly tls: boolean

@@ -109,7 +109,8 @@ async function settled(answer: Promise<HttpAnswer>): Promise<HttpAnswer | undefi
   return Promise.race([answer, Promise.resolve(undefined)]).catch(() => undefined)
 }
 
-function asFailure(error: unknown, host: string): Error {
+/** What a failed request means. @param host of the target, for the message. */
+export function asFailure(error: unknown, host: string): Error {
   if (error instanceof NotOurProtocol || error instanceof LinkDown) return error
   const { code = '', message } = error as { code?: string; message: string }
   if (code.startsWith('HPE_')) return new NotOurProtocol(`${host} does not speak HTTP`, { cause: error })

@@ -1,5 +1,6 @@
 import { type FileWrite, lockLive, type MetadataChange, putFiles, putMetadata } from '../../artifacts/node-writer.ts'
 import type { Repositories } from '../../artifacts/repositories.ts'
+import { requireUploads } from '../../artifacts/repository-uploads.ts'
 import { settle } from '../../artifacts/settle.ts'
 import type { Clock } from '../../core/clock.ts'
 import { AppError } from '../../core/errors.ts'
@@ -15,6 +16,7 @@ import { type ArrivedFile, arrivedFile, type Refused } from './arrived-file.ts'
 import { checkEpoch, visible } from './checked.ts'
 import { revOf } from './compare.ts'
 import { deliveryMark } from './delivery-mark.ts'
+import { roomIn, transactWithinQuota } from './room.ts'
 
 interface ApplyDeps {
   readonly db: MetadataDatabase
@@ -33,9 +35,10 @@ export function createApplier({ db, repositories, clock, hlc, clusterId }: Apply
   return async function apply(linkKey: string, request: ApplyRequest): Promise<ApplyAnswer> {
     const repository = await repositories.get(request.project, request.repo)
     const now = clock.now()
+    requireUploads(repository)
     checkEpoch(repository, request)
     return settle(() =>
-      db.transact(async (trx) => {
+      transactWithinQuota(db, async (trx) => {
         const via = await internPeerLink(trx, request.sourceId, linkKey)
         if (!(await takeStream(trx, via, request.stream, request.fence, now))) {
           throw new AppError(
@@ -62,6 +65,7 @@ export function createApplier({ db, repositories, clock, hlc, clusterId }: Apply
           good.map(({ write }) => write.digest),
           now,
         )
+        const room = await roomIn(trx, repository.id)
         const files: FileWrite[] = []
         const metadata: MetadataChange[] = []
         const results = arrived.map((one): ApplyResult => {
@@ -75,8 +79,13 @@ export function createApplier({ db, repositories, clock, hlc, clusterId }: Apply
           if (!here.has(write.digest)) return { result: 'no-blob' }
           const merged = { ...write, metadata: metadataAfter(entry.metadata, row) }
           const sameFile = row?.digest === write.digest && row.expiresAt === (write.expiresAt ?? null)
-          if (sameFile) metadata.push({ ...merged, node: row })
-          else files.push(merged)
+          if (sameFile) {
+            metadata.push({ ...merged, node: row })
+            return { result: 'written' }
+          }
+          const full = room.take(write.sizeBytes - (rows.get(path)?.sizeBytes ?? 0))
+          if (full !== undefined) return { result: 'refused', reason: full }
+          files.push(merged)
           return { result: 'written' }
         })
         const current = new Map(files.flatMap(({ path }) => (rows.has(path) ? [[path, rows.get(path)!] as const] : [])))

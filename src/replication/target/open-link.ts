@@ -1,5 +1,6 @@
 import type { Projects } from '../../artifacts/projects.ts'
 import type { Repositories } from '../../artifacts/repositories.ts'
+import { takesUploads } from '../../artifacts/repository-uploads.ts'
 import { AppError, hasCode } from '../../core/errors.ts'
 import { changeMark, hasForeignChanges, headSeq } from '../../metadata/change-log.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
@@ -80,8 +81,7 @@ async function tolerating(
 }
 
 function fitting(found: Repository, wanted: RepositoryWanted): Repository {
-  const writable = found.category === 'LOCAL' || found.category === 'COMPOSITE'
-  if (found.type === wanted.type && writable) return found
+  if (found.type === wanted.type && takesUploads(found)) return found
   const is = `${found.category} ${found.type}`
   throw new AppError(
     'REPOSITORY_EXISTED',

@@ -1,4 +1,4 @@
-import { link } from 'node:fs/promises'
+import { link, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Digest, digestHex } from '../../core/digest.ts'
 import { hasErrno, makeDirectory, syncDirectory } from './directories.ts'
@@ -8,9 +8,12 @@ export interface BlobPlaces {
   pathOf(digest: Digest): string
   /**
    * Gives a finished file its place, durably. The file is linked, not renamed: it keeps its old name, so that this can be done
-   * again. Where a file is already, it stays: it has the same bytes. `file` must be synced and lie on the same file system.
+   * again. A file that is there already is replaced: it should have the same bytes, but only these are known to be right. `file`
+   * must be synced and lie on the same file system.
    */
   publish(file: string, digest: Digest): Promise<void>
+  /** Moves a blob's file to `<root>/.quarantine/`. */
+  quarantine(digest: Digest): Promise<void>
 }
 
 export function createBlobPlaces(root: string): BlobPlaces {
@@ -37,8 +40,26 @@ export function createBlobPlaces(root: string): BlobPlaces {
         await link(file, path)
       } catch (error) {
         if (!hasErrno(error, 'EEXIST')) throw error
+        const second = `${file}.second`
+        await rm(second, { force: true })
+        await link(file, second)
+        await rename(second, path)
+        // Two names of one file: then `rename` does nothing.
+        await rm(second, { force: true })
       }
-      // Also when the link was there: whoever made it may not have come to this line yet.
+      await syncDirectory(leaf)
+    },
+    async quarantine(digest) {
+      const { leaf, path } = placeOf(digest)
+      const quarantine = join(root, '.quarantine')
+      await makeDirectory(quarantine)
+      try {
+        await rename(path, join(quarantine, digestHex(digest)))
+      } catch (error) {
+        if (!hasErrno(error, 'ENOENT')) throw error
+        return
+      }
+      await syncDirectory(quarantine)
       await syncDirectory(leaf)
     },
   }

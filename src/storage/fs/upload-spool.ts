@@ -175,6 +175,7 @@ export async function openFsUploadSpool({ root, clock }: FsUploadSpoolConfig): P
           digest: await owned.hash.digest(signal),
           sizeBytes: owned.notes.layout.sizeBytes,
           md5: undefined,
+          crc64: undefined,
           remove: () => remove(uploadId, owned).finally(reopen),
         })
       } catch (error) {

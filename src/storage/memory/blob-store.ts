@@ -1,26 +1,24 @@
-import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { type Digest, digestFromBytes } from '../../core/digest.ts'
+import type { Digest } from '../../core/digest.ts'
 import { AppError } from '../../core/errors.ts'
 import { refuseLonger, refuseShorter } from '../announced-size.ts'
 import type { BlobStore } from '../blob-store.ts'
 import { readChunks } from '../chunk-reader.ts'
+import { createContentHashes } from '../content-hashes.ts'
 
 /** For tests. `blobs` is what is published, so that a second store on the same map is the first one after a restart. */
 export function createMemoryBlobStore(blobs = new Map<Digest, Buffer>()): BlobStore {
   return {
     capabilities: { presignedUrl: false },
 
-    async receive(source, { sizeBytes: announced, withMd5, onBytes }, signal) {
-      const sha256 = createHash('sha256')
-      const md5 = withMd5 === true ? createHash('md5') : undefined
+    async receive(source, { sizeBytes: announced, onBytes, ...hashed }, signal) {
+      const hashes = createContentHashes(hashed)
       const chunks: Buffer[] = []
       let sizeBytes = 0
       const take = (chunk: Buffer) => {
         sizeBytes += chunk.length
         refuseLonger(sizeBytes, announced)
-        sha256.update(chunk)
-        md5?.update(chunk)
+        hashes.update(chunk)
         chunks.push(Buffer.from(chunk))
         onBytes?.(chunk.length)
         return undefined
@@ -28,14 +26,13 @@ export function createMemoryBlobStore(blobs = new Map<Digest, Buffer>()): BlobSt
       await readChunks(source, take, signal)
       refuseShorter(sizeBytes, announced)
       const bytes = Buffer.concat(chunks)
-      const digest = digestFromBytes(sha256.digest())
+      const digests = hashes.result()
       return {
-        digest,
+        ...digests,
         sizeBytes,
-        md5: md5?.digest('hex'),
         async publish(publishSignal) {
           publishSignal.throwIfAborted()
-          blobs.set(digest, bytes)
+          blobs.set(digests.digest, bytes)
         },
         async [Symbol.asyncDispose]() {},
       }
@@ -64,6 +61,11 @@ export function createMemoryBlobStore(blobs = new Map<Digest, Buffer>()): BlobSt
     },
 
     async delete(digest, signal) {
+      signal.throwIfAborted()
+      blobs.delete(digest)
+    },
+
+    async quarantine(digest, signal) {
       signal.throwIfAborted()
       blobs.delete(digest)
     },

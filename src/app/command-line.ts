@@ -1,0 +1,14 @@
+import { homedir } from 'node:os'
+import { runCommandLine } from '../cli/program.ts'
+import { systemClock } from './system-clock.ts'
+import { version } from './version.ts'
+
+/** Runs one command and ends with its exit code. */
+export async function runCommands(args: readonly string[]): Promise<void> {
+  const stop = new AbortController()
+  process.once('SIGINT', () => stop.abort())
+  const { stdin: input, stdout: out, stderr: err, env } = process
+  const ground = { input, out, err, env, home: homedir(), clock: systemClock, signal: stop.signal }
+  const exitCode = await runCommandLine(args, await version(), ground)
+  process.exitCode = stop.signal.aborted ? 130 : exitCode
+}

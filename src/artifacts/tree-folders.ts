@@ -1,0 +1,28 @@
+import type { Metadata } from '../core/metadata.ts'
+import { type NodePath, parentOf } from '../core/paths.ts'
+import type { Transaction } from '../metadata/database.ts'
+import type { RepositoryRef } from '../metadata/tree-operations.ts'
+import { lockTreeRows } from '../metadata/tree-rows.ts'
+import { putFolders, putMetadata } from './node-writer.ts'
+import type { WriteStamp } from './tree-work.ts'
+
+/** Makes folders with their metadata, and those that files at `filePaths` need. @throws AppError NODE_CONFLICT for a file in the way. */
+export async function makeFolders(
+  trx: Transaction,
+  repository: RepositoryRef,
+  folders: readonly { readonly path: NodePath; readonly metadata: Metadata }[],
+  filePaths: readonly NodePath[],
+  { by, now, stamp }: WriteStamp,
+): Promise<void> {
+  const needed = new Set([...folders.map(({ path }) => path), ...filePaths.map(parentOf)])
+  await putFolders(trx, repository, [...needed], by, now, stamp)
+  const described = folders.filter(({ metadata }) => metadata.length > 0)
+  if (described.length === 0) return
+  const paths = described.map(({ path }) => path)
+  const rows = await lockTreeRows(trx, repository.id, paths)
+  const changes = described.map(({ path, metadata }) => ({
+    ...{ node: rows.get(path)!, metadata, modifiedBy: by, modifiedAt: now },
+    ...{ origin: 0, hlc: stamp, viaLink: undefined, viaMark: undefined },
+  }))
+  await putMetadata(trx, repository, changes, now)
+}

@@ -1,0 +1,75 @@
+import { Command, CommanderError } from 'commander'
+import { hasCode, messageOf } from '../core/errors.ts'
+import { CliFailure, EXIT, type ExitCode } from './cli-failure.ts'
+import { type CliGround, createCommandContext } from './command-context.ts'
+import { downloadCommand } from './commands/download.ts'
+import { loginCommands } from './commands/login.ts'
+import { lsCommand } from './commands/ls.ts'
+import { projectCommands } from './commands/project.ts'
+import { repoCommands } from './commands/repo.ts'
+import { searchCommand } from './commands/search.ts'
+import { storageCommands } from './commands/storage.ts'
+import { tokenCommands } from './commands/token.ts'
+import { uploadCommand } from './commands/upload.ts'
+import { userCommands } from './commands/user.ts'
+
+/** The command line but for `serve`, which is the server's own. @param args after the program's name. */
+export async function runCommandLine(args: readonly string[], version: string, ground: CliGround): Promise<ExitCode> {
+  const program = createProgram(version, ground)
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return EXIT.ok
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    if (ground.signal.aborted) return EXIT.failed
+    const { exitCode, code, shown } = described(error)
+    const isJson = args.includes('--json')
+    ground.err.write(isJson ? `${JSON.stringify({ error: shown, code: code ?? null })}\n` : `entrepot: ${shown}\n`)
+    return exitCode
+  }
+}
+
+function createProgram(version: string, ground: CliGround): Command {
+  const context = createCommandContext(ground)
+  const program = new Command('entrepot')
+    .description('An artifact repository whose heart is moving artifacts')
+    .version(version)
+    .option('--url <url>', 'server, instead of the profile’s (ENTREPOT_URL)')
+    .option('-u, --user <id>', 'user (ENTREPOT_USER); the secret comes from ENTREPOT_TOKEN or ENTREPOT_PASSWORD')
+    .option('--profile <name>', 'remembered server to use (ENTREPOT_PROFILE)')
+    .option('--json', 'results as JSON, for programs')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void ground.out.write(text),
+      writeErr: (text) => void ground.err.write(text),
+    })
+    .showHelpAfterError('(see entrepot --help)')
+  program
+    .command('serve')
+    .description('start the server; "entrepot serve --help" lists its settings')
+    .helpOption(false)
+    .allowUnknownOption()
+  loginCommands(program, context)
+  userCommands(program, context)
+  tokenCommands(program, context)
+  projectCommands(program, context)
+  repoCommands(program, context)
+  uploadCommand(program, context)
+  downloadCommand(program, context)
+  lsCommand(program, context)
+  searchCommand(program, context)
+  storageCommands(program, context)
+  return inheriting(program)
+}
+
+/** Subcommands take exit and output rules from their parent only when they are made by it later: said again for all. */
+function inheriting(command: Command): Command {
+  for (const inner of command.commands) inheriting(inner.copyInheritedSettings(command))
+  return command
+}
+
+function described(error: unknown): { exitCode: ExitCode; code?: number | undefined; shown: string } {
+  if (error instanceof CliFailure) return { exitCode: error.exitCode, code: error.code, shown: error.message }
+  if (hasCode(error, 'PATH_INVALID')) return { exitCode: EXIT.usage, shown: error.message }
+  return { exitCode: EXIT.failed, shown: messageOf(error) }
+}

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { sql } from 'kysely'
+import { makeSqlite } from '../../../test/helpers/databases.ts'
+
+describe('reading in a thread', () => {
+  it('given a commit, when read at once, then the thread sees it, bytes and numbers as they are', async () => {
+    await using db = await makeSqlite()
+    const bytes = Buffer.from('ff00', 'hex')
+    const blob = { size: 2 ** 40, created_at: 1, touched_at: 1, unneeded_since: null }
+    await db.transact((trx) =>
+      trx
+        .insertInto('blob')
+        .values({ sha256: bytes, ...blob })
+        .execute(),
+    )
+    const row = await db.slow.selectFrom('blob').selectAll().where('sha256', '=', bytes).executeTakeFirstOrThrow()
+    assert.deepEqual({ ...row, sha256: Buffer.from(row.sha256) }, { sha256: bytes, ...blob })
+  })
+
+  it('given a slow statement, when it runs, then this thread goes on', async () => {
+    await using db = await makeSqlite()
+    let ticks = 0
+    const slow = sql<{ n: number }>`with recursive n (n) as (values (1) union all select n + 1 from n where n < 300000)
+      select max(n) as n from n`.execute(db.slow)
+    const ended = slow.then(() => 'ended')
+    while ((await Promise.race([ended, new Promise((next) => setImmediate(next, 'tick'))])) === 'tick') ticks++
+    assert.equal((await slow).rows[0]!.n, 300_000)
+    assert.ok(ticks > 10, `${ticks} turns of the event loop`)
+  })
+
+  it('given a faulty statement and a write, when asked, then both are refused and the thread goes on', async () => {
+    await using db = await makeSqlite()
+    await assert.rejects(sql`select 1 from nowhere`.execute(db.slow), /no such table/)
+    await assert.rejects(db.slow.deleteFrom('blob').execute(), /readonly/)
+    await assert.rejects(
+      db.slow.transaction().execute(async () => {}),
+      /only reads/,
+    )
+    assert.deepEqual((await sql<{ one: number }>`select 1 as one`.execute(db.slow)).rows[0]!.one, 1)
+  })
+
+  it('given more questions than may wait, when asked, then the rest is refused and the others are answered', async () => {
+    await using db = await makeSqlite()
+    const asked = await Promise.allSettled(Array.from({ length: 250 }, () => sql`select 1`.execute(db.slow)))
+    const refused = asked.filter(({ status }) => status === 'rejected')
+    assert.equal(refused.length, 50)
+    assert.equal((refused[0] as PromiseRejectedResult).reason.code, 'TOO_MANY_REQUESTS')
+  })
+})

@@ -1,0 +1,114 @@
+import { Worker } from 'node:worker_threads'
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely'
+import { AppError } from '../../core/errors.ts'
+
+/** What goes to the thread, and what comes back: `rows`, or why there are none. */
+export interface ThreadQuestion {
+  readonly number: number
+  readonly sql: string
+  readonly parameters: readonly unknown[]
+}
+export type ThreadAnswer = { readonly number: number } & ({ readonly rows: unknown[] } | { readonly failure: string })
+
+/** Statements that wait for the thread; more would wait for minutes. */
+const MAX_WAITING = 200
+
+/**
+ * Kysely on a reading connection of `node:sqlite` in a thread of its own, which starts with the first query: its statements may
+ * take long without keeping this thread. One after the other; no transactions.
+ */
+export function sqliteThreadDialect(file: string): Dialect {
+  return {
+    // Otherwise Kysely would let its callers wait for each other, without a limit.
+    createAdapter: () => Object.defineProperty(new SqliteAdapter(), 'supportsMultipleConnections', { value: true }),
+    createDriver: () => createDriver(file),
+    createIntrospector: (db) => new SqliteIntrospector(db),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  }
+}
+
+function createDriver(file: string): Driver {
+  const thread = createThread(file)
+  const connection: DatabaseConnection = {
+    async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+      return { rows: (await thread.ask(sql, parameters)) as R[] }
+    },
+    streamQuery() {
+      throw new Error('An open cursor would hold the one connection: read pages by key instead')
+    },
+  }
+  const reading = async () => {
+    throw new Error('The thread only reads, one statement at a time')
+  }
+  return {
+    async init() {},
+    acquireConnection: async () => connection,
+    async releaseConnection() {},
+    beginTransaction: reading,
+    commitTransaction: reading,
+    rollbackTransaction: reading,
+    destroy: () => thread.close(),
+  }
+}
+
+interface Waiting {
+  readonly resolve: (rows: unknown[]) => void
+  readonly reject: (error: Error) => void
+}
+
+function createThread(file: string) {
+  const waiting = new Map<number, Waiting>()
+  let worker: Worker | undefined
+  let asked = 0
+
+  function start(): Worker {
+    const started = new Worker(new URL('./sqlite-thread-entry.ts', import.meta.url), { workerData: { file } })
+    started.on('message', (answer: ThreadAnswer) => {
+      const { resolve, reject } = waiting.get(answer.number)!
+      waiting.delete(answer.number)
+      // Only a question keeps the process alive.
+      if (waiting.size === 0) started.unref()
+      if ('rows' in answer) resolve(answer.rows)
+      else reject(new Error(answer.failure))
+    })
+    const lose = (error: Error) => {
+      if (worker !== started) return
+      worker = undefined
+      for (const { reject } of waiting.values()) reject(error)
+      waiting.clear()
+    }
+    started.on('error', lose)
+    started.on('exit', () => lose(new Error('The thread that reads the database has ended')))
+    return started
+  }
+
+  return {
+    ask(sql: string, parameters: readonly unknown[]): Promise<unknown[]> {
+      if (waiting.size >= MAX_WAITING) {
+        throw new AppError(
+          'TOO_MANY_REQUESTS',
+          'Too many searches wait for their turn: try again later',
+          {},
+          { retryable: true },
+        )
+      }
+      worker ??= start()
+      worker.ref()
+      const number = ++asked
+      worker.postMessage({ number, sql, parameters } satisfies ThreadQuestion)
+      return new Promise((resolve, reject) => waiting.set(number, { resolve, reject }))
+    },
+    async close(): Promise<void> {
+      await worker?.terminate()
+    },
+  }
+}
