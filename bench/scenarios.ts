@@ -138,12 +138,14 @@ const oneChanged: Scenario = {
 
 const READERS = 32
 const READS = 60_000
+/** Different files that are read over and over. */
+const READ_FILES = 1_000
 const GOAL_READS_PER_SECOND = 10_000
 
 /** Reads of whole files, and with `details` as many of their node details in turns. Every answer is compared. */
 function readsOf(stage: Stage, api: Api, kinds: readonly ('details' | 'content')[], count: number): Ask[] {
   const headers = { authorization: api.authorization }
-  const asks = stage.small.flatMap(({ expected: { path, sha256 }, content }): Ask[] =>
+  const asks = stage.small.slice(0, READ_FILES).flatMap(({ expected: { path, sha256 }, content }): Ask[] =>
     kinds.map((kind) =>
       kind === 'details'
         ? {
@@ -161,7 +163,7 @@ function readsOf(stage: Stage, api: Api, kinds: readonly ('details' | 'content')
 
 const readSmall: Scenario = {
   name: 'read-small',
-  title: `node details and downloads of 4 KiB, in turns, authenticated, over ${READERS} connections`,
+  title: `node details and downloads of ${READ_FILES} files of 4 KiB, in turns, authenticated, over ${READERS} connections`,
   async run(stage) {
     await stage.once('small at raw', () => stage.put(stage.raw, SMALL, stage.small))
     await haveSmall(stage)

@@ -4,7 +4,8 @@ import { AppError, hasCode } from '../core/errors.ts'
 import type { NodePath } from '../core/paths.ts'
 import { ROOT } from '../core/paths.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
-import { findServed, type NodeRecord } from '../metadata/nodes.ts'
+import { findServed, isExpired, type NodeRecord } from '../metadata/nodes.ts'
+import { untilCommit } from '../metadata/until-commit.ts'
 import type { BlobStore, ByteRange } from '../storage/blob-store.ts'
 import type { SmallBlobs } from '../storage/small-blobs.ts'
 import type { AccessTimes } from './access-times.ts'
@@ -47,6 +48,9 @@ export type Announced =
   | Extract<Supply, { readonly kind: 'stored' }>
   | { readonly kind: 'announced'; readonly file: Pick<UpstreamFile, 'sizeBytes' | 'digest'> }
 
+/** Of metadata; rows with more are read anew each time. */
+const MOST_KEPT_ENTRIES = 16
+
 interface DownloadDeps {
   readonly db: MetadataDatabase
   readonly blobs: BlobStore
@@ -64,6 +68,11 @@ interface DownloadDeps {
 
 export function createDownloads(deps: DownloadDeps): Downloads {
   const { db, blobs, smallBlobs, clock, repositories, accessTimes, proxies, virtuals, onContentMissing } = deps
+  const servedNow = untilCommit(
+    db,
+    (project, repo, path) => findServed(db.read, project!, repo!, path as NodePath, clock.now()),
+    ({ node }) => node === undefined || node.metadata.length <= MOST_KEPT_ENTRIES,
+  )
   const missing = (file: NodeRecord): AppError => {
     onContentMissing(file)
     return new AppError('CONTENT_MISSING', `The content of node [${file.path}] is missing`, { path: file.path })
@@ -80,7 +89,8 @@ export function createDownloads(deps: DownloadDeps): Downloads {
     asker: Asker,
     fetched: AskMember<T>,
   ): Promise<T | Kept> {
-    const { repoId, category, node } = await findServed(db.read, project, repo, path, clock.now())
+    const { repoId, category, node: found } = await servedNow(project, repo, path)
+    const node = found !== undefined && isExpired(found, clock.now()) ? undefined : found
     // Which of the two names is unknown takes a second look, which only the failure pays for.
     if (repoId === undefined) await repositories.get(project, repo)
     if (path === ROOT || node?.folder) throw folderDownload(path)

@@ -16,6 +16,7 @@ import {
   sizeBelow,
 } from '../metadata/nodes.ts'
 import { holdRepository, type Repository } from '../metadata/repositories.ts'
+import { untilCommit } from '../metadata/until-commit.ts'
 import { deleteFiles, fileInTheWay, lockLive, putFolders, putMetadata } from './node-writer.ts'
 import { requireOwnFiles, requireUploads } from './repository-uploads.ts'
 import { settle, stampAbove } from './settle.ts'
@@ -44,6 +45,9 @@ export interface Nodes {
   deleteExpired(signal: AbortSignal): Promise<number>
 }
 
+/** Of metadata; rows with more are read anew each time. */
+const MOST_KEPT_ENTRIES = 16
+
 interface NodeDeps {
   readonly db: MetadataDatabase
   readonly clock: Clock
@@ -51,8 +55,16 @@ interface NodeDeps {
 }
 
 export function createNodes({ db, clock, hlc }: NodeDeps): Nodes {
+  const nodeNow = untilCommit(
+    db,
+    (repoId, path) => findNode(db.read, Number(repoId), path as NodePath, clock.now()),
+    (node) => node === undefined || node.metadata.length <= MOST_KEPT_ENTRIES,
+  )
   async function find(reader: Reader, repository: Repository, path: NodePath): Promise<NodeRecord | undefined> {
-    return path === ROOT ? rootOf(repository) : findNode(reader, repository.id, path, clock.now())
+    if (path === ROOT) return rootOf(repository)
+    if (reader !== db.read) return findNode(reader, repository.id, path, clock.now())
+    const node = await nodeNow(String(repository.id), path)
+    return node === undefined || isExpired(node, clock.now()) ? undefined : node
   }
   async function get(reader: Reader, repository: Repository, path: NodePath): Promise<NodeRecord> {
     const node = await find(reader, repository, path)

@@ -8,6 +8,7 @@ import { deleteRightsInRepository } from '../metadata/granted-rights.ts'
 import { hasFiles } from '../metadata/nodes.ts'
 import { findProject } from '../metadata/projects.ts'
 import * as rows from '../metadata/repositories.ts'
+import { untilCommit } from '../metadata/until-commit.ts'
 import type { OutgoingRules } from '../remotes/outgoing-url.ts'
 import { projectNotFound } from './projects.ts'
 import { planConfiguration, virtualMembers } from './repository-configuration.ts'
@@ -62,6 +63,7 @@ interface RepositoryDeps {
 
 export function createRepositories(deps: RepositoryDeps): Repositories {
   const { db, clock, ids, builtTypes, passwords, rules, retirement } = deps
+  const byName = untilCommit(db, (project, name) => rows.findRepository(db.read, project!, name!))
   async function requireProject(name: string): Promise<void> {
     if ((await findProject(db.read, name)) === undefined) throw projectNotFound(name)
   }
@@ -111,7 +113,7 @@ export function createRepositories(deps: RepositoryDeps): Repositories {
       }
       return repository
     },
-    find: (project, name) => rows.findRepository(db.read, project, name),
+    find: byName,
     async get(project, name) {
       const repository = await repositories.find(project, name)
       if (repository !== undefined) return repository

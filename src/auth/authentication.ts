@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
 import type { Random } from '../core/ids.ts'
@@ -43,13 +43,13 @@ const REMEMBERED_MS = 60_000
 const MAX_SUBJECT_LENGTH = 64
 
 /**
- * The slow hash runs once per login and minute, not once per request: verified credentials are remembered under an HMAC with a
- * secret of this process. Each request still reads the user's row by its key, so that a change of password, token, lock, role or a
+ * The slow hash runs once per login and minute, not once per request: verified credentials are remembered under a hash that is
+ * keyed with a secret of this process, and that nobody outside ever sees. Each request still reads the user's row by its key, so that a change of password, token, lock, role or a
  * deletion counts at once, whichever node made it.
  */
 export function createAuthentication(deps: AuthenticationDeps): Authentication {
   const { db, passwords, clock, random, throttle, bearerTokens, platformLogins } = deps
-  const processSecret = random.bytes(32)
+  const processSecret = random.bytes(32).toString('hex')
   const logins = createVerifiedLogins(db, clock)
   const running = new Map<string, Promise<void>>()
 
@@ -59,7 +59,7 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
     const subject = subjectOf(credentials)
     // Neither part can look like the end of the other: the first one is told by its length.
     const text = `${scheme}:${subject.length}:${subject}:${secret}`
-    return createHmac('sha256', processSecret).update(text).digest('base64')
+    return hash('sha256', `${processSecret}:${text}`, 'base64')
   }
 
   function beginAttempt(credentials: Credentials, fingerprint: string, { address = '' }: LoginSource) {

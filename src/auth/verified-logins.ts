@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
+import { untilCommit } from '../metadata/until-commit.ts'
 import { findUser, type UserAccount } from '../metadata/users.ts'
 import { ANONYMOUS, type Principal } from './principal.ts'
 
@@ -30,7 +31,8 @@ export interface VerifiedLogins {
 
 const MAX_REMEMBERED = 10_000
 
-export function createVerifiedLogins(db: Pick<MetadataDatabase, 'read'>, clock: Clock): VerifiedLogins {
+export function createVerifiedLogins(db: Pick<MetadataDatabase, 'read' | 'commits'>, clock: Clock): VerifiedLogins {
+  const accountNow = untilCommit(db, (userId) => findUser(db.read, userId!))
   const remembered = new Map<string, VerifiedLogin>()
   return {
     async recall(key) {
@@ -38,7 +40,7 @@ export function createVerifiedLogins(db: Pick<MetadataDatabase, 'read'>, clock: 
       if (login === undefined) return undefined
       if (login.until > clock.now()) {
         if (login.userId === ANONYMOUS.userId) return { login, account: undefined }
-        const account = await findUser(db.read, login.userId)
+        const account = await accountNow(login.userId)
         if (account !== undefined && holds(login, account)) return { login, account }
       }
       remembered.delete(key)

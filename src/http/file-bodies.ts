@@ -9,8 +9,9 @@ export function keepFileBodies(app: App, clock: Clock): void {
   keepBodiesRaw(app)
   answerBeforeBody(app, clock)
   // Without this a header that is no media type would be refused.
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, next) => {
     delete request.raw.headers['content-type']
+    next()
   })
 }
 

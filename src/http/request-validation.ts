@@ -23,9 +23,11 @@ export const requestValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   if (DOCUMENTED in schema) return (value: unknown) => ({ value })
   const compiled = Compile(schema)
   const named = withoutWildcard(schema)
-  const convert = isAllText(named) ? (input: unknown) => input : (input: unknown) => Value.Convert(named, input)
+  const isText = isAllText(named)
+  const convert = (input: object) => (isText || Object.keys(input).length === 0 ? input : Value.Convert(named, input))
   return (input: unknown) => {
-    const value = httpPart === 'body' ? withoutNulls(schema, input) : convert(input ?? {})
+    const value =
+      httpPart === 'body' ? withoutNulls(schema, input) : convert((input as object | null | undefined) ?? {})
     if (!compiled.Check(value)) return { error: refusal(httpPart === 'body', compiled.Errors(value), value) }
     const unstorable = findUnstorable(value, '')
     return unstorable === undefined ? { value: value as Static<TSchema> } : { error: unstorable }

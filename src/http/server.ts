@@ -129,8 +129,9 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<App> {
 /** Clients that ask before they send a body (`Expect: 100-continue`) are answered once access is checked. */
 function invite(app: App): void {
   app.server.on('checkContinue', (request, response) => app.routing(request, response))
-  app.addHook('preParsing', async (request, reply) => {
+  app.addHook('preParsing', (request, reply, payload, next) => {
     if (request.routeOptions.config.rawBody !== true) inviteBody(request, reply)
+    next(null, payload)
   })
 }
 

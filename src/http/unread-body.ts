@@ -13,12 +13,12 @@ const DRAIN_MS = 5_000
  * For scopes whose bodies are raw.
  */
 export function answerBeforeBody(app: App, clock: Clock): void {
-  app.addHook('onSend', async (request, reply, payload) => {
-    if (request.raw.complete || typeof payload !== 'string') return payload
+  app.addHook('onSend', (request, reply, payload, next) => {
+    if (request.raw.complete || typeof payload !== 'string') return next(null, payload)
     reply.header('connection', 'close')
-    if (waitsForInvitation(request)) return payload
+    if (waitsForInvitation(request)) return next(null, payload)
     reply.header('content-length', Buffer.byteLength(payload))
-    return Readable.from(thenDrain(payload, request, clock), { objectMode: false })
+    next(null, Readable.from(thenDrain(payload, request, clock), { objectMode: false }))
   })
 }
 

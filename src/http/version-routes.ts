@@ -126,26 +126,27 @@ export const versionRoutes =
       },
     )
 
-    app.route({
-      method: ['GET', 'HEAD'],
-      url: `${PATH}/download${IN_REPOSITORY}`,
-      schema: {
-        ...{ tags, summary: 'Download the main file of a version' },
-        params: RepositoryParams,
-        querystring: VersionQuery,
-      },
-      config: { access: { repo: 'DOWNLOAD' } },
-      async handler(request, reply) {
-        const { packageKey, version: name } = request.query
-        const version = await packages.getVersion(await repositoryOf(request.params), packageKey, name)
-        const main = await packages.mainFileOf(version)
-        return files.stored(request, reply, main, async (open) => {
-          const body = await open()
-          counts.note(version.id)
-          return body
-        })
-      },
-    })
+    for (const method of ['GET', 'HEAD'] as const) {
+      app.route({
+        ...{ method, url: `${PATH}/download${IN_REPOSITORY}`, exposeHeadRoute: false },
+        schema: {
+          ...{ tags, summary: 'Download the main file of a version' },
+          params: RepositoryParams,
+          querystring: VersionQuery,
+        },
+        config: { access: { repo: 'DOWNLOAD' } },
+        async handler(request, reply) {
+          const { packageKey, version: name } = request.query
+          const version = await packages.getVersion(await repositoryOf(request.params), packageKey, name)
+          const main = await packages.mainFileOf(version)
+          return files.stored(request, reply, main, async (open) => {
+            const body = await open()
+            counts.note(version.id)
+            return body
+          })
+        },
+      })
+    }
   }
 
 /** Descending when not said (core.md 10). @throws AppError PARAMETER_INVALID naming the parameter. */

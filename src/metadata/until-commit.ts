@@ -1,6 +1,6 @@
 import type { MetadataDatabase } from './database.ts'
 
-const MAX_ENTRIES = 10_000
+const MAX_ENTRIES = 5_000
 
 /**
  * Remembers what `load` answered until the next commit, for small facts that every request reads. Only where all commits pass
@@ -9,6 +9,8 @@ const MAX_ENTRIES = 10_000
 export function untilCommit<V>(
   db: Pick<MetadataDatabase, 'commits'>,
   load: (...key: string[]) => Promise<V>,
+  /** Small enough to be kept, five thousand of them. */
+  isSmall: (value: V) => boolean = () => true,
 ): (...key: string[]) => Promise<V> {
   const known = new Map<string, V>()
   let knownAt: number | undefined
@@ -21,7 +23,7 @@ export function untilCommit<V>(
     const remembered = known.get(name)
     if (remembered !== undefined) return remembered
     const loaded = await load(...key)
-    if (db.commits() === now && loaded !== undefined) known.set(name, loaded)
+    if (db.commits() === now && loaded !== undefined && isSmall(loaded)) known.set(name, loaded)
     return loaded
   }
 }
