@@ -3,6 +3,7 @@ import { Kysely } from 'kysely'
 import type { MetadataDatabase, Transaction } from './database.ts'
 import { isTransient, postgresDialect } from './dialects/postgres.ts'
 import { sqliteDialect } from './dialects/sqlite.ts'
+import { createCheckpoints } from './dialects/sqlite-checkpoints.ts'
 import { sqliteThreadDialect } from './dialects/sqlite-thread.ts'
 import { applyMigrations } from './migrate.ts'
 import { MIGRATIONS, type Migration } from './migrations/all.ts'
@@ -53,6 +54,7 @@ export async function openDatabase(
   const inside = new AsyncLocalStorage<{ open: boolean }>()
   /** The data directory belongs to one process (`data-directory-lock.ts`), so that it sees every commit of its SQLite. */
   let commits = 0
+  const checkpoints = config.dialect === 'sqlite' ? createCheckpoints(config.file) : undefined
 
   async function attempt<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
     const state = { open: true }
@@ -65,6 +67,7 @@ export async function openDatabase(
     } finally {
       state.open = false
       commits++
+      checkpoints?.committed()
     }
   }
   const database: MetadataDatabase = {
@@ -86,6 +89,7 @@ export async function openDatabase(
     commits: () => (dialect === 'sqlite' ? commits : undefined),
     migrate: () => database.transact((trx) => applyMigrations(trx, dialect, migrations)),
     async close() {
+      await checkpoints?.close()
       await slow.destroy()
       await read.destroy()
       await writer.destroy()

@@ -18,6 +18,9 @@ const MAX_CACHED_SQL = 200_000
 /** Inserts of hundreds of rows: megabytes each once prepared, and seldom twice of the same length. */
 const MAX_CACHED_STATEMENT = 8_000
 
+/** 64 MiB. Checkpoints are made by `sqlite-checkpoints.ts`; past this, the writer makes one itself. */
+const MAX_WAL_PAGES = 16_384
+
 export type SqliteMode = 'write' | 'read'
 
 /** A connection that only reads outside transactions may be asked without waiting for a turn: each statement is done at once. */
@@ -82,7 +85,10 @@ function openSqlite(file: string, mode: SqliteMode): DatabaseSync {
     timeout: BUSY_TIMEOUT_MS,
     enableForeignKeyConstraints: false,
   })
-  if (mode === 'write') database.exec('pragma journal_mode = wal; pragma synchronous = full')
+  if (mode === 'write') {
+    database.exec('pragma journal_mode = wal; pragma synchronous = full')
+    database.exec(`pragma wal_autocheckpoint = ${MAX_WAL_PAGES}`)
+  }
   // LIKE compares case as PostgreSQL does.
   database.exec('pragma case_sensitive_like = on')
   return database
