@@ -2,6 +2,7 @@
 // The command `entrepot`: hands over to the pinned Node of node_modules, whatever Node started it.
 // Plain JavaScript for Node >= 18, because on a fresh clone nothing is installed yet.
 import { spawn, spawnSync } from 'node:child_process'
+import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url))
@@ -14,7 +15,7 @@ if (status !== 0) process.exit(status ?? 1)
 const args = ['--max-semi-space-size=2', at('src/app/main.ts'), ...process.argv.slice(2)]
 const child = spawn(at('node_modules/.bin/node'), args, { stdio: 'inherit', env: { MALLOC_ARENA_MAX: '2', ...process.env } })
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-  // A terminal sends Ctrl-C to both of us; waiting for the child is all there is to do.
-  process.on(signal, () => signal === 'SIGINT' || child.kill(signal))
+  // A terminal sends Ctrl-C to both of us: the child takes two at once as one.
+  process.on(signal, () => child.kill(signal))
 }
-child.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 130)))
+child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)))

@@ -4,6 +4,7 @@ import { createAuthentication } from '../auth/authentication.ts'
 import { configuredKeys, keysInFolder } from '../auth/bearer-keys.ts'
 import { createBearerTokens } from '../auth/bearer-tokens.ts'
 import { createLoginThrottle } from '../auth/login-throttle.ts'
+import { createPasswordChange } from '../auth/password-change.ts'
 import type { Passwords } from '../auth/passwords.ts'
 import { createPlatformAccounts } from '../auth/platform-accounts.ts'
 import { createPlatformLogins } from '../auth/platform-logins.ts'
@@ -26,6 +27,7 @@ export function createIdentity(ground: Ground, users: Users, passwords: Password
   const throttle = createLoginThrottle(clock, { ...auth, windowMs: auth.failureWindowMs })
   return {
     authentication: createAuthentication({ db, passwords, clock, random, throttle, bearerTokens, platformLogins }),
+    changePassword: createPasswordChange({ users, throttle, random }),
     accounts: createPlatformAccounts({ db, clock, random }),
     audit: createAuditLog({
       ...{ db, clock, reserveDays: config.audit.reserveDays },

@@ -37,7 +37,7 @@ async function serve(config: Config): Promise<void> {
   print(`  API             ${address}/docs`)
   print(`  data directory  ${config.data}`)
   let askedAt: number | undefined
-  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(name, () => {
       if (askedAt !== undefined) {
         if (systemClock.now() - askedAt > SAME_WISH_MS) process.exit(FAILED)

@@ -133,8 +133,6 @@ export function createServices(ground: Ground) {
   const blockUploads = createBlockUploads({ db, blobs: store, spool: blocks, placement, clock, ids, onLeftover })
   const onError = (error: unknown) => ground.warn('access times were not written', { err: error })
   const accessTimes = createAccessTimes({ db, clock, onError })
-  const onContentMissing = ({ repoId, path }: { repoId: number; path: string }) =>
-    ground.warn('the content of a node is missing: restore it from a backup', { repoId, path })
   const upstreamClient = createUpstreamClient({ clock, rules })
   const proxies = createProxies({
     ...{ db, clock },
@@ -154,6 +152,11 @@ export function createServices(ground: Ground) {
     onDamage: ({ digest }, kind) => ground.warn('stored bytes are not what they were', { digest, kind }),
   })
   const smallBlobs = createSmallBlobs(store, SMALL_BLOBS_BYTES)
+  const onContentMissing = (file: NodeRecord) => {
+    const { repoId, path } = file
+    ground.warn('the content of a node is missing: upload it again, or restore it from a backup', { repoId, path })
+    onContentDamaged(file)
+  }
   const onContentDamaged = ({ digest, sizeBytes }: NodeRecord) => {
     const failed = (err: unknown) => ground.warn('a damaged blob was not examined', { err, digest })
     void scrub.examine({ digest: digest!, sizeBytes }, new AbortController().signal).catch(failed)

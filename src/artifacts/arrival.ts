@@ -21,13 +21,20 @@ export interface ArrivingBody {
   readonly arrival: Arrival
   /** Passes bytes on and lets readers have them. */
   readonly tap: Transform
-  finish(file: NodeRecord): void
+  /** `content` is what came: at `file`, the node of its path, others may have put something else meanwhile. */
+  finish(file: NodeRecord, content: StoredContent): void
   fail(error: unknown): void
 }
 
+/** Bytes that are durable. */
+export interface StoredContent {
+  readonly digest: Digest
+  readonly sizeBytes: number
+}
+
 interface ArrivalDeps {
-  /** Bytes of a stored file from an offset on, for readers that were too slow for the window. */
-  readonly open: (file: NodeRecord, start: number, signal: AbortSignal) => Promise<Readable>
+  /** Stored bytes from an offset on, for readers that were too slow for the window. */
+  readonly open: (digest: Digest, start: number, signal: AbortSignal) => Promise<Readable>
 }
 
 /**
@@ -49,7 +56,7 @@ export function createArrivingBody(
   const window: Piece[] = []
   let windowBytes = 0
   let arrivedBytes = 0
-  let end: { readonly file: NodeRecord } | { readonly error: unknown } | undefined
+  let end: { readonly content: StoredContent } | { readonly error: unknown } | undefined
   let news = Promise.withResolvers<void>()
   const outcome = Promise.withResolvers<NodeRecord>()
   outcome.promise.catch(() => {})
@@ -85,7 +92,8 @@ export function createArrivingBody(
       } else if (end === undefined) {
         await news.promise
       } else {
-        if (offset < end.file.sizeBytes) yield* (await open(end.file, offset, signal)) as AsyncIterable<Buffer>
+        const { digest, sizeBytes } = end.content
+        if (offset < sizeBytes) yield* (await open(digest, offset, signal)) as AsyncIterable<Buffer>
         return
       }
     }
@@ -102,8 +110,8 @@ export function createArrivingBody(
         done(null, chunk)
       },
     }),
-    finish(file) {
-      end = { file }
+    finish(file, content) {
+      end = { content }
       outcome.resolve(file)
       tell()
     },

@@ -48,8 +48,12 @@ export function createBlobIntake({ db, store, clock }: BlobIntakeDeps): BlobInta
     async prepare(staged, signal) {
       const digests = staged.map(({ digest }) => digest)
       const known = await knownBlobs(db.read, digests)
-      const fresh = staged.filter(({ digest }) => !known.has(digest))
-      await mapConcurrent(fresh, PUBLISH_AT_ONCE, publish, signal)
+      // The row promises the file; somebody may have taken it away all the same, and here are its bytes.
+      const unlessThere = async (blob: StagedBlob, stop: AbortSignal) => {
+        const there = known.has(blob.digest) ? await store.find(blob.digest, stop) : undefined
+        if (there?.sizeBytes !== blob.sizeBytes) await publish(blob, stop)
+      }
+      await mapConcurrent(staged, PUBLISH_AT_ONCE, unlessThere, signal)
     },
     async claim(trx, staged, signal) {
       const uncertain = await claimBlobs(trx, staged, clock.now())

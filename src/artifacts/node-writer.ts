@@ -117,7 +117,7 @@ export async function putMetadata(
   return records
 }
 
-/** Makes folders and their parents; those that are there stay. @throws AppError NODE_CONFLICT for a file in the way. */
+/** Makes folders and their parents; those that are there stay. @returns what it made. @throws AppError NODE_CONFLICT for a file in the way. */
 export async function putFolders(
   trx: Transaction,
   repository: Target,
@@ -125,9 +125,9 @@ export async function putFolders(
   by: string,
   at: number,
   hlc: Hlc,
-): Promise<void> {
+): Promise<Set<NodePath>> {
   await hold(trx, repository)
-  await ensureFolders(trx, repository, paths, new Map(), { by, at, hlc, origin: 0, viaLink: null })
+  return ensureFolders(trx, repository, paths, new Map(), { by, at, hlc, origin: 0, viaLink: null })
 }
 
 /**
@@ -176,18 +176,18 @@ async function hold(trx: Transaction, { id, project, name }: Target): Promise<He
   return held
 }
 
-/** All of `folders` are there afterwards and stay until the transaction ends. Expired files in the way are deleted as `stamp` says. */
+/** All of `folders` are there afterwards and stay until the transaction ends. Expired files in the way are deleted as `stamp` says. @returns what it made. */
 async function ensureFolders(
   trx: Transaction,
   repository: Target,
   folders: readonly NodePath[],
   current: ReadonlyMap<NodePath, NodeRecord>,
   stamp: Deletion,
-): Promise<void> {
+): Promise<Set<NodePath>> {
   const isKnown = (path: NodePath) => path === ROOT || current.get(path)?.folder === true
   const wanted = new Set(folders.filter((path) => !isKnown(path)))
   const missing = await absentAmong(trx, repository, [...wanted], stamp)
-  if (missing.length === 0) return
+  if (missing.length === 0) return new Set()
   const above = missing.flatMap(ancestorsOf).filter((path) => !isKnown(path) && !wanted.has(path))
   const made = [...missing, ...(await absentAmong(trx, repository, [...new Set(above)], stamp))].sort(comparePaths)
   const ids = await insertNodes(
@@ -197,6 +197,7 @@ async function ensureFolders(
   const others = made.filter((path) => !ids.has(path))
   // Somebody else made them just now; they are only gone again when somebody deleted them just now, too.
   if ((await absentAmong(trx, repository, others, stamp)).length > 0) throw changedMeanwhile('a folder')
+  return new Set(ids.keys())
 }
 
 /** Those of the paths where no folder is; the others are kept from being deleted. @throws AppError NODE_CONFLICT for a file. */

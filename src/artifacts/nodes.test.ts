@@ -48,6 +48,17 @@ eachDatabase('nodes', (make) => {
     )
   })
 
+  it('given ten changes of the metadata of one folder at once, when all end, then none is lost', async () => {
+    await using db = await make()
+    const on = artifactServices(db)
+    const repository = await makeRepository(on)
+    await on.nodes.makeFolder(repository, path('/d'), 'alice')
+    const keys = Array.from({ length: 10 }, (_, at) => `k${at}`)
+    await Promise.all(keys.map((key) => on.nodes.saveMetadata(repository, path('/d'), [{ key, value: 1 }], 'alice')))
+    const { metadata } = await on.nodes.get(repository, path('/d'))
+    assert.deepEqual(metadata.map(({ key }) => key).sort(), keys)
+  })
+
   it('given a writer and a deletion of the repository, when they race, then no live node is left in a repository that is gone', async (t) => {
     await using db = await make()
     const on = artifactServices(db)

@@ -16,6 +16,7 @@ import {
   sizeBelow,
 } from '../metadata/nodes.ts'
 import { holdRepository, type Repository } from '../metadata/repositories.ts'
+import { lockTreeRows } from '../metadata/tree-rows.ts'
 import { untilCommit } from '../metadata/until-commit.ts'
 import { deleteFiles, fileInTheWay, lockLive, putFolders, putMetadata } from './node-writer.ts'
 import { requireOwnFiles, requireUploads } from './repository-uploads.ts'
@@ -84,7 +85,7 @@ export function createNodes({ db, clock, hlc }: NodeDeps): Nodes {
     await settle(() =>
       db.transact(async (trx) => {
         const now = clock.now()
-        const node = (await lockLive(trx, repository.id, [path])).get(path)
+        const node = (await lockTreeRows(trx, repository.id, [path])).get(path)
         if (node === undefined || isExpired(node, now)) throw nodeNotFound(path)
         const metadata = checkMetadata(change(node.metadata, node))
         const stamp = { hlc: stampAbove(hlc, node.hlc), origin: 0, viaLink: undefined, viaMark: undefined }

@@ -90,6 +90,26 @@ eachDatabase('deleting packages', (make) => {
     await assertSumsAgree(on, repository)
   })
 
+  it('given versions of many files, when the package is deleted, then a transaction takes some hundred files or one version', async () => {
+    await using db = await make()
+    const on = packageServices(db)
+    const repository = await makePackageRepository(on)
+    for (const [version, count] of [100, 100, 100, 300, 1].entries()) {
+      const names = Array.from({ length: count }, (_, at) => [`/a/${version}/${at}`, 'x'])
+      await on.publish(repository, 'a', `1.${version}`, Object.fromEntries(names))
+    }
+    await on.deletion.deletePackage(repository, 'rds://a', 'bob')
+    assert.deepEqual(await livePaths(on, repository), [])
+    const stones = await db.read.selectFrom('tombstone').select('hlc').where('path', 'like', '/a/%').execute()
+    const slices = Map.groupBy(stones, ({ hlc }) => hlc)
+    const sizes = [...slices.values()].map((slice) => slice.length)
+    assert.deepEqual(
+      sizes.sort((a, b) => a - b),
+      [1, 100, 200, 300],
+    )
+    await assertSumsAgree(on, repository)
+  })
+
   it('given a version, when its files are deleted, moved, overwritten or expire as nodes, then the version follows its main file', async () => {
     await using db = await make()
     const on = packageServices(db)

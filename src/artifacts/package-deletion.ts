@@ -5,7 +5,7 @@ import type { PackageKey } from '../core/package-key.ts'
 import type { MetadataDatabase, Transaction } from '../metadata/database.ts'
 import { findPackage, lockPackage } from '../metadata/packages.ts'
 import type { Repository } from '../metadata/repositories.ts'
-import { claimedByOthers, filesOfVersions } from '../metadata/version-files.ts'
+import { claimedByOthers, claimsOfVersions, filesOfVersions } from '../metadata/version-files.ts'
 import { findVersion, newestVersionId, someVersionIds, versionsById } from '../metadata/versions.ts'
 import { changedMeanwhile, deleteFiles, lockLive } from './node-writer.ts'
 import { keyNamed, packageNotFound, type RulesOf, versionNotFound } from './package-rules.ts'
@@ -33,11 +33,23 @@ interface PackageDeletionDeps {
   readonly rulesOf: RulesOf
 }
 
-/** A version has a handful of files: some 40 ms on SQLite, which does it in this thread. */
+/** Some 40 ms each on SQLite, which does it in this thread. */
 const VERSIONS_PER_SLICE = 50
+const CLAIMS_PER_SLICE = 250
 
 export function createPackageDeletion({ db, clock, hlc, rulesOf }: PackageDeletionDeps): PackageDeletion {
   const keyOf = (repository: Repository, text: string): PackageKey => keyNamed(rulesOf, repository, text)
+
+  /** The first of them, as many as one transaction should delete; at least one, whatever it claims. */
+  async function sliceOf(ids: readonly number[]): Promise<readonly number[]> {
+    const claims = await claimsOfVersions(db.read, ids)
+    let claimed = 0
+    const end = ids.findIndex((id) => {
+      claimed += claims.get(id) ?? 0
+      return claimed > CLAIMS_PER_SLICE
+    })
+    return end === -1 ? ids : ids.slice(0, Math.max(end, 1))
+  }
 
   /** Nodes are locked before the package, so what the versions claim is read before, and again after. @returns how many went. */
   async function remove(
@@ -84,7 +96,7 @@ export function createPackageDeletion({ db, clock, hlc, rulesOf }: PackageDeleti
       if (found === undefined) throw packageNotFound(key)
       const upTo = (await newestVersionId(db.read, found.id)) ?? 0
       for (let after = 0; ; ) {
-        const ids = await someVersionIds(db.read, found.id, { after, upTo, limit: VERSIONS_PER_SLICE })
+        const ids = await sliceOf(await someVersionIds(db.read, found.id, { after, upTo, limit: VERSIONS_PER_SLICE }))
         const last = ids.at(-1)
         if (last === undefined) return
         await settle(() => db.transact((trx) => remove(trx, repository, key, ids, by)))

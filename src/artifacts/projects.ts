@@ -1,6 +1,6 @@
 import type { Roles } from '../auth/roles.ts'
 import type { Clock } from '../core/clock.ts'
-import { AppError, invalid } from '../core/errors.ts'
+import { AppError, empty, invalid } from '../core/errors.ts'
 import { checkMetadata, type Metadata } from '../core/metadata.ts'
 import { isProjectName, isReservedProjectName } from '../core/names.ts'
 import type { Page, PageRequest } from '../core/paging.ts'
@@ -51,6 +51,7 @@ export function createProjects({ db, clock, roles }: ProjectDeps): Projects {
     by: string,
     then: (trx: Transaction) => Promise<void>,
   ): Promise<rows.Project> {
+    if (name === '') throw empty('name')
     if (!isProjectName(name)) throw invalid('name', 'it must match ^[a-zA-Z_][a-zA-Z0-9\\-_]{1,99}$')
     if (isReservedProjectName(name)) throw invalid('name', `[${name}] has another meaning in URLs below /generic`)
     checkDisplayName(displayName)

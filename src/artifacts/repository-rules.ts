@@ -1,4 +1,4 @@
-import { type AppError, invalid, notBuilt } from '../core/errors.ts'
+import { type AppError, empty, invalid, notBuilt } from '../core/errors.ts'
 import { isRepositoryName } from '../core/names.ts'
 import { REPOSITORY_TYPES } from '../core/repository-type.ts'
 import { chosen, unreadable } from '../core/request-fields.ts'
@@ -55,6 +55,7 @@ export function planRepository(
   builtTypes: readonly string[],
   rules: OutgoingRules,
 ): RepositoryPlan {
+  if (wanted.name === '') throw empty('name')
   if (!isRepositoryName(wanted.name)) throw invalid('name', 'it must match ^[a-zA-Z_][a-zA-Z0-9.\\-_]{1,63}$')
   const type = chosen(wanted.type, TYPES)
   if (type === undefined) throw unreadable('type', `must be one of ${TYPES.join(', ')}`)

@@ -139,4 +139,13 @@ eachDatabase('scrub', (make) => {
     const [one, two] = await Promise.all([scrub.request('ann'), scrub.request('bob')])
     assert.equal(one.id, two.id)
   })
+
+  it('given a promised blob whose file was taken away, when somebody sends its bytes again, then they are stored', async (t) => {
+    await using db = await make()
+    const { bring, content } = scrubbed(db)
+    const digest = await bring('taken', t.signal)
+    content.delete(digest)
+    await bring('taken', t.signal)
+    assert.equal(content.get(digest)?.toString(), 'taken')
+  })
 })

@@ -24,7 +24,7 @@ async function prepared(db: MetadataDatabase) {
   const repository = await makeRepository(services)
   const access = createTemporaryAccess({ db, clock, random: seededRandom(), mayDo: async () => true })
   const make = async (more: Partial<TemporaryOrder> = {}) =>
-    (await access.create(repository, { ...ORDER, ...more }, 'ann'))[0]!
+    (await access.create(repository, { ...ORDER, ...more }, { createdBy: 'ann', appId: null }))[0]!
   return { clock, repository, access, make }
 }
 const isInvalid = (error: unknown) => hasCode(error, 'TEMPORARY_TOKEN_INVALID')

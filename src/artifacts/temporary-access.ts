@@ -1,5 +1,5 @@
 import type { Action } from '../auth/grants.ts'
-import type { MayDo } from '../auth/holder-rights.ts'
+import type { Holder, MayDo } from '../auth/holder-rights.ts'
 import { makeToken, tokenHash } from '../auth/tokens.ts'
 import type { Clock } from '../core/clock.ts'
 import { AppError, empty, invalid } from '../core/errors.ts'
@@ -36,14 +36,14 @@ export interface TemporaryRequest {
 
 /**
  * Tokens that stand in for their creator at one path, for those who have no login. They are worth what their creator may do at
- * that moment: with the right, or the account, goes the token.
+ * that moment, through the platform account that made them: with the right, or either account, goes the token.
  */
 export interface TemporaryAccess {
   /** One per path, in their order; `token` is told here and never again. @throws AppError PARAMETER_INVALID, PARAMETER_EMPTY. */
   create(
     repository: Repository,
     order: TemporaryOrder,
-    by: string,
+    by: Holder,
   ): Promise<(rows.TemporaryGrant & { readonly token: string })[]>
   /** Takes no use. @throws AppError TEMPORARY_TOKEN_INVALID, TEMPORARY_TOKEN_EXPIRED. */
   check(token: string, repository: Repository, request: TemporaryRequest): Promise<rows.TemporaryGrant>
@@ -87,7 +87,7 @@ export function createTemporaryAccess({ db, clock, random, mayDo }: TemporaryAcc
       const expiresAt = expireSeconds <= 0 ? null : createdAt + expireSeconds * 1000
       const made = order.paths.map((path) => {
         const token = makeToken(random)
-        const owner = { createdBy: by, createdAt }
+        const owner = { ...by, createdAt }
         const grant = { repoId: repository.id, path, type, users, addresses, permits, expiresAt, ...owner }
         return { ...grant, token, hash: tokenHash(token) }
       })
@@ -96,7 +96,7 @@ export function createTemporaryAccess({ db, clock, random, mayDo }: TemporaryAcc
     },
     async check(token, repository, { use, path, userId, address }) {
       const grant = await rows.findTemporaryGrant(db.read, tokenHash(token))
-      if (grant === undefined || grant.repoId !== repository.id) throw refused('it is not known here')
+      if (grant === undefined || grant.repoId !== repository.id) throw unknownToken()
       if (grant.expiresAt !== null && grant.expiresAt <= clock.now()) {
         throw new AppError('TEMPORARY_TOKEN_EXPIRED', 'Temporary token is expired', {})
       }
@@ -109,7 +109,7 @@ export function createTemporaryAccess({ db, clock, random, mayDo }: TemporaryAcc
         throw refused('it is for other addresses')
       }
       if (grant.permits === 0) throw usedUp()
-      if (!(await mayDo(grant.createdBy, RIGHT_BEHIND[use], repository, path, 'node'))) {
+      if (!(await mayDo(grant, RIGHT_BEHIND[use], repository, path, 'node'))) {
         throw refused('its creator has lost the right')
       }
       return grant
@@ -147,4 +147,6 @@ function checkOrder({ paths, users, addresses, expireSeconds, permits }: Tempora
 
 const refused = (why: string): AppError =>
   new AppError('TEMPORARY_TOKEN_INVALID', `Temporary token is invalid: ${why}`, {})
+/** Also the answer about places that are not there: whoever holds no token does not get to know. */
+export const unknownToken = (): AppError => refused('it is not known here')
 const usedUp = (): AppError => refused('all its uses are taken')

@@ -74,8 +74,8 @@ function planRestore(
   return { back, skipped: nodes.length - back.length, conflicts: obstacles.length }
 }
 
-/** @throws AppError CONTENT_MISSING. */
-async function keepContent(trx: Transaction, files: readonly NodeRecord[], now: number): Promise<void> {
+/** Keeps what files refer to until the transaction ends. @throws AppError CONTENT_MISSING. */
+export async function keepContent(trx: Transaction, files: readonly NodeRecord[], now: number): Promise<void> {
   const digests = files.map(({ digest }) => digest!)
   const here = await touchBlobs(trx, digests, now)
   const lost = files.find(({ digest }) => !here.has(digest!))

@@ -4,19 +4,23 @@ import type { NodePath } from '../core/paths.ts'
 import { touchBlobs } from '../metadata/blobs.ts'
 import type { Transaction } from '../metadata/database.ts'
 import { isExpired, liveAt, type NodeRecord } from '../metadata/nodes.ts'
+import { holdRepository } from '../metadata/repositories.ts'
 import type { TransferRequest } from '../metadata/tree-operations.ts'
 import { lockTreeRows } from '../metadata/tree-rows.ts'
-import { deleteFiles, folderInTheWay, lockLive, putFiles } from './node-writer.ts'
+import { deleteFiles, folderInTheWay, putFiles } from './node-writer.ts'
+import { repositoryGone } from './repositories.ts'
 import { stampOver } from './settle.ts'
 import { makeFolders } from './tree-folders.ts'
 import { pathInTarget } from './tree-plan.ts'
 import { known, removeEmptyFolders } from './tree-removal.ts'
+import { keepContent } from './tree-restore.ts'
 import { contentOf, type SliceResult, sumOfSizes, type TreeWork } from './tree-work.ts'
 
 /**
  * Writes the nodes of a slice at their new places, by reference to the same blobs. A move deletes them at the old ones in the same
  * transaction, so that a file is at one place at every moment.
- * @throws AppError NODE_CONFLICT, QUOTA_EXCEEDED, REPOSITORY_NOT_FOUND, PATH_INVALID; retryable ones as `putFiles` does.
+ * @throws AppError NODE_CONFLICT, QUOTA_EXCEEDED, REPOSITORY_NOT_FOUND, PATH_INVALID, CONTENT_MISSING of a copy; retryable ones as
+ * `putFiles` does.
  */
 export async function transferSlice(
   trx: Transaction,
@@ -28,6 +32,8 @@ export async function transferSlice(
   const { by, request } = work
   const { kind, source, path: top, target, targetPath, overwrite } = request
   const targetOf = (path: NodePath) => pathInTarget(path, top, targetPath)
+  // Its nodes go when it is deleted: without it, there is nothing that a copy or move could be complete about.
+  if ((await holdRepository(trx, source.id)) === undefined) throw repositoryGone(source.id)
   const { there, current } = await lockBothEnds(trx, work, paths, paths.map(targetOf))
 
   const files = there.filter(({ folder }) => !folder)
@@ -40,8 +46,14 @@ export async function transferSlice(
   const written = { by, now, stamp }
   const madeFolders = folders.map(({ path, metadata }) => ({ path: targetOf(path), metadata }))
   await makeFolders(trx, target, madeFolders, filePaths, written)
-  const digests = wanted.map(({ digest }) => digest!)
-  await touchBlobs(trx, digests, now)
+  // Bytes that are lost are lost at one place, and not multiplied. A move does not make it worse.
+  if (kind === 'copy') await keepContent(trx, wanted, now)
+  else
+    await touchBlobs(
+      trx,
+      wanted.map(({ digest }) => digest!),
+      now,
+    )
   // A moved file keeps its author; a copy is its maker's. Both were changed by whoever asked for it, just now.
   const author = kind === 'copy' ? { createdBy: by, createdAt: now } : {}
   const writes = wanted.map((file) => ({ ...contentOf(file, written), ...author, path: targetOf(file.path) }))
@@ -54,7 +66,10 @@ export async function transferSlice(
   return { files: wanted.length, folders: folders.length, bytes: sumOfSizes(wanted) }
 }
 
-/** Opposite moves between two repositories lock the rows of both in one order. A copy leaves its source alone and locks nothing there. */
+/**
+ * Opposite moves between two repositories lock the rows of both in one order. A copy leaves its source alone and locks nothing there.
+ * Folders at the target are locked for change at once, as they get metadata: two that share a lock first block each other.
+ */
 async function lockBothEnds(
   trx: Transaction,
   { request: { kind, source, target }, upToId }: TreeWork<TransferRequest>,
@@ -64,9 +79,9 @@ async function lockBothEnds(
   const rowsOfSource = async () => known(await (kind === 'move' ? lockTreeRows : liveAt)(trx, source.id, paths), upToId)
   if (source.id <= target.id) {
     const there = await rowsOfSource()
-    return { there, current: await lockLive(trx, target.id, targetPaths) }
+    return { there, current: await lockTreeRows(trx, target.id, targetPaths) }
   }
-  const current = await lockLive(trx, target.id, targetPaths)
+  const current = await lockTreeRows(trx, target.id, targetPaths)
   return { there: await rowsOfSource(), current }
 }
 

@@ -14,6 +14,7 @@ import { digestFromBytes } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
 import { makeHlc } from '../core/hlc.ts'
 import { contentLanes, metadataLanes } from '../core/lanes.ts'
+import { claimBlobs, deleteBlobRows } from '../metadata/blobs.ts'
 import type { Repository } from '../metadata/repositories.ts'
 import { type FileWrite, lockLive, putFiles } from './node-writer.ts'
 import { settle } from './settle.ts'
@@ -24,7 +25,9 @@ const NEVER = new AbortController().signal
 async function put(on: ArtifactServices, repository: Repository, ...writes: FileWrite[]) {
   return on.db.transact(async (trx) => {
     const paths = writes.map((write) => write.path)
-    return putFiles(trx, repository, writes, await lockLive(trx, repository.id, paths), on.clock.now())
+    const current = await lockLive(trx, repository.id, paths)
+    await claimBlobs(trx, writes, on.clock.now())
+    return putFiles(trx, repository, writes, current, on.clock.now())
   })
 }
 const files = (on: ArtifactServices, count: number, top = '/top') =>
@@ -293,6 +296,60 @@ eachDatabase('trees', (make) => {
     await whileWorking(on, transfer(on, 'move', [a, '/top'], [b, '/to'], 'replace'))
     assert.deepEqual([(await liveFiles(on, b)).length, await livePaths(on, a)], [40, []])
     await assertSound(on, a, b)
+  })
+
+  it('given a file whose content is lost, when copied, then CONTENT_MISSING and nothing is written; it can be moved', async () => {
+    await using bed = await bench(make)
+    const { on, a, b } = bed
+    const lost = fileWrite(on, '/d/lost')
+    await put(on, a, fileWrite(on, '/d/whole'), lost)
+    await on.db.transact((trx) => deleteBlobRows(trx, [lost.digest]))
+    await assert.rejects(
+      transfer(on, 'copy', [a, '/d'], [b, '/d']),
+      (error) => hasCode(error, 'CONTENT_MISSING') && error.message.includes('/d/lost'),
+    )
+    assert.deepEqual(await livePaths(on, b), [])
+    await transfer(on, 'move', [a, '/d'], [b, '/d'])
+    assert.deepEqual(await liveFiles(on, b), ['/d/lost', '/d/whole'])
+    await assertSound(on, a, b)
+  })
+
+  it('given a source repository that is deleted during a copy or move, when a worker goes on, then REPOSITORY_NOT_FOUND', async () => {
+    for (const kind of ['copy', 'move'] as const) {
+      await using bed = await bench(make, 10)
+      const { on, a, b } = bed
+      await put(on, a, ...files(on, 40))
+      const call = transfer(on, kind, [a, '/top'], [b, '/to'])
+      await on.clock.untilSleeping()
+      await on.repositories.delete('demo', a.name, 'with-content', 'bob')
+      await on.retirement.run(NEVER)
+      await assert.rejects(whileWorking(on, call), (error) => hasCode(error, 'REPOSITORY_NOT_FOUND'))
+      assert.deepEqual(
+        (await operationsOf(on)).map(({ state }) => state),
+        ['FAILED'],
+      )
+    }
+  })
+
+  it('given copies of folders with metadata to one place at once, when it is new or there, then all merge and the last one counts', async () => {
+    for (const place of ['new', 'there'] as const) {
+      await using bed = await bench(make)
+      const { on, a, b } = bed
+      const sources = Array.from({ length: 6 }, (_, at) => `/p${at}/s`)
+      for (const [at, source] of sources.entries()) {
+        await put(on, a, fileWrite(on, `${source}/f${at}`))
+        await on.nodes.saveMetadata(a, path(source), [{ key: 'k', value: at }], 'alice')
+      }
+      await on.nodes.makeFolder(b, path(place === 'new' ? '/t' : '/t/s'), 'alice')
+      await Promise.all(sources.map((source) => transfer(on, 'copy', [a, source], [b, '/t'], 'replace')))
+      assert.deepEqual(
+        await liveFiles(on, b),
+        sources.map((_, at) => `/t/s/f${at}`),
+      )
+      const { metadata } = await on.nodes.get(b, path('/t/s'))
+      assert.deepEqual([metadata.length, metadata[0]?.key], [1, 'k'])
+      await assertSound(on, a, b)
+    }
   })
 
   it('given rename, when the new name is taken or the node is missing, then 251012 and 251010; else it has the new name', async () => {

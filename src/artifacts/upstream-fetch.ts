@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import type { Clock } from '../core/clock.ts'
+import type { Digest } from '../core/digest.ts'
 import { AppError, hasCode } from '../core/errors.ts'
 import type { HlcClock } from '../core/hlc.ts'
 import { type NodePath, parentOf } from '../core/paths.ts'
@@ -60,7 +61,7 @@ export interface UpstreamFetchDeps {
 const SYSTEM = 'system'
 
 export function createUpstreamFetch({ db, blobs, intake, clock, hlc, client }: UpstreamFetchDeps): UpstreamFetch {
-  const open = (file: NodeRecord, start: number, signal: AbortSignal) => blobs.open(file.digest!, { start }, signal)
+  const open = (digest: Digest, start: number, signal: AbortSignal) => blobs.open(digest, { start }, signal)
 
   async function ask(order: FetchOrder, method: 'GET' | 'HEAD', signal: AbortSignal): Promise<IncomingMessage> {
     const { channel, path, known, via } = order
@@ -84,12 +85,16 @@ export function createUpstreamFetch({ db, blobs, intake, clock, hlc, client }: U
       await using staged = await receive(order, file, arriving.tap, signal)
       await moved
       await intake.prepare([staged], signal)
-      return await settle(() => db.transact((trx) => commit(trx, order, file, staged, signal)))
+      const node = await settle(() => db.transact((trx) => commit(trx, order, file, staged, signal)))
+      return { node, content: { digest: staged.digest, sizeBytes: staged.sizeBytes } }
     }
-    work().then(arriving.finish, (error) => {
-      body.destroy()
-      arriving.fail(error)
-    })
+    work().then(
+      ({ node, content }) => arriving.finish(node, content),
+      (error) => {
+        body.destroy()
+        arriving.fail(error)
+      },
+    )
     return arriving.arrival
   }
 

@@ -9,6 +9,7 @@ import { type Credentials, parseAuthorization, refused } from './authorization-h
 import { type BearerTokens, looksLikeBearer } from './bearer-tokens.ts'
 import type { LoginThrottle } from './login-throttle.ts'
 import type { Passwords } from './passwords.ts'
+import { isAccessKey } from './platform-accounts.ts'
 import type { LoginSource, PlatformLogins } from './platform-logins.ts'
 import { ANONYMOUS, type Principal } from './principal.ts'
 import { coversOfToken } from './principal-scope.ts'
@@ -20,7 +21,7 @@ export interface Authentication {
   /**
    * @param authorization the header as it came; without one the caller is ANONYMOUS.
    * @throws AppError UNAUTHENTICATED for wrong credentials, PERMISSION_DENIED for a locked user, TOO_MANY_REQUESTS. Its `detail` has
-   * `userId` or `appId`, whom the caller said to be.
+   * `userId`, `appId` or `accessKey`, whom the caller said to be.
    */
   authenticate(authorization: string | undefined, source?: LoginSource): Promise<Principal>
 }
@@ -63,7 +64,8 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
   }
 
   function beginAttempt(credentials: Credentials, fingerprint: string, { address = '' }: LoginSource) {
-    return throttle.begin({ subject: subjectOf(credentials).slice(0, MAX_SUBJECT_LENGTH), address, fingerprint })
+    const subject = subjectOf(credentials).slice(0, MAX_SUBJECT_LENGTH)
+    return throttle.begin({ subject, address, fingerprint, claimed: claimedBy(credentials) })
   }
 
   /** Equal logins from one address at the same time are one verification. */
@@ -152,7 +154,7 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
     const principal = await platformLogins.login(accessKey, secret, source)
     if (principal !== undefined) return principal
     beginAttempt(credentials, fingerprintOf(credentials), source).failed()
-    throw refused('wrong access key or secret key')
+    throw refused('wrong access key or secret key', claimedBy(credentials))
   }
 
   return {
@@ -183,5 +185,10 @@ function subjectOf(credentials: Credentials): string {
   }
 }
 
-const claimedBy = (credentials: UserCredentials) =>
-  credentials.scheme === 'basic' && isUserId(credentials.userId) ? { userId: credentials.userId } : {}
+/** Only what has the form of a name: somebody may have sent a secret in its place. */
+function claimedBy(credentials: Credentials): { readonly userId?: string; readonly accessKey?: string } {
+  const { scheme } = credentials
+  if (scheme === 'basic' && isUserId(credentials.userId)) return { userId: credentials.userId }
+  if (scheme === 'platform' && isAccessKey(credentials.accessKey)) return { accessKey: credentials.accessKey }
+  return {}
+}

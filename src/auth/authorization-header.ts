@@ -34,5 +34,7 @@ function pairOf(value: string, scheme: string): [name: string, secret: string] {
   return [text.slice(0, colon), text.slice(colon + 1)]
 }
 
-export const refused = (why: string, detail: { readonly userId?: string; readonly appId?: string } = {}): AppError =>
-  new AppError('UNAUTHENTICATED', `Failed to authenticate: ${why}`, detail)
+export const refused = (
+  why: string,
+  detail: { readonly userId?: string; readonly appId?: string; readonly accessKey?: string } = {},
+): AppError => new AppError('UNAUTHENTICATED', `Failed to authenticate: ${why}`, detail)

@@ -83,6 +83,16 @@ describe('login throttle', () => {
     assert.equal(w.wait('ann', '1.1.1.2', 'right'), 0)
   })
 
+  it('given an address over its limit, when a user comes who logged in there before, then that user need not wait', () => {
+    const w = world()
+    w.succeed('ann', '1.1.1.1', 'right')
+    for (let guess = 0; guess < 100; guess++) w.fail(`user${guess}`, '1.1.1.1', 'guess')
+    assert.equal(w.wait('bob', '1.1.1.1', 'right'), 1)
+    assert.equal(w.wait('ann', '1.1.1.1', 'right'), 0)
+    for (let guess = 0; guess < 5; guess++) w.fail('ann', '1.1.1.1', `${guess}`)
+    assert.equal(w.wait('ann', '1.1.1.1', 'right'), 1)
+  })
+
   it('given many addresses that guess for one user, when the user logs in, then the usual address is free and a new one waits shortly', async () => {
     const w = world()
     w.succeed('ann', '1.1.1.1', 'right')

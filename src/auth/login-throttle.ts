@@ -21,6 +21,8 @@ export interface LoginAttempt {
   readonly address: string
   /** Stands for the whole credential; the same one again is the same guess. */
   readonly fingerprint: string
+  /** What the refusal tells of the caller, for the audit log. */
+  readonly claimed?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** Slows down guessing. Asked before a credential is verified; verified ones that are remembered never come here. */
@@ -113,17 +115,17 @@ export function createLoginThrottle(clock: Clock, limits: ThrottleLimits): Login
   }
 
   return {
-    begin({ subject, address, fingerprint }) {
+    begin({ subject, address, fingerprint, claimed }) {
       const network = networkOf(address)
       const credential = `${network}\u0000${fingerprint}`
       const pair = subject === '' ? undefined : `${network}\u0000${subject}`
       const waitMs = Math.max(
         byCredential.wait(credential),
-        byAddress.wait(network),
+        pair !== undefined && trusted.has(pair) ? 0 : byAddress.wait(network),
         pair === undefined ? 0 : byPair.wait(pair),
         pair === undefined || trusted.has(pair) ? 0 : byUser.wait(subject),
       )
-      if (waitMs > 0) throw tooMany(Math.ceil(waitMs / 1000))
+      if (waitMs > 0) throw tooMany(Math.ceil(waitMs / 1000), claimed)
       const running = pair === undefined ? undefined : byPair.get(pair)
       if (running !== undefined) running.pending++
       const end = () => {
@@ -167,5 +169,8 @@ export function networkOf(address: string): string {
   return `${prefix.join(':')}::/64`
 }
 
-const tooMany = (retryAfterS: number): AppError =>
-  new AppError('TOO_MANY_REQUESTS', `Too many failed logins, try again in ${retryAfterS} s`, { retryAfterS })
+const tooMany = (retryAfterS: number, claimed: LoginAttempt['claimed']): AppError =>
+  new AppError('TOO_MANY_REQUESTS', `Too many failed logins, try again in ${retryAfterS} s`, {
+    ...claimed,
+    retryAfterS,
+  })

@@ -58,6 +58,7 @@ const MAX_RULES = 100
 const MAX_PROJECTS = 1000
 const ACCESS_KEY_BYTES = 16
 const SECRET_KEY_BYTES = 32
+export const isAccessKey = (text: string): boolean => /^[0-9a-f]{32}$/.test(text)
 const NO_HASH = Buffer.alloc(32)
 
 export function createPlatformAccounts({ db, clock, random }: PlatformAccountDeps): PlatformAccounts {

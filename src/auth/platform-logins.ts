@@ -4,12 +4,11 @@ import { AppError, hasCode, invalid } from '../core/errors.ts'
 import type { Random } from '../core/ids.ts'
 import { insertAuditEntries } from '../metadata/audit-log.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
-import type { ResourceType } from '../metadata/granted-rights.ts'
 import { findPlatformLogin, type PlatformAccount } from '../metadata/platform-accounts.ts'
 import { findUser, type UserAccount } from '../metadata/users.ts'
 import { refused } from './authorization-header.ts'
 import { ANONYMOUS, type Principal } from './principal.ts'
-import { COVERS_SERVICE, coversOfApp } from './principal-scope.ts'
+import { COVERS_SERVICE, coversOfApp, scopeOfAccount } from './principal-scope.ts'
 import { tokenHash } from './tokens.ts'
 import { isUserId } from './user-rules.ts'
 import type { Users } from './users.ts'
@@ -94,7 +93,7 @@ export function createPlatformLogins({ db, users, clock, random, unknownUsers }:
       if (user.locked) {
         throw new AppError('PERMISSION_DENIED', `Access denied: user ${userId} is locked`, { userId, appId })
       }
-      return { userId, admin, appId, ...covering(coversOfApp(scopeOf(account))) }
+      return { userId, admin, appId, ...covering(coversOfApp(scopeOfAccount(account))) }
     },
   }
 }
@@ -111,11 +110,7 @@ function itself(account: PlatformAccount): Principal {
   if (scope.includes('SYSTEM') && projectRules.length === 0) {
     return { userId: serviceName(appId), admin: true, appId, covers: COVERS_SERVICE }
   }
-  return { ...ANONYMOUS, appId, ...covering(coversOfApp(scopeOf(account))) }
+  return { ...ANONYMOUS, appId, ...covering(coversOfApp(scopeOfAccount(account))) }
 }
 
-const scopeOf = ({ scope, projectRules }: PlatformAccount) => ({
-  types: scope as readonly ResourceType[],
-  projects: projectRules,
-})
 const covering = (covers: Principal['covers']) => (covers === undefined ? {} : { covers })

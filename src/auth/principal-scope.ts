@@ -1,7 +1,7 @@
 import { scopeHolds } from '../core/path-scope.ts'
 import { normalisePath } from '../core/paths.ts'
 import type { ResourceType } from '../metadata/granted-rights.ts'
-import type { ProjectRule } from '../metadata/platform-accounts.ts'
+import type { PlatformAccount, ProjectRule } from '../metadata/platform-accounts.ts'
 import type { RepositoryResource, Resource } from './access.ts'
 import { type Action, allowedBy } from './grants.ts'
 import type { Principal } from './principal.ts'
@@ -25,6 +25,11 @@ export interface TokenScope {
 
 const EVERYWHERE: readonly ResourceType[] = ['SYSTEM', 'REPLICATION']
 const IN_PROJECTS: readonly ResourceType[] = ['SYSTEM', 'PROJECT', 'REPO', 'NODE']
+
+export const scopeOfAccount = ({ scope, projectRules }: Pick<PlatformAccount, 'scope' | 'projectRules'>): AppScope => ({
+  types: scope as readonly ResourceType[],
+  projects: projectRules,
+})
 
 /** Undefined: it limits nothing. An account with project rules reaches nothing that lies in no project, SYSTEM or not. */
 export function coversOfApp({ types, projects }: AppScope): Covers | undefined {

@@ -83,7 +83,7 @@ eachDatabase('rights', (make) => {
     await db.transact((trx) => s.roles.makeAdministrator(trx, 'ann', { project: 'demo', repoName: null }, 'admin'))
     assert.equal((await s.rights.readableScope(ann, 'demo')).everything, true)
     assert.deepEqual(await s.rights.readableScope(ann, 'other'), { everything: false, repositories: [] })
-    assert.deepEqual(await s.rights.visibleProjects(ann), { names: ['demo'] })
+    assert.deepEqual(await s.rights.visibleProjects(ann), { names: ['demo'], andPublic: true })
     assert.equal(await s.rights.visibleRepositories(ann, 'demo'), undefined)
   })
 

@@ -1,8 +1,8 @@
 import { findAccessStamp, findAccessState } from '../metadata/access-facts.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
 import { type HeldPermission, listHeldAdminRoles, listHeldPermissions } from '../metadata/granted-rights.ts'
-import { listProjects } from '../metadata/projects.ts'
-import { listRepositories } from '../metadata/repositories.ts'
+import { listProjects, type ProjectFilter } from '../metadata/projects.ts'
+import { listRepositories, type RepositoryFilter } from '../metadata/repositories.ts'
 import { untilCommit } from '../metadata/until-commit.ts'
 import { decide, scopesOf, WHOLE } from './access.ts'
 import { type Action, allowedBy, type Grants, NO_GRANTS, type RepositoryGrant } from './grants.ts'
@@ -23,13 +23,10 @@ export interface Rights {
   grantsOf(principal: Principal): Promise<Grants>
   /** What the caller may read in a project, by ids of repositories. */
   readableScope(principal: Principal, projectId: string): Promise<ReadableScope>
-  /** The repositories of a project that the caller may see besides the public ones; undefined: all. */
-  visibleRepositories(
-    principal: Principal,
-    projectId: string,
-  ): Promise<{ readonly repoIds: readonly number[] } | undefined>
-  /** The projects that the caller may see besides those with a public repository; undefined: all. */
-  visibleProjects(principal: Principal): Promise<{ readonly names: readonly string[] } | undefined>
+  /** The repositories of a project that the caller may see; undefined: all. */
+  visibleRepositories(principal: Principal, projectId: string): Promise<RepositoryFilter['visibility']>
+  /** The projects that the caller may see; undefined: all. */
+  visibleProjects(principal: Principal): Promise<ProjectFilter['visibility']>
 }
 
 interface Remembered {
@@ -75,7 +72,7 @@ export function createRights({ db }: { readonly db: MetadataDatabase }): Rights 
       if (administers && principal.covers === undefined && principal.standing === undefined) {
         return { everything: true, repositories: [] }
       }
-      const visibility = administers ? undefined : { repoIds: [...grants.repositories.keys()] }
+      const visibility = administers ? undefined : { repoIds: [...grants.repositories.keys()], andPublic: true }
       const candidates = await listRepositories(db.read, { project: projectId, visibility })
       const repositories = candidates.flatMap(({ id, name, public: open }) => {
         const resource = { kind: 'repository', projectId, repoName: name, id, public: open, ...WHOLE } as const
@@ -88,18 +85,22 @@ export function createRights({ db }: { readonly db: MetadataDatabase }): Rights 
       return { everything: false, repositories }
     },
     async visibleRepositories(principal, projectId) {
-      if (principal.covers?.('VIEW', { kind: 'project', projectId }) === false) return { repoIds: [] }
+      if (principal.covers?.('VIEW', { kind: 'project', projectId }) === false) {
+        return { repoIds: [], andPublic: false }
+      }
       const grants = await rights.grantsOf(principal)
       if (principal.admin || grants.administers.has(projectId)) return undefined
-      return { repoIds: [...grants.repositories.keys()] }
+      return { repoIds: [...grants.repositories.keys()], andPublic: true }
     },
     async visibleProjects(principal) {
       const { admin, covers } = principal
-      if (admin && covers === undefined) return undefined
-      const candidates = admin
-        ? (await listProjects(db.read, {})).map(({ name }) => name)
-        : [...(await rights.grantsOf(principal)).visibleProjects]
-      return { names: candidates.filter((projectId) => covers?.('VIEW', { kind: 'project', projectId }) !== false) }
+      const visibility = admin
+        ? undefined
+        : { names: [...(await rights.grantsOf(principal)).visibleProjects], andPublic: true }
+      if (covers === undefined) return visibility
+      const candidates = await listProjects(db.read, { visibility })
+      const names = candidates.map(({ name }) => name)
+      return { names: names.filter((projectId) => covers('VIEW', { kind: 'project', projectId })), andPublic: false }
     },
   }
   return rights

@@ -108,7 +108,7 @@ eachDatabase('users', (make) => {
   it('given a wrong old password, when the password is changed, then it is refused', async () => {
     await using w = await world(make)
     await w.users.create(ann, 'admin')
-    await assert.rejects(w.users.changePassword('ann', 'wrong', 'new password'), code('PARAMETER_INVALID'))
+    await assert.rejects(w.users.changePassword('ann', 'wrong', 'new password'), code('PASSWORD_CHANGE_FAILED'))
     await w.users.changePassword('ann', 'ann password', 'new password')
     await w.users.changePassword('ann', 'new password', 'ann password')
   })

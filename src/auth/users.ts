@@ -47,7 +47,7 @@ export interface Users {
   get(userId: string): Promise<User>
   /** @throws AppError USER_NOT_FOUND, PARAMETER_INVALID, also when nobody could administer the server any more. */
   update(userId: string, change: UserChange, by: string): Promise<void>
-  /** @throws AppError PARAMETER_INVALID when `oldPassword` is wrong or `newPassword` is not allowed, USER_NOT_FOUND. */
+  /** @throws AppError PASSWORD_CHANGE_FAILED when `oldPassword` is wrong, PARAMETER_INVALID for the new one, USER_NOT_FOUND. */
   changePassword(userId: string, oldPassword: string, newPassword: string): Promise<void>
   /** With all tokens. @throws AppError USER_NOT_FOUND, PARAMETER_INVALID as above. */
   delete(userId: string): Promise<void>
@@ -128,7 +128,9 @@ export function createUsers({ db, passwords, clock, random }: UserDeps): Users {
       checkPassword(newPassword, 'newPwd')
       const account = await rows.findUser(db.read, userId)
       if (account === undefined) throw userNotFound(userId)
-      if (!(await passwords.verify(oldPassword, account.passwordHash))) throw invalid('oldPwd', 'it is wrong')
+      if (!(await passwords.verify(oldPassword, account.passwordHash))) {
+        throw new AppError('PASSWORD_CHANGE_FAILED', 'Password change failed: the old password is wrong', { userId })
+      }
       await users.update(userId, { password: newPassword }, userId)
     },
     delete: (userId) =>

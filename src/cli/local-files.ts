@@ -11,7 +11,7 @@ export interface LocalFile {
   readonly sizeBytes: number
 }
 
-/** Files among `sources`, folders with all below them. Symbolic links are followed once, to files only. @throws CliFailure. */
+/** Files among `sources`, folders with all below them. Symbolic links are followed to files; those that lead to folders or nowhere are left out. @throws CliFailure. */
 export async function localFiles(sources: readonly string[]): Promise<LocalFile[]> {
   const found: LocalFile[] = []
   for (const source of sources) {
@@ -32,8 +32,9 @@ async function collect(directory: string, path: string, found: LocalFile[]): Pro
     const [file, below] = [join(directory, entry.name), `${path}/${entry.name}`]
     if (entry.isDirectory()) await collect(file, below, found)
     else {
-      const about = await stat(file)
-      if (about.isFile()) found.push({ file, path: below, sizeBytes: about.size })
+      // A link that leads nowhere has no bytes.
+      const about = entry.isSymbolicLink() ? await stat(file).catch(() => undefined) : await stat(file)
+      if (about?.isFile()) found.push({ file, path: below, sizeBytes: about.size })
     }
   }
 }

@@ -15,21 +15,27 @@ import { userCommands } from './commands/user.ts'
 
 /** The command line but for `serve`, which is the server's own. @param args after the program's name. */
 export async function runCommandLine(args: readonly string[], version: string, ground: CliGround): Promise<ExitCode> {
-  const program = createProgram(version, ground)
+  const isJson = args.includes('--json')
+  const tell = (failure: object) => ground.err.write(`${JSON.stringify(failure)}\n`)
+  const program = createProgram(version, ground, isJson ? 'json' : 'people')
   try {
     await program.parseAsync([...args], { from: 'user' })
     return EXIT.ok
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.ok
+      if (isJson) tell({ error: error.message.replace(/^error: /, ''), code: null })
+      return EXIT.usage
+    }
     if (ground.signal.aborted) return EXIT.failed
     const { exitCode, code, shown } = described(error)
-    const isJson = args.includes('--json')
-    ground.err.write(isJson ? `${JSON.stringify({ error: shown, code: code ?? null })}\n` : `entrepot: ${shown}\n`)
+    if (isJson) tell({ error: shown, code: code ?? null })
+    else ground.err.write(`entrepot: ${shown}\n`)
     return exitCode
   }
 }
 
-function createProgram(version: string, ground: CliGround): Command {
+function createProgram(version: string, ground: CliGround, format: 'json' | 'people'): Command {
   const context = createCommandContext(ground)
   const program = new Command('entrepot')
     .description('An artifact repository whose heart is moving artifacts')
@@ -39,9 +45,11 @@ function createProgram(version: string, ground: CliGround): Command {
     .option('--profile <name>', 'remembered server to use (ENTREPOT_PROFILE)')
     .option('--json', 'results as JSON, for programs')
     .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => void ground.out.write(text),
-      writeErr: (text) => void ground.err.write(text),
+      // As JSON it is told by `runCommandLine`.
+      writeErr: (text) => void (format === 'people' && ground.err.write(text)),
     })
     .showHelpAfterError('(see entrepot --help)')
   program

@@ -51,6 +51,8 @@ export function connectServer({ url, user, secret }: Connection, signal: AbortSi
     try {
       return await answerOf(outgoing, body?.stream)
     } catch (error) {
+      // What broke the body is the cause, not the connection that it broke in turn.
+      if (body?.stream.errored instanceof CliFailure) throw body.stream.errored
       throw new CliFailure(`Cannot reach ${base.origin}: ${messageOf(error)}`, EXIT.unreachable)
     }
   }

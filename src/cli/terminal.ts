@@ -40,8 +40,16 @@ export function createTerminal({ input, out, err }: TerminalStreams, format: 'js
       err.write(question)
       // A line editor that echoes into nothing.
       const lines = createInterface({ input, output: undefined, terminal: true })
-      const answer = await new Promise<string>((resolve) => lines.question('', resolve))
-      lines.close()
+      const answer = await new Promise<string>((resolve, reject) => {
+        const given = () => new CliFailure('No password was given', EXIT.usage)
+        lines.once('close', () => reject(given()))
+        // In raw mode Ctrl-C is a key: told on as the signal that it stands for, which ends the command as everywhere.
+        lines.once('SIGINT', () => {
+          process.once('SIGINT', () => lines.close())
+          process.kill(process.pid, 'SIGINT')
+        })
+        lines.question('', resolve)
+      }).finally(() => lines.close())
       err.write('\n')
       return answer
     },

@@ -19,11 +19,18 @@ const MAX_BYTES = 65_536
 /** @throws AppError METADATA_INVALID for a key over 128 characters or empty, over 256 entries, over 64 KiB in all. */
 export function checkMetadata(metadata: Metadata): Metadata {
   if (metadata.length > MAX_ENTRIES) throw refuse(`more than ${MAX_ENTRIES} entries`)
-  for (const { key } of metadata) {
+  for (const { key, value } of metadata) {
+    if (holdsNul(key) || holdsNul(value)) throw refuse(`[${key.replaceAll('\0', '\ufffd')}] holds a NUL character`)
     if (key === '' || key.length > MAX_KEY_LENGTH) throw refuse(`a key must have 1 to ${MAX_KEY_LENGTH} characters`)
   }
   if (Buffer.byteLength(JSON.stringify(metadata)) > MAX_BYTES) throw refuse(`more than ${MAX_BYTES} bytes`)
   return metadata
+}
+/** No database keeps it as it is. */
+function holdsNul(value: unknown): boolean {
+  if (typeof value === 'string') return value.includes('\0')
+  if (typeof value !== 'object' || value === null) return false
+  return Object.entries(value).some(([key, inner]) => holdsNul(key) || holdsNul(inner))
 }
 const refuse = (why: string) => new AppError('METADATA_INVALID', `Metadata is invalid: ${why}`, {})
 

@@ -128,11 +128,11 @@ export const toPermissionInfo = (permission: Permission, dates: Dates) => ({
 
 /** One kind of change of a permission: its URL, the field that brings the new list, and what it replaces. */
 export const PERMISSION_CHANGES = {
-  user: { field: 'userId', read: (fields) => ({ users: textsOf(fields, 'userId') }) },
-  role: { field: 'rId', read: (fields) => ({ roles: textsOf(fields, 'rId') }) },
-  repo: { field: 'repos', read: (fields) => ({ repos: textsOf(fields, 'repos') }) },
-  includePath: { field: 'path', read: (fields) => ({ include: textsOf(fields, 'path') }) },
-  excludePath: { field: 'path', read: (fields) => ({ exclude: textsOf(fields, 'path') }) },
+  user: { field: 'userId', read: (fields) => ({ users: requiredTexts(fields, 'userId') }) },
+  role: { field: 'rId', read: (fields) => ({ roles: requiredTexts(fields, 'rId') }) },
+  repo: { field: 'repos', read: (fields) => ({ repos: requiredTexts(fields, 'repos') }) },
+  includePath: { field: 'path', read: (fields) => ({ include: requiredTexts(fields, 'path') }) },
+  excludePath: { field: 'path', read: (fields) => ({ exclude: requiredTexts(fields, 'path') }) },
   action: { field: 'actions', read: (fields) => ({ actions: actionsOf(fields, 'actions') }) },
 } as const satisfies Record<string, { field: string; read: (fields: RequestFields) => PermissionUpdate }>
 
@@ -152,6 +152,11 @@ export function questionOf(body: unknown): PermissionQuestion {
 /** An array of texts; nothing when it is absent. */
 export function textsOf(fields: RequestFields, name: string): string[] {
   return (fields.list(name) ?? []).map((value, index) => storableText(`${name}[${index}]`, value))
+}
+
+function requiredTexts(fields: RequestFields, name: string): string[] {
+  if (fields.list(name) === undefined) throw missing(name)
+  return textsOf(fields, name)
 }
 
 function actionsOf(fields: RequestFields, name: string): Action[] {

@@ -22,7 +22,7 @@ async function server(dialect: TestDialect) {
     return { status: answer.status, headers: answer.headers, text, code, data }
   }
   return {
-    call,
+    ...{ call, url: cluster.url, admin: { authorization: admin } },
     account: (path: string, method: string, body?: unknown) => call(method, `/auth/api/account${path}`, body),
     [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
   }
@@ -118,10 +118,85 @@ eachDialect('platform accounts over HTTP', (dialect) => {
     const stranger = await info('alpha', 'somebody')
     assert.deepEqual([stranger.status, stranger.code], [403, 250113])
     assert.equal((await s.call('GET', '/auth/api/user/info', undefined, as('somebody'))).data.createdBy, 'app:ci')
+    await s.call('POST', '/repository/api/repo/update/gamma/r1', { public: true })
+    for (const user of ['admin', 'somebody']) {
+      const repos = await s.call('GET', '/repository/api/repo/list/gamma', undefined, as(user))
+      assert.deepEqual(repos.data, [], `${user} and the public repository of another project`)
+      const projects = await s.call('GET', '/repository/api/project/list', undefined, as(user))
+      assert.ok(!projects.text.includes('gamma'), user)
+      const found = await s.call('GET', '/repository/api/project/search?name=gam', undefined, as(user))
+      assert.equal(found.data.totalRecords, 0)
+    }
     const wrong = await s.call('GET', '/auth/api/user/info', undefined, {
       authorization: platform({ ...pair, secretKey: 'wrong' }),
     })
     assert.deepEqual([wrong.status, wrong.code], [401, 250114])
     assert.match(wrong.headers.get('www-authenticate') ?? '', /^Basic/)
   })
+
+  it('given a VIRTUAL repository with members outside of an account, when it reads there, then they are passed over', async () => {
+    await using s = await server(dialect)
+    const { as } = await twoProjects(s)
+    assert.deepEqual(await read(s, '/generic/alpha/all/inside', as('admin')), [200, 'inside'])
+    assert.deepEqual((await read(s, '/generic/alpha/all/outside', as('admin')))[0], 404)
+    const page = await s.call('GET', '/repository/api/node/page/alpha/all', undefined, as('admin'))
+    assert.deepEqual([page.status, page.data.totalRecords], [200, 1])
+  })
+
+  it('given a temporary token made through an account, when used, then it reaches no further and lives no longer than that', async () => {
+    await using s = await server(dialect)
+    const { as } = await twoProjects(s)
+    const make = async (projectId: string, repoName: string, headers: Record<string, string> = as('admin')) => {
+      const body = { projectId, repoName, fullPathSet: ['/'], type: 'DOWNLOAD', expireSeconds: 0 }
+      const { status, data } = await s.call('POST', '/generic/temporary/token/create', body, headers)
+      return status === 200 ? (data[0].token as string) : status
+    }
+    assert.equal(await make('gamma', 'r1'), 403)
+    const token = await make('alpha', 'all')
+    const ofAdmin = await make('alpha', 'all', {})
+    const use = async (name: string, value = token) =>
+      read(s, `/generic/temporary/download/alpha/all/${name}?token=${value}`, {})
+    assert.deepEqual(await use('inside'), [200, 'inside'])
+    assert.equal((await use('outside'))[0], 404)
+    assert.deepEqual(await use('outside', ofAdmin), [200, 'outside'])
+    const change = (body: object) => s.account('/update', 'PUT', { appId: 'ci', ...body })
+    await change({ scopeDesc: [{ field: 'PROJECT', operation: 'IN', value: ['gamma'] }] })
+    assert.equal((await use('inside'))[0], 400)
+    await change({ scopeDesc: [] })
+    assert.deepEqual(await use('outside'), [200, 'outside'])
+    await change({ locked: true })
+    assert.equal((await use('inside'))[0], 400)
+    await change({ locked: false })
+    assert.equal((await use('inside'))[0], 200)
+    await s.account('/delete/ci', 'DELETE')
+    assert.equal((await use('inside'))[0], 400)
+    await s.account('/create', 'POST', { appId: 'ci' })
+    assert.equal((await use('inside'))[0], 400)
+    assert.equal((await use('inside', ofAdmin))[0], 200)
+  })
 })
+
+type Server = Awaited<ReturnType<typeof server>>
+
+async function read({ url }: Server, path: string, headers: Record<string, string>) {
+  const answer = await fetch(`${url}${path}`, { headers })
+  return [answer.status, await answer.text()] as const
+}
+
+/** `alpha/all` shows `alpha/r1` with the file `inside` and `gamma/r1` with `outside`; the account `ci` is for `alpha`. */
+async function twoProjects(s: Server) {
+  const repo = (body: object) => s.call('POST', '/repository/api/repo/create', { type: 'GENERIC', ...body })
+  for (const [name, file] of [
+    ['alpha', 'inside'],
+    ['gamma', 'outside'],
+  ] as const) {
+    await s.call('POST', '/repository/api/project/create', { name, displayName: name, description: 'x' })
+    await repo({ projectId: name, name: 'r1', category: 'LOCAL' })
+    await fetch(`${s.url}/generic/${name}/r1/${file}`, { method: 'PUT', body: file, headers: s.admin })
+  }
+  const repositoryList = ['alpha', 'gamma'].map((projectId) => ({ projectId, name: 'r1' }))
+  await repo({ projectId: 'alpha', name: 'all', category: 'VIRTUAL', configuration: { repositoryList } })
+  const scopeDesc = [{ field: 'PROJECT', operation: 'IN', value: ['alpha'] }]
+  const { data: pair } = await s.account('/create', 'POST', { appId: 'ci', scopeDesc })
+  return { as: (user: string) => ({ authorization: platform(pair), 'x-bkrepo-uid': user }) }
+}

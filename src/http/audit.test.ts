@@ -66,7 +66,7 @@ eachDialect('audit over HTTP', (dialect) => {
     assert.deepEqual(rows.map(short).reverse(), [
       'admin | POST /auth/api/user/create |  |  | userId=ann name=Ann | SUCCESS | 0',
       'admin | POST /repository/api/project/create | p1 |  | name=p1 | SUCCESS | 0',
-      'admin | POST /repository/api/repo/create | p1 |  | name=r1 | SUCCESS | 0',
+      'admin | POST /repository/api/repo/create | p1 |  | name=r1 public=false | SUCCESS | 0',
       'admin | POST /repository/api/project/create | p1 |  | name=p1 | FAILED | 251005',
       'admin | POST /repository/api/node/rename/:projectId/:repoName/* | p1 | r1 | newFullPath=/b.txt path=a.txt | SUCCESS | 0',
       'admin | DELETE /generic/:projectId/:repoName/* | p1 | r1 | path=b.txt | SUCCESS | 0',
@@ -147,6 +147,59 @@ eachDialect('audit over HTTP', (dialect) => {
       (await s.rows('&code=250124')).map(({ outcome, address }) => [outcome, address]),
       [['REFUSED', '127.0.0.1']],
     )
+    assert.deepEqual((await s.rows('&code=250124&userId=ann')).length, 1)
+  })
+
+  it('given changes of rights by id, when the log is read, then it tells of which project and what was changed', async () => {
+    await using s = await server(dialect)
+    await fill(s)
+    const names = { resourceType: 'REPO', projectId: 'p1', permName: 'of p1' }
+    const { data: made } = await s.call('POST', '/auth/api/permission/create', {
+      ...{ ...names, repos: ['r1'], users: ['ann'], actions: ['READ'], pwd: 'not a field of it' },
+    })
+    const permissionId = made.id
+    await s.call('PUT', '/auth/api/permission/action', { permissionId, actions: ['READ', 'WRITE'] })
+    await s.call('PUT', '/auth/api/permission/user', { permissionId, userId: [] })
+    await s.call('PUT', '/auth/api/permission/user', { permissionId, userId: ['admin'] }, asAnn)
+    await s.call('DELETE', `/auth/api/permission/delete/${permissionId}`)
+    const role = await s.call('POST', '/auth/api/role/create', {
+      name: 'Ops',
+      type: 'PROJECT',
+      projectId: 'p1',
+      admin: true,
+    })
+    const rid = role.data as unknown as string
+    await s.call('PATCH', `/auth/api/user/role/add/${rid}`, ['ann'])
+    await s.call('PUT', '/auth/api/user/update/info/ann', { admin: true, locked: false })
+    const many = Array.from({ length: 500 }, (_, at) => `/dir/${at}`)
+    await s.call('POST', '/generic/temporary/token/create', {
+      ...{ projectId: 'p1', repoName: 'r1', fullPathSet: many, type: 'DOWNLOAD' },
+    })
+    const rows = (await s.rows()).map(short).reverse().slice(3)
+    assert.deepEqual(rows.slice(0, -1).sort(), [
+      `admin | DELETE /auth/api/permission/delete/:id | p1 |  | id=${permissionId} | SUCCESS | 0`,
+      `admin | PATCH /auth/api/user/role/add/:rid | p1 |  | rid=${rid} idList=[ann] | SUCCESS | 0`,
+      'admin | POST /auth/api/permission/create | p1 |  | permName=of p1 resourceType=REPO repos=[r1] actions=[READ] users=[ann] | SUCCESS | 0',
+      'admin | POST /auth/api/role/create | p1 |  | name=Ops admin=true | SUCCESS | 0',
+      `admin | PUT /auth/api/permission/action | p1 |  | permissionId=${permissionId} actions=[READ,WRITE] | SUCCESS | 0`,
+      `admin | PUT /auth/api/permission/user | p1 |  | permissionId=${permissionId} userId=[] | SUCCESS | 0`,
+      'admin | PUT /auth/api/user/update/info/:uid |  |  | uid=ann admin=true locked=false | SUCCESS | 0',
+      `ann | PUT /auth/api/permission/user | p1 |  | permissionId=${permissionId} userId=[admin] | REFUSED | 250113`,
+    ])
+    assert.match(rows.at(-1)!, /\| p1 \| r1 \| fullPathSet=\[\/dir\/0,.*,\d+ more\] \| SUCCESS/)
+    assert.ok(rows.at(-1)!.length < 500)
+  })
+
+  it('given a wrong secret key, when the log is read, then it tells which access key was used, unless it looks like none', async () => {
+    await using s = await server(dialect)
+    const { data } = await s.call('POST', '/auth/api/account/create', { appId: 'ci' })
+    const accessKey = data.accessKey!
+    for (const key of [accessKey, 'a secret in the wrong place']) {
+      const pair = platform({ accessKey: key, secretKey: 'wrong' })
+      assert.equal((await s.call('GET', '/auth/api/user/info', undefined, { authorization: pair })).status, 401)
+    }
+    const rows = await s.rows('&outcome=REFUSED')
+    assert.deepEqual(rows.map(({ resource }) => resource).sort(), [`accessKey=${accessKey}`, null])
   })
 
   it('given a trusted proxy, when it names the client, then that address counts', async () => {

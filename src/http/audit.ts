@@ -16,7 +16,14 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set by `answerError`: why the request was not done. */
     failure: AppError | undefined
+    /** Set by handlers that learn what a mere id in the request is about. */
+    auditAbout: AuditPlace | undefined
   }
+}
+
+export interface AuditPlace {
+  readonly project: string | null
+  readonly repo?: string | null
 }
 
 const CHANGES: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
@@ -71,7 +78,7 @@ function eventOf(request: FastifyRequest, reply: FastifyReply): AuditEvent {
   const { principal, failure, ip, routeOptions, method } = request
   const { userId: claimedUser, appId: claimedApp } = failure?.detail ?? {}
   const unknown = isAnonymous(principal) && principal.appId === undefined
-  const { project, repo, resource } = namedBy(request)
+  const { project, repo, resource } = namedBy(request, unknown ? failure?.detail.accessKey : undefined)
   return {
     userId: unknown && typeof claimedUser === 'string' ? claimedUser : principal.userId,
     appId: principal.appId ?? (unknown && typeof claimedApp === 'string' ? claimedApp : null),
@@ -103,17 +110,30 @@ const REPOSITORY_NAMES = ['repoName', 'srcRepoName', 'localRepoName'] as const
 const NAMES = [
   ...['uid', 'userId', 'name', 'appId', 'accessKey', 'status', 'rid', 'roleId', 'permName', 'id', 'permissionId'],
   ...['fullPath', 'newFullPath', 'srcFullPath', 'destProjectId', 'destRepoName', 'destFullPath', 'date', 'forced'],
-  ...['key', 'taskKey', 'packageKey', 'version', '*'],
+  ...['key', 'taskKey', 'packageKey', 'version', '*', 'resourceType', 'admin', 'locked', 'public'],
 ] as const
+/** Lists of such names. */
+const LISTS = [
+  ...['userId', 'rId', 'repos', 'path', 'actions', 'idList', 'fullPathSet', 'authorizedUserSet', 'authorizedIpSet'],
+  ...['users', 'roles', 'includePattern', 'excludePattern', 'asstUsers', 'scope', 'keyList'],
+] as const
+/** Bodies that are such a list themselves. */
+const BODY_LISTS: Readonly<Record<string, string>> = {
+  '/auth/api/user/role/add/:rid': 'idList',
+  '/auth/api/user/role/delete/:rid': 'idList',
+}
 
-function namedBy(request: FastifyRequest): Pick<AuditEvent, 'project' | 'repo' | 'resource'> {
-  const { params, query, body } = request
-  const sources = [params, query, body].filter(
+function namedBy(request: FastifyRequest, claimedKey: unknown): Pick<AuditEvent, 'project' | 'repo' | 'resource'> {
+  const { params, query, body, auditAbout } = request
+  const bodyList = BODY_LISTS[request.routeOptions.url ?? '']
+  const listBody = bodyList !== undefined && Array.isArray(body) ? { [bodyList]: body } : body
+  const sources = [params, query, listBody, { accessKey: claimedKey }].filter(
     (source): source is Record<string, unknown> =>
       typeof source === 'object' && source !== null && !Array.isArray(source) && !Buffer.isBuffer(source),
   )
+  const given = (name: string): unknown => sources.find((source) => Object.hasOwn(source, name))?.[name]
   const find = (name: string): string | undefined => {
-    const value = sources.find((source) => Object.hasOwn(source, name))?.[name]
+    const value = given(name)
     const plain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
     return plain ? storable(String(value)).slice(0, MAX_VALUE_LENGTH) : undefined
   }
@@ -123,12 +143,30 @@ function namedBy(request: FastifyRequest): Pick<AuditEvent, 'project' | 'repo' |
     const value = find(name)
     return value === undefined || value === '' ? [] : [`${name === '*' ? 'path' : name}=${value}`]
   })
+  for (const name of LISTS) {
+    const list = given(name)
+    if (Array.isArray(list)) parts.push(`${name}=[${listed(list)}]`)
+  }
   const resource = parts.join(' ').slice(0, MAX_RESOURCE_LENGTH)
   return {
-    project: isProject ? (find('name') ?? null) : first(PROJECT_NAMES),
-    repo: first(REPOSITORY_NAMES),
+    project: auditAbout?.project ?? (isProject ? (find('name') ?? null) : first(PROJECT_NAMES)),
+    repo: auditAbout?.repo ?? first(REPOSITORY_NAMES),
     resource: resource === '' ? null : resource,
   }
+}
+
+/** The first ones, and how many more there are. */
+function listed(list: readonly unknown[]): string {
+  const shown: string[] = []
+  let room = MAX_VALUE_LENGTH
+  for (const value of list) {
+    const text = typeof value === 'string' ? storable(value).slice(0, MAX_VALUE_LENGTH) : typeof value
+    room -= text.length + 1
+    if (room < 0) break
+    shown.push(text)
+  }
+  const more = list.length - shown.length
+  return [...shown, ...(more > 0 ? [`${more} more`] : [])].join(',')
 }
 
 /** A refused request was not checked for what databases do not keep. */

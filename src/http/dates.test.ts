@@ -38,6 +38,19 @@ describe('dates on the wire', () => {
     })
   }
 
+  for (const [zone, last] of [
+    ['UTC', Date.UTC(9999, 11, 31, 23, 59, 59, 999)],
+    ['Asia/Shanghai', Date.UTC(9999, 11, 31, 15, 59, 59, 999)],
+    ['America/New_York', Date.UTC(10_000, 0, 1, 4, 59, 59, 999)],
+  ] as const) {
+    it(`given the last moment of year 9999 in ${zone}, when parsed, then it is one and is shown so; the next is refused`, () => {
+      const dates = createDates(zone)
+      assert.equal(dates.parse('expireDate', '9999-12-31T23:59:59.999'), last)
+      assert.equal(dates.format(last), '9999-12-31T23:59:59.999')
+      assert.throws(() => dates.parse('expireDate', last + 1), /expireDate/)
+    })
+  }
+
   for (const bad of [
     '',
     'yesterday',

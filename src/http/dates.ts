@@ -15,8 +15,8 @@ export interface Dates {
 }
 
 const DATE_TIME = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?)\s*(Z|[+-]\d{2}:?\d{2})?$/i
-/** Year 9999: later ones have five digits and no place in the form above. */
-const LATEST_MS = Date.UTC(9999, 11, 31)
+/** Of the server's zone. Later years have five digits and no place in the form above. */
+const LATEST_MS = Date.UTC(10_000, 0, 1) - 1
 
 /** How far a zone is from UTC. */
 interface Offset {
@@ -67,7 +67,7 @@ export function createDates(timeZone: string): Dates {
     parse(name, value) {
       const text = typeof value === 'number' ? String(value) : value
       const ms = typeof text === 'string' ? epochMs(text.trim()) : undefined
-      if (ms === undefined || Math.abs(ms) > LATEST_MS) {
+      if (ms === undefined || Math.abs(ms + offsetAt(ms).ms) > LATEST_MS) {
         throw invalid(name, 'it is no date-time such as 2021-05-12T12:19:08.813')
       }
       return ms

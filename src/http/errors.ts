@@ -47,6 +47,7 @@ const ABOUT_THE_FILE = [
   'last-modified',
   'accept-ranges',
   'content-disposition',
+  'cache-status',
   'x-checksum-sha256',
   'x-checksum-md5',
 ]

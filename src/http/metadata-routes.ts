@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import type { NodeViews } from '../artifacts/node-views.ts'
 import type { Nodes } from '../artifacts/nodes.ts'
 import type { Repositories } from '../artifacts/repositories.ts'
 import { invalid, missing } from '../core/errors.ts'
@@ -6,10 +7,12 @@ import { type MetadataEntry, metadataFromMap, metadataMap } from '../core/metada
 import { answers, ok } from './envelope.ts'
 import { NodeParams, nodePathOf } from './node-path.ts'
 import type { Routes } from './route.ts'
+import { askerOf } from './supplied-file.ts'
 
 export interface MetadataRouteDeps {
   readonly repositories: Repositories
   readonly nodes: Nodes
+  readonly views: Pick<NodeViews, 'get'>
 }
 
 const PATH = '/repository/api/metadata/:projectId/:repoName/*'
@@ -38,7 +41,7 @@ const DeleteBody = Type.Object({ keyList: Type.Array(Type.String()) })
 
 /** core.md 8: metadata of nodes. */
 export const metadataRoutes =
-  ({ repositories, nodes }: MetadataRouteDeps): Routes =>
+  ({ repositories, nodes, views }: MetadataRouteDeps): Routes =>
   async (app) => {
     app.get(
       PATH,
@@ -46,9 +49,11 @@ export const metadataRoutes =
         schema: { tags, summary: 'Metadata of a node', params: NodeParams, response: answers(MapData) },
         config: { access: { repo: 'READ' } },
       },
-      async ({ params }) => {
+      async (request) => {
+        const { params } = request
         const path = nodePathOf(params)
-        const node = await nodes.get(await repositories.get(params.projectId, params.repoName), path)
+        const repository = await repositories.get(params.projectId, params.repoName)
+        const node = await views.get(repository, path, askerOf(request))
         return ok(metadataMap(node.metadata))
       },
     )

@@ -1,7 +1,11 @@
+import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { decide } from '../auth/access.ts'
 import type { PermissionCheck } from '../auth/permission-check.ts'
 import type { Permissions } from '../auth/permissions.ts'
+import type { Principal } from '../auth/principal.ts'
+import type { Rights } from '../auth/rights.ts'
+import { hasCode } from '../core/errors.ts'
 import { fieldsOf } from '../core/request-fields.ts'
 import {
   newPermissionOf,
@@ -23,6 +27,7 @@ import type { Routes } from './route.ts'
 export interface PermissionRouteDeps {
   readonly permissions: Permissions
   readonly check: PermissionCheck
+  readonly rights: Pick<Rights, 'grantsOf'>
   readonly dates: Dates
 }
 
@@ -44,8 +49,16 @@ const ChangeBody = (field: string) => Type.Object({ permissionId: Type.String(),
 
 /** core.md 4: permissions, by administrators and by those who manage the project. */
 export const permissionRoutes =
-  ({ permissions, check, dates }: PermissionRouteDeps): Routes =>
+  ({ permissions, check, rights, dates }: PermissionRouteDeps): Routes =>
   async (app) => {
+    const manages = async (principal: Principal, projectId: string): Promise<boolean> =>
+      decide(principal, 'MANAGE', { kind: 'project', projectId }, await rights.grantsOf(principal)) === 'allow'
+    async function authoriseFor(request: FastifyRequest, id: string): Promise<void> {
+      const { project } = await permissions.get(id)
+      request.auditAbout = { project: project === '' ? null : project }
+      await request.authoriseProject('MANAGE', project)
+    }
+
     app.post(
       `${PATH}/create`,
       {
@@ -66,7 +79,7 @@ export const permissionRoutes =
       { schema: { tags, summary: 'Delete a permission', params: PermissionParams, response: done }, config },
       async (request) => {
         const { id } = request.params
-        await request.authoriseProject('MANAGE', (await permissions.get(id)).project)
+        await authoriseFor(request, id)
         await permissions.delete(id)
         return ok(true)
       },
@@ -86,7 +99,14 @@ export const permissionRoutes =
         // Everybody may ask about the own rights, those who manage a project about all rights in it.
         const own = decide(request.principal, 'VIEW', { kind: 'account', userId }) === 'allow'
         if (!own) await request.authoriseProject('MANAGE', project ?? ALL_PROJECTS)
-        return ok(await check.allows(question))
+        try {
+          return ok(await check.allows(question))
+        } catch (error) {
+          const isAbsent = hasCode(error, 'ACCESS_PROJECT_NOT_FOUND', 'ACCESS_REPOSITORY_NOT_FOUND')
+          // What is not there and what one may not see are the same to those who do not manage the project.
+          if (isAbsent && !(await manages(request.principal, project ?? ALL_PROJECTS))) return ok(false)
+          throw error
+        }
       },
     )
     app.get(
@@ -120,7 +140,7 @@ export const permissionRoutes =
         async (request) => {
           const fields = fieldsOf(request.body)
           const id = fields.requiredText('permissionId')
-          await request.authoriseProject('MANAGE', (await permissions.get(id)).project)
+          await authoriseFor(request, id)
           await permissions.update(id, read(fields), request.principal.userId)
           return ok(true)
         },

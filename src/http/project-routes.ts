@@ -172,12 +172,15 @@ export const projectRoutes =
       {
         schema: {
           tags,
-          summary: 'Whether there is such a project',
+          summary: 'Whether the caller may see such a project',
           params: Type.Object({ projectId: Type.String() }),
           response: answers(Type.Boolean()),
         },
         config: { access: 'AUTHENTICATED' },
       },
-      async ({ params }) => ok((await projects.find(params.projectId)) !== undefined),
+      async ({ params, principal }) => {
+        const visibility = await rights.visibleProjects(principal)
+        return ok((await projects.list({ names: [params.projectId], visibility }, [])).length > 0)
+      },
     )
   }

@@ -86,6 +86,32 @@ eachDatabase('REMOTE repositories', (make) => {
     assert.deepEqual(upstream.asked, ['GET /dir/a.txt'])
   })
 
+  it('given an upload to the path while a COMPOSITE fetch arrives, when both end, then the reader has one file and the upload stays', async () => {
+    for (const announced of [true, false]) {
+      await using upstream = await scriptedUpstream()
+      await using api = await artifactApi(await make())
+      const body = Buffer.alloc(300_000, 'U')
+      const uploaded = Buffer.alloc(300_000, 'L')
+      const wait = Promise.withResolvers<void>()
+      const headers = announced ? { 'content-length': body.length, 'x-checksum-sha256': sha256(body) } : {}
+      upstream.script('/dir/a.txt', (_request, response) => {
+        response.writeHead(200, headers).write(body.subarray(0, 200_000))
+        void wait.promise.then(() => response.end(body.subarray(200_000)))
+      })
+      const channel = { public: false, name: 'up', url: upstream.url }
+      const configuration = { type: 'composite', proxy: { channelList: [channel] } }
+      await createRepository(api, 'remote', 'COMPOSITE', configuration)
+      const reading = api.send('GET', FILE)
+      while (upstream.asked.length === 0) await setImmediate()
+      assert.equal((await api.send('PUT', FILE, { body: uploaded })).status, 200)
+      wait.resolve()
+      const answer = await reading
+      assert.deepEqual([answer.status, sha256(answer.body)], [200, sha256(body)])
+      assert.equal(await cached(api), sha256(uploaded))
+      assert.equal(sha256((await api.send('GET', FILE)).body), sha256(uploaded))
+    }
+  })
+
   it('given a slow reader of a file larger than the window, when the fetch has ended, then the reader gets it all', async () => {
     await using upstream = await scriptedUpstream()
     await using api = await artifactApi(await make())
@@ -130,6 +156,7 @@ eachDatabase('REMOTE repositories', (make) => {
       // No byte of the only piece is out when it fails.
       const live = await api.send('GET', url + path)
       assert.deepEqual([live.status, live.code, live.headers.etag], [502, 250116, undefined], path)
+      assert.equal(live.headers['cache-status'], undefined, path)
       const whole = await api.send('GET', url + path, { headers: { range: 'bytes=0-1' } })
       assert.deepEqual([whole.status, whole.code], [502, 250116], path)
     }

@@ -36,6 +36,7 @@ eachDatabase('project routes', (make) => {
     await using api = await artifactApi(db)
     for (const [change, code, name] of [
       [{ name: undefined }, 250103, 'name'],
+      [{ name: '' }, 250104, 'name'],
       [{ name: '1a' }, 250105, 'name'],
       [{ name: 'a' }, 250105, 'name'],
       [{ name: '../x' }, 250105, 'name'],
@@ -250,6 +251,7 @@ eachDatabase('repository routes', (make) => {
     const body = { projectId: 'demo', name: 'files', type: 'GENERIC' }
     for (const [change, code, named] of [
       [{ projectId: 'nowhere' }, 251004, 'nowhere'],
+      [{ name: '' }, 250104, 'name'],
       [{ name: 'f' }, 250105, 'name'],
       [{ name: 'a/b' }, 250105, 'name'],
       [{ type: undefined }, 250103, 'type'],

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import type { Quotas } from '../artifacts/quotas.ts'
 import type { Repositories, Repository } from '../artifacts/repositories.ts'
+import { decide, WHOLE } from '../auth/access.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { Rights } from '../auth/rights.ts'
 import { AppError } from '../core/errors.ts'
@@ -11,14 +12,14 @@ import { answers, ok } from './envelope.ts'
 import { RepositoryParams } from './node-path.ts'
 import { PageData, toPage } from './paging.ts'
 import { given, queryChoice } from './query-choice.ts'
-import { RepositoryInfo, toRepositoryInfo } from './repository-wire.ts'
+import { RepositoryInfo, toRepositoryInfo, withoutOrigin } from './repository-wire.ts'
 import type { Routes } from './route.ts'
 import { authoriseMembers } from './virtual-members.ts'
 
 export interface RepositoryRouteDeps {
   readonly repositories: Repositories
   readonly quotas: Quotas
-  readonly rights: Pick<Rights, 'visibleRepositories'>
+  readonly rights: Pick<Rights, 'visibleRepositories' | 'grantsOf'>
   readonly dates: Dates
 }
 
@@ -67,11 +68,23 @@ const FilterQuery = Type.Object({
 export const repositoryRoutes =
   ({ repositories, quotas, rights, dates }: RepositoryRouteDeps): Routes =>
   async (app) => {
-    const infos = async (some: readonly Repository[]) => {
-      const used = await quotas.usedBytes(some)
-      return some.map((repository) => toRepositoryInfo(repository, used.get(repository.id) ?? 0, dates))
+    /** What a repository is configured with, addresses and names of others among it, is told to those who manage it. */
+    const managedBy = async (principal: Principal) => {
+      const grants = await rights.grantsOf(principal)
+      return ({ project: projectId, name: repoName, ...repository }: Repository): boolean => {
+        const resource = { kind: 'repository', projectId, repoName, ...repository, ...WHOLE } as const
+        return decide(principal, 'MANAGE', resource, grants) === 'allow'
+      }
     }
-    const info = async (repository: Repository) => (await infos([repository]))[0]!
+    const infos = async (some: readonly Repository[], mayManage: (repository: Repository) => boolean) => {
+      const used = await quotas.usedBytes(some)
+      return some.map((repository) => {
+        const info = toRepositoryInfo(repository, used.get(repository.id) ?? 0, dates)
+        return mayManage(repository) ? info : withoutOrigin(info)
+      })
+    }
+    const info = async (repository: Repository, principal: Principal) =>
+      (await infos([repository], await managedBy(principal)))[0]!
     const filterOf = async (project: string, query: { name?: string; type?: string }, principal: Principal) => ({
       project,
       namePrefix: given(query.name),
@@ -90,7 +103,8 @@ export const repositoryRoutes =
         await request.authoriseProject('WRITE', projectId)
         await authoriseMembers(request, projectId, wanted.configuration)
         const { principal } = request
-        return ok(await info(await repositories.create({ ...wanted, project: projectId }, principal.userId)))
+        const made = await repositories.create({ ...wanted, project: projectId }, principal.userId)
+        return ok((await infos([made], () => true))[0]!)
       },
     )
     app.post(
@@ -136,7 +150,8 @@ export const repositoryRoutes =
         schema: { tags, summary: 'A repository', params: RepositoryParams, response: answers(RepositoryInfo) },
         config: VIEW,
       },
-      async ({ params }) => ok(await info(await repositories.get(params.projectId, params.repoName))),
+      async ({ params, principal }) =>
+        ok(await info(await repositories.get(params.projectId, params.repoName), principal)),
     )
     app.get(
       `${PATH}/info/:projectId/:repoName/:type`,
@@ -144,7 +159,7 @@ export const repositoryRoutes =
         schema: { tags, summary: 'A repository of that type', params: TypedParams, response: answers(RepositoryInfo) },
         config: VIEW,
       },
-      async ({ params }) => {
+      async ({ params, principal }) => {
         const wanted = queryChoice('type', params.type, REPOSITORY_TYPES)
         const repository = await repositories.get(params.projectId, params.repoName)
         if (wanted !== undefined && wanted !== repository.type) {
@@ -154,7 +169,7 @@ export const repositoryRoutes =
             {},
           )
         }
-        return ok(await info(repository))
+        return ok(await info(repository, principal))
       },
     )
     app.get(
@@ -185,7 +200,7 @@ export const repositoryRoutes =
       async ({ params, query, principal }) => {
         const filter = await filterOf(params.projectId, query, principal)
         const page = await repositories.page(filter, pageRequest(params.pageNumber, params.pageSize))
-        const shown = { ...page, records: await infos(page.records) }
+        const shown = { ...page, records: await infos(page.records, await managedBy(principal)) }
         return ok(toPage(shown, (record) => record))
       },
     )
@@ -201,7 +216,9 @@ export const repositoryRoutes =
         },
         config: ANY_USER,
       },
-      async ({ params, query, principal }) =>
-        ok(await infos(await repositories.list(await filterOf(params.projectId, query, principal)))),
+      async ({ params, query, principal }) => {
+        const found = await repositories.list(await filterOf(params.projectId, query, principal))
+        return ok(await infos(found, await managedBy(principal)))
+      },
     )
   }

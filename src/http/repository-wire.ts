@@ -24,6 +24,12 @@ export const toRepositoryInfo = (repository: Repository, used: number, dates: Da
   lastModifiedDate: dates.format(repository.modifiedAt),
 })
 
+/** Says what it is and how it behaves, not where its content comes from. */
+export const withoutOrigin = (info: ReturnType<typeof toRepositoryInfo>): ReturnType<typeof toRepositoryInfo> => {
+  const { type, settings } = info.configuration
+  return { ...info, configuration: { type, settings } }
+}
+
 const nullable = (schema: TSchema) => Type.Union([schema, Type.Null()])
 
 /** Schema of `toRepositoryInfo`, for the OpenAPI document. */

@@ -1,5 +1,6 @@
+import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import type { Roles } from '../auth/roles.ts'
+import type { Role, Roles } from '../auth/roles.ts'
 import { newRoleOf, ROLE_TYPES, RoleCreate, RoleInfo, RoleUserInfo, toRoleInfo } from './access-wire.ts'
 import { answers, ok } from './envelope.ts'
 import { given, queryChoice } from './query-choice.ts'
@@ -49,7 +50,7 @@ export const roleRoutes =
       },
       async (request) => {
         const { id } = request.params
-        await request.authoriseProject('MANAGE', (await roles.get(id)).project)
+        await authoriseRole(request, await roles.get(id))
         await roles.delete(id)
         return ok(true)
       },
@@ -59,7 +60,7 @@ export const roleRoutes =
       { schema: { tags, summary: 'One role', params: RoleParams, response: answers(RoleInfo) }, config },
       async (request) => {
         const role = await roles.get(request.params.id)
-        await request.authoriseProject('MANAGE', role.project)
+        await authoriseRole(request, role)
         return ok(toRoleInfo(role))
       },
     )
@@ -88,11 +89,17 @@ export const roleRoutes =
       },
       async (request) => {
         const { id } = request.params
-        await request.authoriseProject('MANAGE', (await roles.get(id)).project)
+        await authoriseRole(request, await roles.get(id))
         return ok(await roles.users(id))
       },
     )
   }
+
+/** @throws AppError PERMISSION_DENIED for who does not manage the project of the role. */
+export async function authoriseRole(request: FastifyRequest, { project, repoName }: Role): Promise<void> {
+  request.auditAbout = { project, repo: repoName }
+  await request.authoriseProject('MANAGE', project)
+}
 
 /** No project has this name, so that only administrators manage it. */
 export const ALL_PROJECTS = ''

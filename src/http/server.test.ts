@@ -200,6 +200,33 @@ describe('request bodies', () => {
   })
 })
 
+describe('the media type that a client accepts', () => {
+  const call = async (url: string, accept: string) => {
+    await using e = await start()
+    const answer = await e.app.inject({ url, headers: { accept } })
+    return [answer.statusCode, answer.json().code]
+  }
+  const PAGE = '/replication/api/fail/USER_NOT_FOUND'
+  for (const accept of ['text/html', 'application/xml, image/*', 'application/json;q=0', 'text/html, */*;q=0.0']) {
+    it(`given [${accept}], when a management call is made, then 406, and elsewhere it does not matter`, async () => {
+      assert.deepEqual(await call(PAGE, accept), [406, 250123])
+      assert.deepEqual(await call('/nothing', accept), [200, 0])
+    })
+  }
+  for (const accept of [
+    '',
+    '*/*',
+    'text/html, */*;q=0.8',
+    'Application/*',
+    'application/problem+json',
+    'text/x;q=0, *',
+  ]) {
+    it(`given [${accept}], when a management call is made, then it is done`, async () => {
+      assert.deepEqual(await call(PAGE, accept), [400, 250202])
+    })
+  }
+})
+
 describe('queries', () => {
   const pages: readonly [string, number, number][] = [
     ['', 1, 20],

@@ -3,6 +3,7 @@ import fastify, { type FastifyBaseLogger, LogController, type RawServerDefault }
 import { ANONYMOUS } from '../auth/principal.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Ids } from '../core/ids.ts'
+import { refuseOtherMedia } from './accepted-media.ts'
 import { type AccessDeps, controlAccess } from './access-control.ts'
 import { canonicalUrl } from './aliases.ts'
 import { type AuditTrail, auditRequests } from './audit.ts'
@@ -85,6 +86,7 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<App> {
 
   app.decorateRequest('principal', null as never)
   app.decorateRequest('failure', undefined)
+  app.decorateRequest('auditAbout', undefined)
   app.decorateRequest('traceId', {
     getter() {
       return this.id
@@ -105,6 +107,7 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<App> {
     })
     next()
   })
+  refuseOtherMedia(app)
   controlAccess(app, deps.access)
   if (deps.audit !== undefined) auditRequests(app, deps.audit)
   app.addHook('preSerialization', (request, _reply, payload, next) => {

@@ -14,7 +14,7 @@ export function askerOf(request: FastifyRequest): Asker {
         await request.authorise('READ', { projectId: project, repoName: name, path, extent })
         return true
       } catch (error) {
-        if (hasCode(error, 'PERMISSION_DENIED', 'UNAUTHENTICATED')) return false
+        if (hasCode(error, 'PERMISSION_DENIED', 'ACCOUNT_PERMISSION_DENIED', 'UNAUTHENTICATED')) return false
         throw error
       }
     },

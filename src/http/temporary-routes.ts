@@ -3,7 +3,12 @@ import { type Static, Type } from 'typebox'
 import type { Asker } from '../artifacts/asker.ts'
 import type { Downloads } from '../artifacts/downloads.ts'
 import type { Repositories } from '../artifacts/repositories.ts'
-import type { TemporaryAccess, TemporaryGrant, TemporaryUse } from '../artifacts/temporary-access.ts'
+import {
+  type TemporaryAccess,
+  type TemporaryGrant,
+  type TemporaryUse,
+  unknownToken,
+} from '../artifacts/temporary-access.ts'
 import type { Uploads } from '../artifacts/uploads.ts'
 import type { MayDo } from '../auth/holder-rights.ts'
 import { isAnonymous, type Principal } from '../auth/principal.ts'
@@ -55,15 +60,17 @@ export const temporaryRoutes =
     async function admit({ params, query, principal, ip }: Held, use: TemporaryUse) {
       if (query.token === '') throw empty('token')
       const path = nodePathOf(params)
-      const repository = await repositories.get(params.projectId, params.repoName)
+      const repository = await repositories.find(params.projectId, params.repoName)
+      // Whoever holds no token does not get to know what there is.
+      if (repository === undefined) throw unknownToken()
       const request = { use, path, userId: knownUser(principal), address: ip }
       const grant = await temporary.check(query.token, repository, request)
       return { path, repository, grant }
     }
     /** What a VIRTUAL repository shows to the holder is what it shows to the creator. */
-    const askerFor = ({ headers }: FastifyRequest, { createdBy }: TemporaryGrant): Asker => ({
+    const askerFor = ({ headers }: FastifyRequest, grant: TemporaryGrant): Asker => ({
       via: headers.via,
-      mayRead: (member, path, extent) => mayDo(createdBy, 'READ', member, path, extent),
+      mayRead: (member, path, extent) => mayDo(grant, 'READ', member, path, extent),
     })
 
     const reading = { schema: { tags, params: NodeParams, querystring: DownloadTokenQuery }, config } as const

@@ -41,7 +41,8 @@ export const temporaryTokenRoutes =
         for (const use of usesOf(order.type)) await request.authorise(RIGHT_BEHIND[use], { ...name, path })
       }
       const repository = await repositories.get(name.projectId, name.repoName)
-      const made = await temporary.create(repository, order, request.principal.userId)
+      const { userId, appId = null } = request.principal
+      const made = await temporary.create(repository, order, { createdBy: userId, appId })
       return { repository, made }
     }
     const toWire = (repository: Repository, grant: TemporaryGrant) => ({

@@ -7,6 +7,7 @@ import { empty } from '../core/errors.ts'
 import { fieldsOf, storableText, unreadable } from '../core/request-fields.ts'
 import { answers, ok } from './envelope.ts'
 import { documented } from './request-validation.ts'
+import { authoriseRole } from './role-routes.ts'
 import type { App, Routes } from './route.ts'
 import { newUserOf, UserCreate } from './user-wire.ts'
 
@@ -80,7 +81,7 @@ function membershipRoutes(app: App, { users, roles }: UserRoleRouteDeps): void {
       config,
       handler: async (request) => {
         const { uid, rid } = request.params
-        await request.authoriseProject('MANAGE', (await roles.get(rid)).project)
+        await authoriseRole(request, await roles.get(rid))
         await (method === 'POST' ? roles.addUsers(rid, [uid]) : roles.removeUsers(rid, [uid]))
         const { userId, name } = await users.get(uid)
         return ok({ userId, name, roles: (await users.ties([uid]))(uid).roles })
@@ -101,7 +102,7 @@ function membershipRoutes(app: App, { users, roles }: UserRoleRouteDeps): void {
       async (request) => {
         const { rid } = request.params
         const userIds = userIdsOf(request.body)
-        await request.authoriseProject('MANAGE', (await roles.get(rid)).project)
+        await authoriseRole(request, await roles.get(rid))
         await (change === 'add' ? roles.addUsers(rid, userIds) : roles.removeUsers(rid, userIds))
         return ok(true)
       },

@@ -15,10 +15,10 @@ const ANN = basic('ann', 'ann password')
 
 async function server(make: MakeDatabase) {
   const db = await make()
-  const { users, tokens, authentication } = identityServices(db)
+  const { users, tokens, changePassword, authentication } = identityServices(db)
   await users.ensureAdministrator('admin password')
   const access = { authenticate: authentication.authenticate, rights: createRights({ db }) }
-  const e = await edge(() => [userRoutes({ users, tokens, dates: createDates('UTC') })], { access })
+  const e = await edge(() => [userRoutes({ users, tokens, changePassword, dates: createDates('UTC') })], { access })
   return {
     async call(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, headers: object, payload?: object) {
       const answer = await e.app.inject({
@@ -86,10 +86,24 @@ eachDatabase('user routes', (make) => {
     const { name, email } = (await s.call('GET', '/info', ANN)).data as { name: string; email: string | null }
     assert.deepEqual([name, email], ['Anna', null])
     const wrong = await s.call('PUT', '/update/password/ann', ANN, { oldPwd: 'wrong', newPwd: 'new password' })
-    assert.deepEqual([wrong.status, wrong.code], [400, 250105])
+    assert.deepEqual([wrong.status, wrong.code], [400, 250121])
     await s.call('PUT', '/update/password/ann', ANN, { oldPwd: 'ann password', newPwd: 'new password' })
     assert.equal((await s.call('GET', '/info', ANN)).status, 401)
     assert.equal((await s.call('GET', '/info', basic('ann', 'new password'))).status, 200)
+  })
+
+  it('given wrong old passwords, when there are too many, then guessing waits, while the login that is known goes on', async () => {
+    await using s = await server(make)
+    await s.call('POST', '/create', ADMIN, ann)
+    const { id: token } = (await s.call('POST', '/token/ann/ci', ANN)).data as { id: string }
+    const stolen = { authorization: `Bearer ${token}` }
+    const guess = (oldPwd: string) => s.call('PUT', '/update/password/ann', stolen, { oldPwd, newPwd: 'new password' })
+    for (let round = 0; round < 5; round++) assert.equal((await guess(`guess ${round}`)).code, 250121)
+    for (const secret of ['guess 6', 'ann password']) {
+      const { status, code } = await guess(secret)
+      assert.deepEqual([status, code], [429, 250124])
+    }
+    assert.equal((await s.call('GET', '/info', ANN)).status, 200)
   })
 
   it('given a token, when it is made, listed, checked, used and deleted, then its value is told once only', async () => {

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { decide } from '../auth/access.ts'
+import type { PasswordChange as PasswordOrder } from '../auth/password-change.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { UserTokens } from '../auth/user-tokens.ts'
 import type { Users } from '../auth/users.ts'
@@ -28,6 +29,7 @@ import {
 export interface UserRouteDeps {
   readonly users: Users
   readonly tokens: UserTokens
+  changePassword(change: PasswordOrder): Promise<void>
   readonly dates: Dates
 }
 
@@ -48,7 +50,7 @@ export const userRoutes =
     tokenRoutes(app, deps)
   }
 
-function accountRoutes(app: App, { users, dates }: UserRouteDeps): void {
+function accountRoutes(app: App, { users, changePassword, dates }: UserRouteDeps): void {
   async function infoOf(userId: string) {
     const user = await users.get(userId)
     return toUserInfo(user, (await users.ties([userId]))(userId), dates)
@@ -119,10 +121,13 @@ function accountRoutes(app: App, { users, dates }: UserRouteDeps): void {
       },
       config: own,
     },
-    async ({ params, body, principal }) => {
+    async ({ params, body, principal, ip }) => {
       checkOwn(principal, params.uid)
       const fields = fieldsOf(body)
-      await users.changePassword(params.uid, fields.requiredText('oldPwd'), fields.requiredText('newPwd'))
+      await changePassword({
+        ...{ userId: params.uid, address: ip },
+        ...{ oldPassword: fields.requiredText('oldPwd'), newPassword: fields.requiredText('newPwd') },
+      })
       return ok(true)
     },
   )

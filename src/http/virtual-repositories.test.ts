@@ -87,6 +87,38 @@ eachDatabase('VIRTUAL repositories', (make) => {
     const page = await api.send('GET', '/repository/api/node/page/demo/all', { user: '' })
     assert.equal(page.data.totalRecords, 1)
     assert.equal((await api.send('GET', '/repository/api/node/detail/demo/all/s', { user: '' })).code, 251010)
+    assert.equal((await api.send('GET', '/repository/api/metadata/demo/all/s', { user: '' })).code, 251010)
+  })
+
+  it('given metadata of a file in a member, when asked for where it is shown, then it is that of the member', async () => {
+    await using api = await artifactApi(await make())
+    await create(api, 'a1', 'LOCAL', {})
+    await create(api, 'all', 'VIRTUAL', membersOf('a1'))
+    await put(api, 'a1', '/x', 'x')
+    await api.send('POST', '/repository/api/metadata/demo/a1/x', { body: { metadata: { color: 'red' } } })
+    const { status, data } = await api.send('GET', '/repository/api/metadata/demo/all/x')
+    assert.deepEqual([status, data], [200, { color: 'red' }])
+  })
+
+  it('given members and upstreams, when repositories are read or listed, then only who manages them learns of those', async () => {
+    await using upstream = await scriptedUpstream()
+    await using api = await artifactApi(await make())
+    const { url } = upstream
+    await create(api, 'secret', 'LOCAL', {})
+    await create(api, 'far', 'REMOTE', { url, credentials: { username: 'robot', password: 'hidden' } })
+    await create(api, 'all', 'VIRTUAL', membersOf('secret', 'far'))
+    for (const repo of ['far', 'all'])
+      await api.send('POST', `/repository/api/repo/update/demo/${repo}`, { body: { public: true } })
+    const paths = ['info/demo/far', 'info/demo/all', 'info/demo/all/GENERIC', 'list/demo', 'page/demo/1/20']
+    for (const path of paths) {
+      const seen = async (user: string) => {
+        const { status, body } = await api.send('GET', `/repository/api/repo/${path}`, { user })
+        const text = body.toString()
+        return [status, text.includes(url) || text.includes('"secret"'), text.includes('"settings":{}')]
+      }
+      assert.deepEqual(await seen('bob'), [200, false, true], path)
+      assert.deepEqual(await seen('admin'), [200, true, true], path)
+    }
   })
 
   it('given writes, when tried, then 250112, and a deleted member is skipped', async () => {

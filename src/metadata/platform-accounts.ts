@@ -76,10 +76,11 @@ export async function updatePlatformAccount(
   return result.numUpdatedRows > 0n
 }
 
-/** With its credentials. False: there is no such account. */
+/** With its credentials and the temporary tokens it made. False: there is no such account. */
 export async function deletePlatformAccount(trx: Transaction, appId: string): Promise<boolean> {
   const result = await trx.deleteFrom('platform_account').where('app_id', '=', appId).executeTakeFirst()
   await trx.deleteFrom('platform_credential').where('app_id', '=', appId).execute()
+  await trx.deleteFrom('temporary_token').where('app_id', '=', appId).execute()
   return result.numDeletedRows > 0n
 }
 

@@ -22,8 +22,8 @@ export interface ProjectFilter {
   /** Parts of the name and of the display name, in any case. */
   readonly namePart?: string | undefined
   readonly displayNamePart?: string | undefined
-  /** Only projects that hold a public repository, and these; undefined: all. */
-  readonly visibility?: { readonly names: readonly string[] } | undefined
+  /** Only these, and those that hold a public repository if it says so; undefined: all. */
+  readonly visibility?: { readonly names: readonly string[]; readonly andPublic: boolean } | undefined
 }
 export type ProjectSortKey = 'name' | 'displayName' | 'createdAt' | 'modifiedAt'
 export interface ProjectOrder {
@@ -118,7 +118,10 @@ function matching(reader: Reader, { names, displayNames, namePart, displayNamePa
       .select('project')
       .where('public', '=', 1)
       .where('deleted_at', 'is', null)
-    query = query.where((eb) => eb.or([eb('name', 'in', holders), within(eb, 'name', visibility.names)]))
+    query = query.where((eb) => {
+      const among = within(eb, 'name', visibility.names)
+      return visibility.andPublic ? eb.or([eb('name', 'in', holders), among]) : among
+    })
   }
   if (names !== undefined) query = query.where((eb) => within(eb, 'name', names))
   if (displayNames !== undefined) query = query.where((eb) => within(eb, 'display_name', displayNames))

@@ -55,8 +55,8 @@ export interface RepositoryFilter {
   readonly project: string
   readonly namePrefix?: string | undefined
   readonly type?: string | undefined
-  /** Only public ones and these; undefined: all. */
-  readonly visibility?: { readonly repoIds: readonly number[] } | undefined
+  /** Only these, and the public ones if it says so; undefined: all. */
+  readonly visibility?: { readonly repoIds: readonly number[]; readonly andPublic: boolean } | undefined
 }
 
 /** @returns undefined when a live repository of that name is there. */
@@ -227,9 +227,9 @@ function matching(reader: Reader, { project, namePrefix, type, visibility }: Rep
   if (namePrefix) query = query.where((eb) => startsWith(eb, eb.ref('name'), namePrefix))
   if (type !== undefined) query = query.where('type', '=', type)
   if (visibility !== undefined) {
-    const { repoIds } = visibility
+    const { repoIds, andPublic } = visibility
     const among = repoIds.length === 0 ? sql<boolean>`1 = 0` : anyOf(reader, 'id', repoIds)
-    query = query.where((eb) => eb.or([eb('public', '=', 1), among]))
+    query = query.where((eb) => (andPublic ? eb.or([eb('public', '=', 1), among]) : among))
   }
   return query
 }

@@ -17,6 +17,8 @@ export interface TemporaryGrant {
   /** Null: never. */
   readonly expiresAt: number | null
   readonly createdBy: string
+  /** The platform account that made it for them; null: none. */
+  readonly appId: string | null
   readonly createdAt: number
 }
 
@@ -39,6 +41,7 @@ export async function insertTemporaryTokens(
         permits: grant.permits,
         expires_at: grant.expiresAt,
         created_by: grant.createdBy,
+        app_id: grant.appId,
         created_at: grant.createdAt,
       })),
     )
@@ -59,6 +62,7 @@ export async function findTemporaryGrant(reader: Reader, hash: Uint8Array): Prom
     permits: row.permits,
     expiresAt: row.expires_at,
     createdBy: row.created_by,
+    appId: row.app_id,
     createdAt: row.created_at,
   }
 }

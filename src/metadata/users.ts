@@ -108,6 +108,7 @@ export async function updateUser(
 export async function deleteUser(trx: Transaction, userId: string): Promise<void> {
   await deleteRightsOfUser(trx, userId)
   await trx.deleteFrom('user_token').where('user_id', '=', userId).execute()
+  await trx.deleteFrom('temporary_token').where('created_by', '=', userId).execute()
   await trx.deleteFrom('user_account').where('user_id', '=', userId).execute()
 }
 

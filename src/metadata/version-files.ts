@@ -31,6 +31,18 @@ export async function filesOfVersions(reader: Reader, versionIds: readonly numbe
   return rows.map(({ version_id, path, role }) => ({ versionId: version_id, path: path as NodePath, role }))
 }
 
+/** How many files each of the versions has; one without any is left out. */
+export async function claimsOfVersions(reader: Reader, versionIds: readonly number[]): Promise<Map<number, number>> {
+  if (versionIds.length === 0) return new Map()
+  const rows = await reader
+    .selectFrom('version_file')
+    .where(anyOf(reader, 'version_id', versionIds))
+    .select((eb) => ['version_id', eb.fn.countAll<number>().as('files')])
+    .groupBy('version_id')
+    .execute()
+  return new Map(rows.map(({ version_id, files }) => [version_id, Number(files)]))
+}
+
 /** Leaves first, with the nodes as they are now; files whose node expired or is gone are left out. */
 export async function nodesOfVersion(
   reader: Reader,

@@ -138,15 +138,25 @@ describe('the command line', () => {
     assert.ok(report.endTime >= report.startTime)
   })
 
+  it('given a server that does not answer, when asked, then exit code 3; as JSON, too', async () => {
+    const env = { ENTREPOT_TOKEN: 'x', ENTREPOT_URL: 'http://127.0.0.1:9', ENTREPOT_USER: 'ann' }
+    const { exitCode, err } = await entrepot(['--json', 'project', 'list'], { env })
+    assert.equal(exitCode, 3)
+    assert.match(JSON.parse(err).error, /Cannot reach/)
+    const usage = await entrepot(['--json', 'frobnicate'])
+    assert.deepEqual([usage.exitCode, JSON.parse(usage.err).code, usage.out], [2, null, ''])
+  })
+
   it('given mistakes, when a command runs, then it ends with one line and the exit code of its kind', async () => {
     for (const [args, exitCode, message] of [
       [['ls', 'demo/nothing'], 5, /not found/],
       [['ls', 'demo'], 2, /project\/repository\/path/],
       [['upload', 'no-such-file', 'demo/files/'], 2, /no-such-file/],
-      [['--url', 'http://127.0.0.1:9', 'project', 'list'], 3, /Cannot reach/],
-      [['--url', 'nonsense', 'project', 'list'], 2, /no address/],
+      [['--url', 'http://127.0.0.1:9', 'project', 'list'], 4, /No secret is known/],
+      [['login', 'nonsense', '--password-stdin'], 2, /no address/],
       [['--profile', 'none', 'project', 'list'], 2, /no profile none/],
       [['frobnicate'], 2, /unknown command/],
+      [['search', 'demo', '--page', 'x'], 2, /whole number/],
       [['repo', 'create'], 2, /missing required argument/],
     ] as const) {
       const ended = await entrepot([...args])

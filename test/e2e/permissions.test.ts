@@ -80,6 +80,12 @@ eachDialect('permissions', (dialect) => {
     await s.must('admin', 'PUT', `${AUTH}/permission/user`, { permissionId: id, userId: [] })
     assert.deepEqual(await seen(), [403, 403, 403, 403])
     await s.must('admin', 'PUT', `${AUTH}/permission/user`, { permissionId: id, userId: ['ann'] })
+    const lists = { user: 'userId', role: 'rId', repo: 'repos', includePath: 'path', excludePath: 'path' }
+    for (const what of [...Object.keys(lists), 'action']) {
+      const { status, code } = await s.call('admin', 'PUT', `${AUTH}/permission/${what}`, { permissionId: id })
+      assert.deepEqual([status, code], [400, 250103], `${what} without its list`)
+    }
+    assert.deepEqual(await seen(), [200, 403, 403, 403])
     await s.must('admin', 'PUT', `${AUTH}/permission/excludePath`, { permissionId: id, path: [] })
     assert.deepEqual(await seen(), [200, 403, 200, 403])
     await s.must('admin', 'DELETE', `${AUTH}/permission/delete/${id}`)
@@ -293,6 +299,15 @@ eachDialect('permissions', (dialect) => {
     assert.equal(await check({ action: 'WRITE' }), false)
     assert.equal(await check({ resourceType: 'REPO' }), false)
     assert.equal(await check({ uid: 'gone' }), false)
+    for (const unknown of [
+      { projectId: 'nowhere' },
+      { repoName: 'nowhere' },
+      { projectId: 'nowhere', resourceType: 'PROJECT' },
+    ]) {
+      assert.equal(await check(unknown, 'ann'), false)
+      const answer = await s.call('admin', 'POST', `${AUTH}/permission/check`, { ...question, ...unknown })
+      assert.equal(answer.status, 400)
+    }
     assert.equal(await check({ uid: 'anonymous' }), false)
     assert.equal(await check({ uid: 'admin', action: 'MANAGE' }), true)
     await s.must('admin', 'PUT', `${AUTH}/user/update/info/ann`, { locked: true })
@@ -300,6 +315,16 @@ eachDialect('permissions', (dialect) => {
     await s.must('admin', 'POST', '/repository/api/repo/update/demo/files', { public: true })
     assert.equal(await check({ uid: 'anonymous' }), true)
     assert.equal(await check({}), false)
+  })
+
+  it('given a project that a user may not see, when asked whether it is there, then the answer is that of one that is not', async () => {
+    await using s = await serverWith(dialect, 'ann', 'bob')
+    const exists = (user: string, name: string) => s.must(user, 'GET', `/repository/api/project/exist/${name}`)
+    await s.grant(['ann'], ['READ'])
+    assert.deepEqual([await exists('admin', 'demo'), await exists('admin', 'nowhere')], [true, false])
+    assert.deepEqual([await exists('ann', 'demo'), await exists('bob', 'demo')], [true, false])
+    await s.must('admin', 'POST', '/repository/api/repo/update/demo/files', { public: true })
+    assert.equal(await exists('bob', 'demo'), true)
   })
 
   it('given a REPLICATION permission, when its user calls the protocol between clusters, then the calls it names are open', async () => {

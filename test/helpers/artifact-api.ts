@@ -107,6 +107,7 @@ export async function artifactApi(db: MetadataDatabase, options: ArtifactApiOpti
     smallBlobs: createSmallBlobs(blobs, 0),
     ...proxyServices({ db, blobs, intake, clock, hlc, warn: options.warn }),
   })
+  const views = createNodeViews({ db, clock, nodes })
   const limits = { lookAtMost: options.lookAtMost ?? 100_000 }
   const searches = createNodeSearches({ db, clock, limits })
   const packageSearches = createPackageSearches({ db, limits })
@@ -116,11 +117,11 @@ export async function artifactApi(db: MetadataDatabase, options: ArtifactApiOpti
       repositoryRoutes({ repositories, quotas: services.quotas, rights, dates }),
       quotaRoutes({ repositories, quotas: services.quotas }),
       lifetimeRoutes({ repositories, expiry: services.expiry, cleanup: services.cleanup, dates }),
-      nodeRoutes({ repositories, nodes, views: createNodeViews({ db, clock, nodes }), dates }),
+      nodeRoutes({ repositories, nodes, views, dates }),
       treeRoutes({ repositories, trees, dates }),
       restoreRoutes({ repositories, trees, dates }),
       searchRoutes({ searches, packageSearches, rights, dates }),
-      metadataRoutes({ repositories, nodes }),
+      metadataRoutes({ repositories, nodes, views }),
       genericRoutes({ repositories, trees, uploads, blockUploads, downloads, dates, clock: options.clock ?? clock }),
       blockRoutes({ repositories, blockUploads, dates, clock }),
     ],

@@ -3,7 +3,8 @@ import { createAuditLog } from '../../src/auth/audit-log.ts'
 import { createAuthentication } from '../../src/auth/authentication.ts'
 import { type BearerKeys, configuredKeys } from '../../src/auth/bearer-keys.ts'
 import { createBearerTokens } from '../../src/auth/bearer-tokens.ts'
-import { createLoginThrottle, type ThrottleLimits } from '../../src/auth/login-throttle.ts'
+import { createLoginThrottle, type LoginThrottle, type ThrottleLimits } from '../../src/auth/login-throttle.ts'
+import { createPasswordChange } from '../../src/auth/password-change.ts'
 import { createPasswords, type Passwords } from '../../src/auth/passwords.ts'
 import { createPlatformAccounts } from '../../src/auth/platform-accounts.ts'
 import { createPlatformLogins } from '../../src/auth/platform-logins.ts'
@@ -41,12 +42,12 @@ export function identityServices(db: MetadataDatabase, options: IdentityOptions 
   const passwords = options.passwords ?? createPasswords(random)
   const users = createUsers({ db, passwords, clock, random })
   const bearerTokens = createBearerTokens({ db, keys, clock, issuer: 'here' })
-  const login = () =>
+  const login = (throttle: LoginThrottle) =>
     createAuthentication({
-      ...{ db, passwords, clock, random, bearerTokens },
-      throttle: createLoginThrottle(clock, { ...LIMITS, ...limits }),
+      ...{ db, passwords, clock, random, bearerTokens, throttle },
       platformLogins: createPlatformLogins({ db, users, clock, random, unknownUsers }),
     })
+  const throttle = createLoginThrottle(clock, { ...LIMITS, ...limits })
   const raise = (error: unknown) => {
     throw error
   }
@@ -55,9 +56,10 @@ export function identityServices(db: MetadataDatabase, options: IdentityOptions 
     tokens: createUserTokens({ db, clock, random }),
     accounts: createPlatformAccounts({ db, clock, random }),
     audit: createAuditLog({ db, clock, reserveDays: 180, onError: raise }),
-    authentication: login(),
+    changePassword: createPasswordChange({ users, throttle, random }),
+    authentication: login(throttle),
     /** Another process on the same database. */
-    elsewhere: login(),
+    elsewhere: login(createLoginThrottle(clock, { ...LIMITS, ...limits })),
   }
 }
 export type IdentityServices = ReturnType<typeof identityServices>

@@ -30,6 +30,8 @@ export interface ServerOptions {
   readonly password?: string
   /** More settings, e.g. `{ ENTREPOT_DATABASE: 'postgres://…' }`. Settings of our own environment are not passed on. */
   readonly env?: Readonly<Record<string, string>>
+  /** File that is run in place of `src/app/main.ts`, e.g. `server-with-rds.ts`. */
+  readonly program?: string
   /** `outlives`: has a process group of its own and goes on when we end. */
   readonly life?: 'ends with us' | 'outlives'
 }
@@ -61,7 +63,7 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('ENTREPOT_'))
   const child = spawn(
     process.execPath,
-    [...NODE_FLAGS, MAIN, 'serve', '--port', String(port), '--data', options.dataDir],
+    [...NODE_FLAGS, options.program ?? MAIN, 'serve', '--port', String(port), '--data', options.dataDir],
     {
       stdio: ['ignore', log, log],
       detached: options.life === 'outlives',

@@ -76,7 +76,7 @@ describe('parseRule', () => {
   })
 
   it('given limits, when a rule reaches them it is taken, and beyond refused', () => {
-    const deep = (depth: number): object => (depth === 1 ? leaf('name', 'EQ', 'a') : { rules: [deep(depth - 1)] })
+    const deep = (nests: number): object => (nests === 0 ? leaf('name', 'EQ', 'a') : { rules: [deep(nests - 1)] })
     parse(deep(8))
     refused(deep(9), 'QUERY_TOO_LARGE', 'deep')
     const wide = (leaves: number) => ({ rules: Array.from({ length: leaves }, () => leaf('name', 'EQ', 'a')) })

@@ -62,10 +62,10 @@ export function parseRule(value: unknown, { fields, metadata, parseTime }: RuleW
 
   function rule(given: unknown, place: string, depth: number): SearchRule {
     const json = objectAt(given, place)
-    if (depth > MAX_DEPTH) throw tooLarge(place, `rules nest at most ${MAX_DEPTH} deep`)
     return json.rules === undefined || json.rules === null ? leaf(json, place) : nest(json, place, depth)
   }
   function nest(json: Json, place: string, depth: number): SearchRule {
+    if (depth > MAX_DEPTH) throw tooLarge(place, `rules nest at most ${MAX_DEPTH} deep`)
     if (!Array.isArray(json.rules) || json.rules.length === 0)
       throw invalid(`${place}.rules`, 'it must be a list of rules')
     const relation = upper(json.relation ?? 'AND', `${place}.relation`)

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, rename, rm, stat } from 'node:fs/promises'
+import { lstat, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
@@ -28,7 +28,7 @@ export function downloadCommand(program: Command, context: CommandContext): void
       const wanted = node.folder ? await filesBelow(server, at, to ?? '.') : [await oneFile(node, to ?? '.')]
       const total = wanted.reduce((sum, { size }) => sum + size, 0)
       const bar = progressBar(terminal, 'Downloading', total, 'bytes')
-      const get = (file: WantedFile) => download(server, at, file, bar.advance)
+      const get = (file: WantedFile) => download(server, at, file, context.ids.key(), bar.advance)
       await mapConcurrent(wanted, FILES_AT_ONCE, get, context.signal).finally(bar.end)
       const result = wanted.map(({ fullPath, file, size, sha256 }) => ({ fullPath, file, size, sha256 }))
       terminal.show(result, () => [`Downloaded ${wanted.length} files, ${bytesText(total)}`])
@@ -64,12 +64,18 @@ async function download(
   server: ServerApi,
   at: RemotePath,
   { fullPath, file, sha256 }: WantedFile,
+  draft: string,
   onBytes: (count: number) => void,
 ): Promise<void> {
+  const there = await lstat(file).catch(() => undefined)
+  if (there !== undefined && !there.isFile()) {
+    throw new CliFailure(`${file} is there and no ordinary file: choose another place`, EXIT.usage)
+  }
+  await mkdir(dirname(file), { recursive: true })
   const answer = await server.send('GET', fileUrl(at, fullPath))
   if (answer.statusCode !== 200) await dataOf(answer)
-  const part = `${file}.part`
-  await mkdir(dirname(file), { recursive: true })
+  // A name that no file of the server has: `a` and `a.part` may come at once.
+  const part = join(dirname(file), `.entrepot-${draft}.part`)
   const hash = createHash('sha256')
   const counted = counting((count) => onBytes(count)).on('data', (chunk: Buffer) => hash.update(chunk))
   try {

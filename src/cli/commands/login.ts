@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import type { Command } from 'commander'
 import { CliFailure, EXIT } from '../cli-failure.ts'
-import { type CommandContext, optionsOf } from '../command-context.ts'
+import { type CommandContext, optionsOf, profileNamed, userNamed } from '../command-context.ts'
 import { connectServer } from '../server-api.ts'
 import { table } from '../terminal.ts'
 
@@ -20,11 +20,12 @@ export function loginCommands(program: Command, context: CommandContext): void {
     .option('--password-stdin', 'read the password from standard input')
     .action(async (url: string, { passwordStdin }: LoginOptions, command: Command) => {
       const terminal = context.terminal(command)
-      const { user = 'admin', profile = DEFAULT_PROFILE } = optionsOf(command)
+      const user = userNamed(optionsOf(command), env) ?? 'admin'
+      const profile = profileNamed(optionsOf(command), env) ?? DEFAULT_PROFILE
       const password =
         passwordStdin === true
           ? await terminal.readInput()
-          : (env.ENTREPOT_PASSWORD ?? (await terminal.askSecret(`Password of ${user} at ${url}: `)))
+          : env.ENTREPOT_PASSWORD || (await terminal.askSecret(`Password of ${user} at ${url}: `))
       const server = connectServer({ url, user, secret: password }, context.signal)
       const name = `cli-${hostname()}-${clock.now().toString(36)}`.replaceAll(/[^A-Za-z0-9_-]/g, '-')
       const tokenPath = `/auth/api/user/token/${encodeURIComponent(user)}/${name}`
@@ -38,7 +39,7 @@ export function loginCommands(program: Command, context: CommandContext): void {
     .description('forget a server; its token stays valid until it is deleted ("entrepot token delete")')
     .action(async (_options: object, command: Command) => {
       const { current } = await profiles.read()
-      const name = optionsOf(command).profile ?? current
+      const name = profileNamed(optionsOf(command), env) ?? current
       if (name === undefined) throw new CliFailure('Nobody is logged in', EXIT.usage)
       await profiles.remove(name)
       context.terminal(command).show({ profile: name }, () => [`Forgot profile ${name}`])

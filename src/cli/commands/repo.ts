@@ -5,6 +5,7 @@ import { CliFailure, EXIT } from '../cli-failure.ts'
 import type { CommandContext } from '../command-context.ts'
 import { repositoryName } from '../remote-path.ts'
 import { bytesText, fields, table } from '../terminal.ts'
+import { wholeNumber } from '../whole-number.ts'
 
 interface RepositoryInfo {
   readonly name: string
@@ -19,7 +20,7 @@ interface RepositoryOptions {
   readonly category?: string
   readonly public?: boolean
   readonly description?: string
-  readonly quota?: string
+  readonly quota?: number
   readonly configuration?: string
 }
 
@@ -63,7 +64,7 @@ export function repoCommands(program: Command, context: CommandContext): void {
   describe(repo.command('create <repository>').description('make a repository'))
     .option('--type <type>', 'of its packages', 'GENERIC')
     .option('--category <category>', 'LOCAL, REMOTE, VIRTUAL or COMPOSITE')
-    .option('--quota <bytes>', 'room for this many bytes')
+    .option('--quota <bytes>', 'room for this many bytes', wholeNumber)
     .action(async (name: string, options: RepositoryOptions, command: Command) => {
       const server = await context.server(command)
       const { project, repo: repository } = repositoryName(name)
@@ -71,7 +72,7 @@ export function repoCommands(program: Command, context: CommandContext): void {
       const body = { projectId: project, name: repository, type: type.toUpperCase(), ...rest }
       await server.call('POST', `${PATH}/create`, {
         ...body,
-        ...(quota === undefined ? {} : { quota: Number(quota) }),
+        ...(quota === undefined ? {} : { quota }),
         ...(await configurationOf(configuration)),
       })
       context.terminal(command).show({ project, name: repository }, () => [`Made repository ${name}`])

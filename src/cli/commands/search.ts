@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { CliFailure, EXIT } from '../cli-failure.ts'
 import type { CommandContext } from '../command-context.ts'
 import { bytesText, table } from '../terminal.ts'
+import { wholeNumber } from '../whole-number.ts'
 
 interface SearchOptions {
   readonly repo?: string
@@ -9,11 +10,11 @@ interface SearchOptions {
   readonly path?: string
   readonly sha256?: string
   readonly metadata?: readonly string[]
-  readonly larger?: string
+  readonly larger?: number
   readonly after?: string
   readonly rule?: string
-  readonly page: string
-  readonly pageSize: string
+  readonly page: number
+  readonly pageSize: number
 }
 interface Rule {
   readonly field: string
@@ -36,18 +37,23 @@ export function searchCommand(program: Command, context: CommandContext): void {
     .option('--name <pattern>', 'file name; * stands for anything')
     .option('--path <folder>', 'below this folder')
     .option('--sha256 <digest>', 'with this content')
-    .option('-m, --metadata <key=value...>', 'with this metadata')
-    .option('--larger <bytes>', 'larger than so many bytes')
+    .option(
+      '-m, --metadata <key=value>',
+      'with this metadata; may be said again',
+      (pair: string, all: string[]) => [...all, pair],
+      [],
+    )
+    .option('--larger <bytes>', 'larger than so many bytes', wholeNumber)
     .option('--after <date>', 'modified after, e.g. 2026-01-31T00:00:00')
     .option('--rule <json>', 'one more rule of the search language (docs/search.md)')
-    .option('--page <number>', 'which page', '1')
-    .option('--page-size <number>', 'results of a page', '100')
+    .option('--page <number>', 'which page', wholeNumber, 1)
+    .option('--page-size <number>', 'results of a page', wholeNumber, 100)
     .action(async (project: string, options: SearchOptions, command: Command) => {
       const server = await context.server(command)
       const rules = [{ field: 'projectId', value: project, operation: 'EQ' }, ...rulesOf(options)]
       const found = await server.call<Found>('POST', '/repository/api/node/search', {
         select: SELECT,
-        page: { pageNumber: Number(options.page), pageSize: Number(options.pageSize) },
+        page: { pageNumber: options.page, pageSize: options.pageSize },
         rule: { relation: 'AND', rules },
       })
       const terminal = context.terminal(command)
@@ -68,7 +74,7 @@ function rulesOf({ repo, name, path, sha256, metadata = [], larger, after, rule 
   if (name !== undefined) add('name', name, name.includes('*') ? 'MATCH' : 'EQ')
   if (path !== undefined) add('path', `/${path.replace(/^\/+|\/+$/g, '')}/`.replace('//', '/'), 'PREFIX')
   if (sha256 !== undefined) add('sha256', sha256.toLowerCase())
-  if (larger !== undefined) add('size', Number(larger), 'GT')
+  if (larger !== undefined) add('size', larger, 'GT')
   if (after !== undefined) add('lastModifiedDate', after, 'AFTER')
   for (const pair of metadata) {
     const at = pair.indexOf('=')

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { Readable } from 'node:stream'
 import type { Command } from 'commander'
 import { mapConcurrent } from '../../core/concurrency.ts'
+import { messageOf } from '../../core/errors.ts'
 import { CliFailure, EXIT } from '../cli-failure.ts'
 import type { CommandContext } from '../command-context.ts'
 import { type LocalFile, localFiles } from '../local-files.ts'
@@ -9,7 +11,7 @@ import { fileUrl, type NodeInfo } from '../node-listing.ts'
 import { type RemotePath, remotePath } from '../remote-path.ts'
 import { dataOf, type ServerApi } from '../server-api.ts'
 import { bytesText } from '../terminal.ts'
-import { counting, progressBar } from '../transfer-progress.ts'
+import { progressBar } from '../transfer-progress.ts'
 
 interface UploadOptions {
   readonly overwrite?: boolean
@@ -26,7 +28,10 @@ export function uploadCommand(program: Command, context: CommandContext): void {
     .description('upload files and folders; the last word is where to: project/repository/path')
     .option('--overwrite', 'replace files that are there')
     .option('--expires <days>', 'have the server delete them after so many days')
-    .option('-m, --metadata <key=value...>', 'metadata of the files')
+    .option('-m, --metadata <key=value>', 'metadata of the files; may be repeated', (pair, all: string[] = []) => [
+      ...all,
+      pair,
+    ])
     .action(async (words: string[], options: UploadOptions, command: Command) => {
       const target = words.pop()
       if (target === undefined || words.length === 0) {
@@ -63,15 +68,34 @@ async function upload(
   onBytes: (count: number) => void,
 ): Promise<NodeInfo> {
   const sent = createHash('sha256')
-  const stream = createReadStream(file)
-    .on('data', (chunk) => sent.update(chunk))
-    .pipe(counting(onBytes))
+  const stream = Readable.from(
+    contentOf(file, sizeBytes, (chunk) => {
+      sent.update(chunk)
+      onBytes(chunk.length)
+    }),
+  )
   const answer = await server.send('PUT', fileUrl(at, fullPath), { headers, body: { stream, sizeBytes } })
   const node = (await dataOf(answer)) as NodeInfo
   if (node.sha256 !== sent.digest('hex')) {
     throw new CliFailure(`${file} arrived as other bytes, or it changed meanwhile: upload it again`, EXIT.failed)
   }
   return node
+}
+
+/** The announced bytes of a file. @throws CliFailure when it cannot be read or has others by now. */
+async function* contentOf(file: string, sizeBytes: number, onChunk: (chunk: Buffer) => void): AsyncGenerator<Buffer> {
+  let left = sizeBytes
+  try {
+    for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
+      left -= chunk.length
+      if (left < 0) break
+      onChunk(chunk)
+      yield chunk
+    }
+  } catch (error) {
+    throw new CliFailure(`Cannot read ${file}: ${messageOf(error)}`, EXIT.usage)
+  }
+  if (left !== 0) throw new CliFailure(`${file} changed while it was read: upload it again`, EXIT.failed)
 }
 
 function headersOf({ overwrite, expires, metadata = [] }: UploadOptions): Record<string, string> {

@@ -13,7 +13,7 @@ export async function createBlockUploadsSchema(db: Kysely<unknown>, dialect: Dia
   await key(columns(part, bytes, 'sha256'), 'block_part', 'upload_id', 'position').execute()
 
   let token = columns(create('temporary_token'), bytes, 'token_hash')
-  token = columns(token, text, 'path type users? addresses? created_by')
+  token = columns(token, text, 'path type users? addresses? created_by app_id?')
   token = columns(token, int, 'repo_id permits? expires_at? created_at')
   await key(token, 'temporary_token', 'token_hash').execute()
   await sql`create index temporary_token_expires on temporary_token (expires_at) where expires_at is not null`.execute(

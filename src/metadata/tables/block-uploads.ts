@@ -47,5 +47,7 @@ interface TemporaryTokenTable {
   /** Null: never. */
   expires_at: number | null
   created_by: string
+  /** The platform account that made it for `created_by`; null: none. */
+  app_id: string | null
   created_at: number
 }

@@ -13,6 +13,7 @@ import type { NodeRecord } from '../../metadata/nodes.ts'
 import { internPeerLink, internPeers, takeStream } from '../../metadata/peers.ts'
 import type { ApplyAnswer, ApplyRequest, ApplyResult } from '../../remotes/cluster/messages.ts'
 import { type ArrivedFile, arrivedFile, type Refused } from './arrived-file.ts'
+import { createBatchPlaces } from './batch-places.ts'
 import { checkEpoch, visible } from './checked.ts'
 import { revOf } from './compare.ts'
 import { deliveryMark } from './delivery-mark.ts'
@@ -66,6 +67,7 @@ export function createApplier({ db, repositories, clock, hlc, clusterId }: Apply
           now,
         )
         const room = await roomIn(trx, repository.id)
+        const places = createBatchPlaces()
         const files: FileWrite[] = []
         const metadata: MetadataChange[] = []
         const results = arrived.map((one): ApplyResult => {
@@ -73,10 +75,12 @@ export function createApplier({ db, repositories, clock, hlc, clusterId }: Apply
           const { entry, write } = one
           const { path } = write
           const row = visible(rows.get(path), now)
-          const blocked = standingInTheWay(path, rows)
+          const blocked = standingInTheWay(path, rows, now)
           if (blocked !== undefined) return { result: 'refused', reason: blocked }
           if ((row === undefined ? null : revOf(row)) !== entry.expect) return { result: 'changed' }
           if (!here.has(write.digest)) return { result: 'no-blob' }
+          const doubled = places.take(path)
+          if (doubled !== undefined) return { result: 'refused', reason: doubled }
           const merged = { ...write, metadata: metadataAfter(entry.metadata, row) }
           const sameFile = row?.digest === write.digest && row.expiresAt === (write.expiresAt ?? null)
           if (sameFile) {
@@ -103,8 +107,8 @@ function metadataAfter(incoming: Metadata | null, row: NodeRecord | undefined): 
   return [...incoming, ...(row?.metadata ?? []).filter((entry) => entry.system === true)]
 }
 
-function standingInTheWay(path: NodePath, rows: ReadonlyMap<NodePath, NodeRecord>): string | undefined {
+function standingInTheWay(path: NodePath, rows: ReadonlyMap<NodePath, NodeRecord>, now: number): string | undefined {
   if (rows.get(path)?.folder) return 'the target has a folder there'
-  const file = ancestorsOf(path).find((ancestor) => rows.get(ancestor)?.folder === false)
+  const file = ancestorsOf(path).find((ancestor) => visible(rows.get(ancestor), now)?.folder === false)
   return file === undefined ? undefined : `the target has a file at [${file}], where it needs a folder`
 }

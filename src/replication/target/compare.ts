@@ -36,7 +36,7 @@ export function createComparer({ db, repositories, clock }: CompareDeps) {
     }))
     const folders = [...new Set(offers.flatMap(({ path }) => ancestorsOf(path)))]
     const rows = await liveAt(db.read, repository.id, [...offers.map(({ path }) => path), ...folders])
-    const blocked = new Set(folders.filter((path) => rows.get(path)?.folder === false))
+    const blocked = new Set(folders.filter((path) => visible(rows.get(path), now)?.folder === false))
     const via = await findPeerLink(db.read, request.sourceId, linkKey)
     const link = { via, run: request.run, includeMetadata: request.includeMetadata }
     const here = await db.transact((trx) =>
