@@ -1,10 +1,10 @@
-import { putFiles } from '../src/artifacts/node-writer.ts'
+import { putFiles } from '../src/artifacts/nodes/node-writer.ts'
 import { digestOfBytes } from '../src/core/digest.ts'
 import { HlcClock } from '../src/core/hlc.ts'
 import { normalisePath } from '../src/core/paths.ts'
-import { claimBlobs } from '../src/metadata/blobs.ts'
 import type { MetadataDatabase } from '../src/metadata/database.ts'
-import { findRepository } from '../src/metadata/repositories.ts'
+import { findRepository } from '../src/metadata/repositories/repositories.ts'
+import { claimBlobs } from '../src/metadata/storage/blobs.ts'
 
 const FILES_AT_ONCE = 1_000
 const FILES_PER_FOLDER = 200

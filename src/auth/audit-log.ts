@@ -9,11 +9,11 @@ import {
   findOldestRefusalToKeep,
   insertAuditEntries,
   pageAuditLog,
-} from '../metadata/audit-log.ts'
+} from '../metadata/access/audit-log.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
 import { ANONYMOUS } from './principal.ts'
 
-export type { AuditEntry, AuditFilter, AuditRecord } from '../metadata/audit-log.ts'
+export type { AuditEntry, AuditFilter, AuditRecord } from '../metadata/access/audit-log.ts'
 
 /** What a request did or tried, without its time. */
 export type AuditEvent = Omit<AuditEntry, 'at' | 'lastAt' | 'times'>

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { Ids } from '../core/ids.ts'
+import { insertPermissions, setPermissionRepositories } from '../metadata/access/permissions.ts'
 import type { Transaction } from '../metadata/database.ts'
-import { insertPermissions, setPermissionRepositories } from '../metadata/permissions.ts'
 import type { Action } from './grants.ts'
 
 /** Every new repository has them; users and roles are added to them (core.md 4). */

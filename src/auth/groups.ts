@@ -1,8 +1,8 @@
 import { AppError, invalid } from '../core/errors.ts'
-import { raiseAccessStamp } from '../metadata/access-facts.ts'
+import { raiseAccessStamp } from '../metadata/access/access-facts.ts'
+import { unknownUsers } from '../metadata/access/granted-rights.ts'
+import { isGroup, putGroup } from '../metadata/access/groups.ts'
 import type { Transaction } from '../metadata/database.ts'
-import { unknownUsers } from '../metadata/granted-rights.ts'
-import { isGroup, putGroup } from '../metadata/groups.ts'
 
 /** Undefined: stays as it is. */
 export interface GroupChange {

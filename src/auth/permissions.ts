@@ -2,17 +2,17 @@ import type { Clock } from '../core/clock.ts'
 import { AppError, empty, invalid } from '../core/errors.ts'
 import type { Ids } from '../core/ids.ts'
 import { type NodePath, normalisePath } from '../core/paths.ts'
-import { raiseAccessStamp } from '../metadata/access-facts.ts'
+import { raiseAccessStamp } from '../metadata/access/access-facts.ts'
+import { type ResourceType, unknownUsers } from '../metadata/access/granted-rights.ts'
+import * as rows from '../metadata/access/permissions.ts'
+import { listRolesById } from '../metadata/access/roles.ts'
 import type { MetadataDatabase, Transaction } from '../metadata/database.ts'
-import { type ResourceType, unknownUsers } from '../metadata/granted-rights.ts'
-import * as rows from '../metadata/permissions.ts'
-import { listRolesById } from '../metadata/roles.ts'
 import type { Action } from './grants.ts'
 import { placesOf, type RightPlace } from './right-places.ts'
 import { roleNotFound } from './roles.ts'
 import { userNotFound } from './users.ts'
 
-export type { Permission } from '../metadata/permissions.ts'
+export type { Permission } from '../metadata/access/permissions.ts'
 
 export interface NewPermission {
   readonly resourceType: ResourceType

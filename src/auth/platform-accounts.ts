@@ -2,12 +2,12 @@ import { timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import { AppError, empty, invalid } from '../core/errors.ts'
 import type { Random } from '../core/ids.ts'
+import type { ResourceType } from '../metadata/access/granted-rights.ts'
+import * as rows from '../metadata/access/platform-accounts.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
-import type { ResourceType } from '../metadata/granted-rights.ts'
-import * as rows from '../metadata/platform-accounts.ts'
 import { tokenHash } from './tokens.ts'
 
-export type { PlatformAccount, PlatformCredential, ProjectRule } from '../metadata/platform-accounts.ts'
+export type { PlatformAccount, PlatformCredential, ProjectRule } from '../metadata/access/platform-accounts.ts'
 
 export interface NewPlatformAccount {
   readonly appId: string

@@ -1,7 +1,7 @@
 import { AppError } from '../core/errors.ts'
 import type { Reader } from '../metadata/database.ts'
-import { findProject } from '../metadata/projects.ts'
-import { listRepositories } from '../metadata/repositories.ts'
+import { findProject } from '../metadata/repositories/projects.ts'
+import { listRepositories } from '../metadata/repositories/repositories.ts'
 
 /** A repository that a role or a permission is about. */
 export interface RightPlace {

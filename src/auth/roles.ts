@@ -1,14 +1,14 @@
 import type { Clock } from '../core/clock.ts'
 import { AppError, empty, invalid } from '../core/errors.ts'
 import type { Ids } from '../core/ids.ts'
-import { raiseAccessStamp } from '../metadata/access-facts.ts'
+import { raiseAccessStamp } from '../metadata/access/access-facts.ts'
+import { unknownUsers } from '../metadata/access/granted-rights.ts'
+import * as rows from '../metadata/access/roles.ts'
 import type { MetadataDatabase, Transaction } from '../metadata/database.ts'
-import { unknownUsers } from '../metadata/granted-rights.ts'
-import * as rows from '../metadata/roles.ts'
 import { placesOf } from './right-places.ts'
 import { userNotFound } from './users.ts'
 
-export type { Role, RoleFilter, RoleUser } from '../metadata/roles.ts'
+export type { Role, RoleFilter, RoleUser } from '../metadata/access/roles.ts'
 
 export interface NewRole {
   /** Null: made up. */

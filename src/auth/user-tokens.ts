@@ -1,14 +1,14 @@
 import type { Clock } from '../core/clock.ts'
 import { AppError, invalid } from '../core/errors.ts'
 import type { Random } from '../core/ids.ts'
+import * as rows from '../metadata/access/user-tokens.ts'
+import { findUser } from '../metadata/access/users.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
-import * as rows from '../metadata/user-tokens.ts'
-import { findUser } from '../metadata/users.ts'
 import { makeToken, tokenHash } from './tokens.ts'
 import { checkTokenName } from './user-rules.ts'
 import { userNotFound } from './users.ts'
 
-export type { UserToken } from '../metadata/user-tokens.ts'
+export type { UserToken } from '../metadata/access/user-tokens.ts'
 
 /** Tokens of users: they stand for the password of one user, also as `Bearer`, until they expire or are deleted. */
 export interface UserTokens {

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
+import { findUser, type UserAccount } from '../metadata/access/users.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
-import { untilCommit } from '../metadata/until-commit.ts'
-import { findUser, type UserAccount } from '../metadata/users.ts'
+import { untilCommit } from '../metadata/sql/until-commit.ts'
 import { ANONYMOUS, type Principal } from './principal.ts'
 
 /** A login that was verified. Void when the user's row has another stamp or password by now. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { AppError, isRetryable, messageOf } from '../core/errors.ts'
-import { updateCluster } from '../metadata/clusters.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
+import { updateCluster } from '../metadata/replication/clusters.ts'
 import type { ClusterTarget } from './cluster.ts'
 import type { ClusterGreeting, ClusterProbe } from './cluster-probe.ts'
 

@@ -1,4 +1,4 @@
-import type { ClusterRow } from '../metadata/clusters.ts'
+import type { ClusterRow } from '../metadata/replication/clusters.ts'
 
 /** Contract values of `type` (replication.md 3.11). */
 export const CLUSTER_TYPES = ['CENTER', 'EDGE', 'STANDALONE', 'REMOTE'] as const

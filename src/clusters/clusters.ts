@@ -4,6 +4,7 @@ import { mapConcurrent } from '../core/concurrency.ts'
 import { AppError, invalid, messageOf } from '../core/errors.ts'
 import type { Ids } from '../core/ids.ts'
 import type { Page, PageRequest } from '../core/paging.ts'
+import type { MetadataDatabase } from '../metadata/database.ts'
 import {
   type ClusterFilter,
   type ClusterRow,
@@ -15,8 +16,7 @@ import {
   listClusters,
   pageClusters,
   updateCluster,
-} from '../metadata/clusters.ts'
-import type { MetadataDatabase } from '../metadata/database.ts'
+} from '../metadata/replication/clusters.ts'
 import { type Cluster, type ClusterTarget, clusterFromRow } from './cluster.ts'
 import type { ClusterConnections } from './cluster-connections.ts'
 import type { ClusterGreeting } from './cluster-probe.ts'

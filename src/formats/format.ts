@@ -1,4 +1,4 @@
-import type { PackageRules } from '../artifacts/package-rules.ts'
+import type { PackageRules } from '../artifacts/packages/package-rules.ts'
 import type { RepositoryType } from '../core/repository-type.ts'
 import type { Protocol } from './protocol.ts'
 

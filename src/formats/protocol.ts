@@ -1,13 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
-import type { PackageDeletion } from '../artifacts/package-deletion.ts'
-import type { Packages } from '../artifacts/packages.ts'
-import type { Publishing } from '../artifacts/publishing.ts'
+import type { PackageDeletion } from '../artifacts/packages/package-deletion.ts'
+import type { Packages } from '../artifacts/packages/packages.ts'
+import type { Publishing } from '../artifacts/packages/publishing.ts'
 import type { Action } from '../auth/grants.ts'
 import type { AppError } from '../core/errors.ts'
 import type { NodePath } from '../core/paths.ts'
-import type { NodeRecord } from '../metadata/nodes.ts'
-import type { Repository } from '../metadata/repositories.ts'
+import type { NodeRecord } from '../metadata/nodes/nodes.ts'
+import type { Repository } from '../metadata/repositories/repositories.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 
 /** The use cases that a protocol is made of. */
@@ -20,7 +20,7 @@ export interface ProtocolServices {
 
 /**
  * A protocol in terms that no HTTP framework has a part in (they stand here instead of in `core/`, because they name use cases): a
- * format states its routes, `http/format-routes.ts` mounts them in a scope of their own.
+ * format states its routes, `http/packages/format-routes.ts` mounts them in a scope of their own.
  */
 export interface Protocol {
   routes(services: ProtocolServices): readonly ProtocolRoute[]

@@ -3,9 +3,9 @@ import type { Lanes } from '../core/lanes.ts'
 import { NO_LANES } from '../core/lanes.ts'
 import type { PathRange } from '../core/path-range.ts'
 import type { Reader, Transaction } from './database.ts'
-import { dialectOf } from './dialect-of.ts'
-import { inRanges } from './in-ranges.ts'
 import type { ChangeOp, Schema } from './schema.ts'
+import { dialectOf } from './sql/dialect-of.ts'
+import { inRanges } from './sql/in-ranges.ts'
 
 /** What a live file adds to the fingerprint of a range. */
 export interface FileLanes {

@@ -7,9 +7,9 @@ import { createCheckpoints } from './dialects/sqlite-checkpoints.ts'
 import { sqliteThreadDialect } from './dialects/sqlite-thread.ts'
 import { applyMigrations } from './migrate.ts'
 import { MIGRATIONS, type Migration } from './migrations/all.ts'
-import { answerNow } from './prepared-query.ts'
+import { settleUsage } from './repositories/usage.ts'
 import type { Schema } from './schema.ts'
-import { settleUsage } from './usage.ts'
+import { answerNow } from './sql/prepared-query.ts'
 
 export type DatabaseConfig =
   | { readonly dialect: 'sqlite'; readonly file: string }

@@ -1,6 +1,6 @@
 import type { NodePath } from '../core/paths.ts'
-import type { DetailWrite } from '../metadata/record-details.ts'
-import type { SourceFile } from '../metadata/source-files.ts'
+import type { DetailWrite } from '../metadata/replication/record-details.ts'
+import type { SourceFile } from '../metadata/replication/source-files.ts'
 import { detailIdOf } from './link-key.ts'
 import type { Outcome } from './outcome.ts'
 import { executeTypeOf, type RunObject, type RunSpec } from './run-spec.ts'

@@ -2,11 +2,17 @@ import { clipRanges, type PathRange } from '../core/path-range.ts'
 import { comparePaths } from '../core/paths.ts'
 import { changedPaths, changeSpan, headSeq, netFiles } from '../metadata/change-log.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
-import type { LinkPlan } from '../metadata/exec-links.ts'
-import type { NewShard } from '../metadata/exec-shards.ts'
-import { divergentPaths, type Link } from '../metadata/links.ts'
+import type { LinkPlan } from '../metadata/replication/exec-links.ts'
+import type { NewShard } from '../metadata/replication/exec-shards.ts'
+import { divergentPaths, type Link } from '../metadata/replication/links.ts'
+import {
+  filesAt,
+  listFiles,
+  pathAfterSkipping,
+  type SourceFile,
+  scopeSize,
+} from '../metadata/replication/source-files.ts'
 import { numberChanges } from '../metadata/sequencer.ts'
-import { filesAt, listFiles, pathAfterSkipping, type SourceFile, scopeSize } from '../metadata/source-files.ts'
 import type { OpenAnswer } from '../remotes/cluster/messages.ts'
 
 /** Where a link's files are, and since when the link knows them. */

@@ -1,5 +1,5 @@
 import type { MetadataDatabase } from '../metadata/database.ts'
-import { findRecord } from '../metadata/records.ts'
+import { findRecord } from '../metadata/replication/records.ts'
 import type { RunSnapshot } from '../tasks/record.ts'
 import { pathsOf, type TaskObject } from '../tasks/task.ts'
 import { runNumberOf } from './link-key.ts'

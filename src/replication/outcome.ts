@@ -1,5 +1,5 @@
-import type { ShardCounters } from '../metadata/exec-shards.ts'
-import type { SourceFile } from '../metadata/source-files.ts'
+import type { ShardCounters } from '../metadata/replication/exec-shards.ts'
+import type { SourceFile } from '../metadata/replication/source-files.ts'
 
 /** How one artifact of a batch ended (replication.md 3.5: each counts in exactly one of success, skip, failed). */
 export interface Outcome {

@@ -42,7 +42,7 @@ export interface ReceiveOptions extends HashOptions {
  * Adapters promise: nothing is visible before `publish` resolves; a failed or aborted `receive` leaves nothing behind;
  * read-after-write holds; what was staged when the process died is gone after the next start; a stream that is open goes on
  * when its blob is deleted.
- * Whether a blob may be deleted is not theirs to know: see `artifacts/garbage-collection.ts`.
+ * Whether a blob may be deleted is not theirs to know: see `artifacts/blobs/garbage-collection.ts`.
  * Checked by `blob-store.contract.ts` for every adapter.
  */
 export interface BlobStore {

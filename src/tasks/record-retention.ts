@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
-import { deleteRecord, deleteSomeDetails, findExpiredRecords } from '../metadata/records.ts'
+import { deleteRecord, deleteSomeDetails, findExpiredRecords } from '../metadata/replication/records.ts'
 
 /** Short transactions, so that writers wait a moment and not for a million rows. */
 const DETAILS_PER_SLICE = 5_000

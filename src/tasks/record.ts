@@ -1,6 +1,6 @@
 import { type Digest, digestFromBytes } from '../core/digest.ts'
-import type { DetailRow } from '../metadata/detail-pages.ts'
-import type { ListedRecord, LiveTotals, RecordRow } from '../metadata/records.ts'
+import type { DetailRow } from '../metadata/replication/detail-pages.ts'
+import type { ListedRecord, LiveTotals, RecordRow } from '../metadata/replication/records.ts'
 import type { ConflictStrategy, ObjectType, ReplicaType, ReplicationTask, RunStatus, TaskObject } from './task.ts'
 
 /**

@@ -1,8 +1,20 @@
 import { AppError } from '../core/errors.ts'
 import type { Page, PageRequest } from '../core/paging.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
-import { type DetailFilter, type DetailRow, listDetails, namesOfLinks, pageDetails } from '../metadata/detail-pages.ts'
-import { findRecord, type ListedRecord, listRecords, pageRecords, sumLiveTotals } from '../metadata/records.ts'
+import {
+  type DetailFilter,
+  type DetailRow,
+  listDetails,
+  namesOfLinks,
+  pageDetails,
+} from '../metadata/replication/detail-pages.ts'
+import {
+  findRecord,
+  type ListedRecord,
+  listRecords,
+  pageRecords,
+  sumLiveTotals,
+} from '../metadata/replication/records.ts'
 import {
   detailFromRow,
   type ExecutionRecord,

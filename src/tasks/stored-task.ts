@@ -1,12 +1,12 @@
 import type { Reader } from '../metadata/database.ts'
-import { newestRecords, sumLiveTotals } from '../metadata/records.ts'
+import { newestRecords, sumLiveTotals } from '../metadata/replication/records.ts'
 import {
   listTaskObjects,
   listTaskTargets,
   type NewTaskObject,
   type TaskObjectRow,
   type TaskRow,
-} from '../metadata/tasks.ts'
+} from '../metadata/replication/tasks.ts'
 import type {
   ObjectType,
   PackageConstraint,

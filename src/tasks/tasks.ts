@@ -4,7 +4,7 @@ import type { Ids } from '../core/ids.ts'
 import type { Page, PageRequest } from '../core/paging.ts'
 import { fieldsOf } from '../core/request-fields.ts'
 import type { MetadataDatabase, Reader, Transaction } from '../metadata/database.ts'
-import { deleteRecordsOfTask, hasRunningRecord } from '../metadata/records.ts'
+import { deleteRecordsOfTask, hasRunningRecord } from '../metadata/replication/records.ts'
 import {
   deleteStaleLinks,
   deleteTaskRows,
@@ -18,8 +18,8 @@ import {
   type TaskOrder,
   type TaskRow,
   updateTask,
-} from '../metadata/tasks.ts'
-import { isUniqueViolation } from '../metadata/unique-violation.ts'
+} from '../metadata/replication/tasks.ts'
+import { isUniqueViolation } from '../metadata/sql/unique-violation.ts'
 import type { TaskJudge } from './judge-task.ts'
 import { type Runs, runInProgress } from './runs.ts'
 import { objectsOfTask, rowOfObject, tasksFromRows } from './stored-task.ts'

@@ -23,7 +23,7 @@ export type Unbuilt = (refusal: AppError) => void
 
 /** Of one task: ours, so that one request stays one query. */
 export const MAX_OBJECTS = 1_000
-/** Each path is two ranges of a scope, of which a link has 10,000 at most (`metadata/in-ranges.ts`). */
+/** Each path is two ranges of a scope, of which a link has 10,000 at most (`metadata/sql/in-ranges.ts`). */
 const MAX_PATHS = 5_000
 
 /**

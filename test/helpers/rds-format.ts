@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { DraftFile } from '../../src/artifacts/version-draft.ts'
+import type { DraftFile } from '../../src/artifacts/packages/version-draft.ts'
 import { AppError, invalid } from '../../src/core/errors.ts'
 import { packageKey, packageNameOf } from '../../src/core/package-key.ts'
 import { normalisePath } from '../../src/core/paths.ts'

@@ -1,9 +1,9 @@
-import { type FileWrite, putFiles } from '../../src/artifacts/node-writer.ts'
-import type { Repository } from '../../src/artifacts/repositories.ts'
+import { type FileWrite, putFiles } from '../../src/artifacts/nodes/node-writer.ts'
+import type { Repository } from '../../src/artifacts/repositories/repositories.ts'
 import { createNodeSearches, type FoundNodes, type NodeSearches } from '../../src/artifacts/search/node-searches.ts'
 import { nodeWords } from '../../src/artifacts/search/node-words.ts'
 import { parseSearch } from '../../src/artifacts/search/search-request.ts'
-import type { SearchScope } from '../../src/metadata/search-scope.ts'
+import type { SearchScope } from '../../src/metadata/search/search-scope.ts'
 import { type ArtifactServices, artifactServices, fileWrite, makeRepository } from './artifacts.ts'
 import type { TestDatabase } from './databases.ts'
 

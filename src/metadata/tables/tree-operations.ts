@@ -7,7 +7,7 @@ interface TreeOperationTable {
   id: string
   /** Of the tree that is worked through. */
   repo_id: number
-  /** JSON, `TreeRequest` of `metadata/tree-operations.ts`. */
+  /** JSON, `TreeRequest` of `metadata/nodes/tree-operations.ts`. */
   request: string
   state: string
   /** Of the job that works on it: the progress of an earlier claim is refused. */

@@ -1,16 +1,22 @@
-import { type FileWrite, lockLive, type MetadataChange, putFiles, putMetadata } from '../../artifacts/node-writer.ts'
-import type { Repositories } from '../../artifacts/repositories.ts'
-import { requireUploads } from '../../artifacts/repository-uploads.ts'
-import { settle } from '../../artifacts/settle.ts'
+import {
+  type FileWrite,
+  lockLive,
+  type MetadataChange,
+  putFiles,
+  putMetadata,
+} from '../../artifacts/nodes/node-writer.ts'
+import { settle } from '../../artifacts/nodes/settle.ts'
+import type { Repositories } from '../../artifacts/repositories/repositories.ts'
+import { requireUploads } from '../../artifacts/repositories/repository-uploads.ts'
 import type { Clock } from '../../core/clock.ts'
 import { AppError } from '../../core/errors.ts'
 import type { HlcClock } from '../../core/hlc.ts'
 import type { Metadata } from '../../core/metadata.ts'
 import { ancestorsOf, type NodePath } from '../../core/paths.ts'
-import { touchBlobs } from '../../metadata/blobs.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
-import type { NodeRecord } from '../../metadata/nodes.ts'
-import { internPeerLink, internPeers, takeStream } from '../../metadata/peers.ts'
+import type { NodeRecord } from '../../metadata/nodes/nodes.ts'
+import { internPeerLink, internPeers, takeStream } from '../../metadata/replication/peers.ts'
+import { touchBlobs } from '../../metadata/storage/blobs.ts'
 import type { ApplyAnswer, ApplyRequest, ApplyResult } from '../../remotes/cluster/messages.ts'
 import { type ArrivedFile, arrivedFile, type Refused } from './arrived-file.ts'
 import { createBatchPlaces } from './batch-places.ts'

@@ -1,4 +1,4 @@
-import type { FileWrite } from '../../artifacts/node-writer.ts'
+import type { FileWrite } from '../../artifacts/nodes/node-writer.ts'
 import { AppError, invalid } from '../../core/errors.ts'
 import { type Hlc, type HlcClock, hlcMs, parseHlc } from '../../core/hlc.ts'
 import { checkMetadata } from '../../core/metadata.ts'

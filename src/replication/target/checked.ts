@@ -1,8 +1,8 @@
 import { type Digest, parseDigest } from '../../core/digest.ts'
 import { AppError, invalid } from '../../core/errors.ts'
 import { type NodePath, normalisePath, ROOT } from '../../core/paths.ts'
-import { isExpired, type NodeRecord } from '../../metadata/nodes.ts'
-import type { Repository } from '../../metadata/repositories.ts'
+import { isExpired, type NodeRecord } from '../../metadata/nodes/nodes.ts'
+import type { Repository } from '../../metadata/repositories/repositories.ts'
 import type { StreamRef } from '../../remotes/cluster/messages.ts'
 
 /** A path from another cluster is normalised there already: one that is not would be stored under another name here. */

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { BlobIntake } from '../../artifacts/blob-intake.ts'
+import type { BlobIntake } from '../../artifacts/blobs/blob-intake.ts'
 import { mapConcurrent } from '../../core/concurrency.ts'
 import { type Digest, digestHex } from '../../core/digest.ts'
 import { AppError } from '../../core/errors.ts'

@@ -1,8 +1,8 @@
-import { changedMeanwhile } from '../../artifacts/node-writer.ts'
+import { changedMeanwhile } from '../../artifacts/nodes/node-writer.ts'
 import { hasCode } from '../../core/errors.ts'
 import type { MetadataDatabase, Transaction } from '../../metadata/database.ts'
-import { holdRepository } from '../../metadata/repositories.ts'
-import { usedBytes } from '../../metadata/usage.ts'
+import { holdRepository } from '../../metadata/repositories/repositories.ts'
+import { usedBytes } from '../../metadata/repositories/usage.ts'
 
 /** What a repository with a quota still takes, so that a file that does not fit is no reason to refuse the rest of its batch. */
 export interface Room {

@@ -1,6 +1,6 @@
-import type { BlobIntake } from '../../artifacts/blob-intake.ts'
-import type { Projects } from '../../artifacts/projects.ts'
-import type { Repositories } from '../../artifacts/repositories.ts'
+import type { BlobIntake } from '../../artifacts/blobs/blob-intake.ts'
+import type { Projects } from '../../artifacts/repositories/projects.ts'
+import type { Repositories } from '../../artifacts/repositories/repositories.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { HlcClock } from '../../core/hlc.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
@@ -20,7 +20,7 @@ import { createLinkOpener } from './open-link.ts'
 import { type BlobReceiver, createBlobReceiver } from './receive-blobs.ts'
 import { createUploadReceiver, type UploadReceiver } from './receive-uploads.ts'
 
-/** All that other clusters may do here; `http/sync-routes.ts` is its edge. */
+/** All that other clusters may do here; `http/replication/sync-routes.ts` is its edge. */
 export interface SyncTarget {
   open(linkKey: string, request: OpenRequest, by: string): Promise<OpenAnswer>
   compare(linkKey: string, request: CompareRequest): Promise<CompareAnswer>

@@ -1,0 +1,96 @@
+import { type Digest, digestBytes } from '../../core/digest.ts'
+import { HLC_ZERO, type Hlc } from '../../core/hlc.ts'
+import { contentLanes, metadataLanes } from '../../core/lanes.ts'
+import type { Metadata } from '../../core/metadata.ts'
+import { type NodePath, parentOf } from '../../core/paths.ts'
+import type { NewNode } from '../../metadata/nodes/node-writes.ts'
+import type { NodeRecord } from '../../metadata/nodes/nodes.ts'
+
+/** A file as it shall be. Times are UTC epoch milliseconds; authors and times may be another cluster's. */
+export interface FileWrite {
+  readonly path: NodePath
+  readonly digest: Digest
+  readonly sizeBytes: number
+  readonly md5: string | undefined
+  /** Unsigned decimal (`core/crc64.ts`); left out: not known. */
+  readonly crc64?: string | undefined
+  readonly metadata: Metadata
+  readonly expiresAt: number | undefined
+  readonly createdBy: string
+  readonly createdAt: number
+  readonly modifiedBy: string
+  readonly modifiedAt: number
+  /** `peer.id`; 0: written here. */
+  readonly origin: number
+  readonly hlc: Hlc
+  /** `peer_link.id` and mark of the run; undefined: a local user. */
+  readonly viaLink: number | undefined
+  readonly viaMark: number | undefined
+}
+
+/** As it will read back, but for its id. */
+export function recordOf(repoId: number, write: FileWrite): NodeRecord {
+  return {
+    ...write,
+    id: 0,
+    repoId,
+    folder: false,
+    md5: write.md5 ?? null,
+    crc64: write.crc64 ?? null,
+    viaLink: write.viaLink ?? null,
+    viaMark: write.viaMark ?? null,
+    expiresAt: write.expiresAt ?? null,
+    contentLanes: contentLanes(write.path, write.digest, write.sizeBytes),
+    metadataLanes: metadataLanes(write.path, write.metadata),
+    accessedAt: null,
+  }
+}
+
+export function fileRow(file: NodeRecord): NewNode & { path: string } {
+  const [c0, c1, c2, c3] = file.contentLanes
+  const [m0, m1, m2, m3] = file.metadataLanes
+  return {
+    ...emptyRow(file.repoId, file.path),
+    ...{ c0, c1, c2, c3, m0, m1, m2, m3 },
+    folder: 0,
+    sha256: digestBytes(file.digest!),
+    md5: file.md5,
+    crc64: file.crc64,
+    size: file.sizeBytes,
+    metadata: JSON.stringify(file.metadata),
+    origin: file.origin,
+    hlc: file.hlc,
+    via_link: file.viaLink,
+    via_mark: file.viaMark,
+    expires_at: file.expiresAt,
+    created_by: file.createdBy,
+    created_at: file.createdAt,
+    modified_by: file.modifiedBy,
+    modified_at: file.modifiedAt,
+  }
+}
+
+/** Folders take no part in fingerprints and leave no change log row: a target makes them as it needs them. */
+export function folderRow(repoId: number, path: NodePath, by: string, at: number): NewNode {
+  return { ...emptyRow(repoId, path), folder: 1, created_by: by, created_at: at, modified_by: by, modified_at: at }
+}
+
+const emptyRow = (repoId: number, path: NodePath) => ({
+  repo_id: repoId,
+  path,
+  parent: parentOf(path),
+  sha256: null,
+  md5: null,
+  crc64: null,
+  size: 0,
+  metadata: '[]',
+  origin: 0,
+  hlc: HLC_ZERO,
+  via_link: null,
+  via_mark: null,
+  ...{ c0: 0, c1: 0, c2: 0, c3: 0, m0: 0, m1: 0, m2: 0, m3: 0 },
+  expires_at: null,
+  accessed_at: null,
+  deleted_by: null,
+  deleted_at: null,
+})

@@ -1,0 +1,73 @@
+import { Type } from 'typebox'
+import { CLUSTER_TYPES, type Cluster, DETECT_TYPES } from '../../clusters/cluster.ts'
+import type { Dates } from '../dates.ts'
+
+/** `ClusterNodeInfo` (replication.md 1.5). Passwords and secret keys are never part of it. */
+export const toClusterInfo = (cluster: Cluster, dates: Dates) => ({
+  id: cluster.id,
+  name: cluster.name,
+  status: cluster.status,
+  errorReason: cluster.errorReason,
+  type: cluster.type,
+  url: cluster.url,
+  username: cluster.username,
+  certificate: cluster.certificate,
+  appId: null,
+  accessKey: null,
+  udpPort: null,
+  extension: null,
+  createdBy: cluster.createdBy,
+  createdDate: dates.format(cluster.createdAt),
+  lastModifiedBy: cluster.modifiedBy,
+  lastModifiedDate: dates.format(cluster.modifiedAt),
+  detectType: cluster.detectType,
+  lastReportTime: null,
+})
+
+const Text = Type.String()
+const NullableText = Type.Union([Type.String(), Type.Null()])
+const ClusterType = Type.Enum(CLUSTER_TYPES)
+
+export const ClusterInfo = Type.Object({
+  id: Text,
+  name: Text,
+  status: Type.Enum(['HEALTHY', 'UNHEALTHY']),
+  errorReason: NullableText,
+  type: ClusterType,
+  url: Text,
+  username: NullableText,
+  certificate: NullableText,
+  appId: Type.Null(),
+  accessKey: Type.Null(),
+  udpPort: Type.Null(),
+  extension: Type.Null(),
+  createdBy: Text,
+  createdDate: Text,
+  lastModifiedBy: Text,
+  lastModifiedDate: Text,
+  detectType: Type.Enum(DETECT_TYPES),
+  lastReportTime: Type.Null(),
+})
+
+const optional = {
+  certificate: Type.Optional(Type.String({ description: 'PEM certificate to trust for this cluster alone' })),
+  username: Type.Optional(Text),
+  password: Type.Optional(Type.String({ description: 'Kept encrypted, never shown; ****** keeps what is stored' })),
+  ping: Type.Optional(Type.Boolean({ default: true, description: 'Connect before storing' })),
+}
+const example = {
+  name: 'beijing',
+  url: 'https://beijing.example:8040',
+  type: 'STANDALONE',
+  username: 'admin',
+  password: '…',
+}
+
+export const ClusterCreate = Type.Object(
+  { name: Text, url: Text, type: Type.Enum(CLUSTER_TYPES, { description: 'STANDALONE is built' }), ...optional },
+  { examples: [example] },
+)
+export const ClusterUpdate = Type.Object(
+  { name: Text, url: Type.Optional(Text), ...optional },
+  { examples: [{ name: 'beijing', url: 'https://beijing.example' }] },
+)

@@ -1,0 +1,67 @@
+import type { ReplicationTask, TaskObject, TaskSetting } from '../../tasks/task.ts'
+import type { Dates } from '../dates.ts'
+
+/** Only a RUN_ONCE task knows beforehand how much it will send. */
+const UNKNOWN_BYTES = -1
+
+/** `ReplicaTaskInfo` (contract 000, replication.md 1.1), keys in the order of the contract's sample. */
+export const toTaskInfo = (task: ReplicationTask, dates: Dates) => ({
+  id: task.id,
+  key: task.key,
+  name: task.name,
+  projectId: task.project,
+  replicaObjectType: task.objectType,
+  replicaType: task.replicaType,
+  setting: toSetting(task.setting, dates),
+  remoteClusters: task.targets.map(({ id, name }) => ({ id, name })),
+  description: task.description,
+  status: task.status,
+  replicatedBytes: task.replicatedBytes,
+  totalBytes: UNKNOWN_BYTES,
+  lastExecutionStatus: task.lastExecutionStatus,
+  lastExecutionTime: dates.format(task.lastExecutionAt),
+  nextExecutionTime: dates.format(task.nextExecutionAt),
+  executionTimes: task.executionTimes,
+  enabled: task.enabled,
+  record: task.record,
+  recordReserveDays: task.recordReserveDays,
+  createdBy: task.createdBy,
+  createdDate: dates.format(task.createdAt),
+  lastModifiedBy: task.modifiedBy,
+  lastModifiedDate: dates.format(task.modifiedAt),
+})
+
+/** Every option with the value it has, defaults too. */
+const toSetting = (setting: TaskSetting, dates: Dates) => ({
+  rateLimit: setting.rateLimit,
+  includeMetadata: setting.includeMetadata,
+  conflictStrategy: setting.conflictStrategy,
+  errorStrategy: setting.errorStrategy,
+  executionStrategy: setting.executionStrategy,
+  executionPlan: {
+    executeImmediately: setting.executionPlan.executeImmediately,
+    executeTime: dates.format(setting.executionPlan.executeTime),
+    cronExpression: setting.executionPlan.cronExpression,
+  },
+  storageConsistencyCheck: setting.storageConsistencyCheck,
+  automaticCreateRemoteRepo: setting.automaticCreateRemoteRepo,
+  propagateDelete: setting.propagateDelete,
+  deleteGuard: setting.deleteGuard,
+  backfill: setting.backfill,
+  platforms: setting.platforms,
+})
+
+/** `ReplicaObjectInfo`. */
+export const toTaskObject = (object: TaskObject) => ({
+  localRepoName: object.localRepo,
+  remoteProjectId: object.remoteProject,
+  remoteRepoName: object.remoteRepo,
+  repoType: object.repoType,
+  packageConstraints: object.packageConstraints,
+  pathConstraints: object.pathConstraints,
+})
+
+export const toTaskDetail = (task: ReplicationTask, objects: readonly TaskObject[], dates: Dates) => ({
+  task: toTaskInfo(task, dates),
+  objects: objects.map(toTaskObject),
+})

@@ -1,0 +1,218 @@
+import { type Insertable, type Selectable, sql } from 'kysely'
+import type { Hlc } from '../../core/hlc.ts'
+import type { Lanes } from '../../core/lanes.ts'
+import type { Metadata } from '../../core/metadata.ts'
+import type { PackageKey } from '../../core/package-key.ts'
+import type { NodePath } from '../../core/paths.ts'
+import type { Reader, Transaction } from '../database.ts'
+import type { Schema } from '../schema.ts'
+import { anyOf } from '../sql/any-of.ts'
+
+/** A version of a package. Times are UTC epoch milliseconds. */
+export interface VersionRecord {
+  readonly id: number
+  readonly packageId: number
+  readonly repoId: number
+  readonly name: string
+  /** Sorts as versions of its format do. */
+  readonly ordinal: string
+  readonly prerelease: boolean
+  /** Of its files. */
+  readonly sizeBytes: number
+  readonly downloads: number
+  readonly manifestPath: NodePath | null
+  /** Of its file with the role `main`. */
+  readonly artifactPath: NodePath
+  readonly stageTags: readonly string[]
+  readonly tags: readonly string[]
+  readonly metadata: Metadata
+  /** The format's own document. */
+  readonly extension: Readonly<Record<string, unknown>>
+  readonly origin: number
+  readonly hlc: Hlc
+  readonly viaLink: number | null
+  readonly viaMark: number | null
+  /** Row hash of its files. */
+  readonly contentLanes: Lanes
+  /** Row hash of metadata, tags and extension. */
+  readonly metadataLanes: Lanes
+  readonly createdBy: string
+  readonly createdAt: number
+  readonly modifiedBy: string
+  readonly modifiedAt: number
+}
+/** With the key of its package. */
+export interface KeyedVersion extends VersionRecord {
+  readonly packageKey: PackageKey
+}
+
+export async function findVersion(
+  reader: Reader,
+  repoId: number,
+  key: PackageKey,
+  name: string,
+): Promise<KeyedVersion | undefined> {
+  const row = await keyed(reader, repoId)
+    .where('package.key', '=', key)
+    .where('package_version.name', '=', name)
+    .executeTakeFirst()
+  return row && toKeyed(row)
+}
+
+/** Highest id of the versions of a package; undefined: it has none. */
+export async function newestVersionId(reader: Reader, packageId: number): Promise<number | undefined> {
+  const row = await reader
+    .selectFrom('package_version')
+    .where('package_id', '=', packageId)
+    .select((eb) => eb.fn.max<number | null>('id').as('id'))
+    .executeTakeFirstOrThrow()
+  return row.id ?? undefined
+}
+/** Some ids of a package's versions in (after, upTo], ascending. */
+export async function someVersionIds(
+  reader: Reader,
+  packageId: number,
+  { after, upTo, limit }: { readonly after: number; readonly upTo: number; readonly limit: number },
+): Promise<number[]> {
+  const rows = await reader
+    .selectFrom('package_version')
+    .where('package_id', '=', packageId)
+    .where('id', '>', after)
+    .where('id', '<=', upTo)
+    .select('id')
+    .orderBy('id')
+    .limit(limit)
+    .execute()
+  return rows.map(({ id }) => id)
+}
+
+export async function versionsById(reader: Reader, repoId: number, ids: readonly number[]): Promise<KeyedVersion[]> {
+  if (ids.length === 0) return []
+  const rows = await keyed(reader, repoId)
+    .where(anyOf(reader, 'package_version.id', ids))
+    .execute()
+  return rows.map(toKeyed)
+}
+
+/** @returns the id. The caller holds the package. */
+export async function insertVersion(trx: Transaction, made: Omit<VersionRecord, 'id'>): Promise<number> {
+  const { id } = await trx.insertInto('package_version').values(toRow(made)).returning('id').executeTakeFirstOrThrow()
+  return id
+}
+/** Writes all but the downloads. */
+export async function updateVersion(trx: Transaction, version: VersionRecord): Promise<void> {
+  const { downloads: _, ...row } = toRow(version)
+  await trx.updateTable('package_version').set(row).where('id', '=', version.id).execute()
+}
+
+/** What a change of its files does to a version; the rest of it stays. */
+export interface VersionRefresh {
+  readonly id: number
+  readonly sizeBytes: number
+  readonly contentLanes: Lanes
+  readonly modifiedBy: string
+  readonly modifiedAt: number
+  readonly hlc: Hlc
+  readonly origin: number
+  readonly viaLink: number | null
+}
+export async function refreshVersions(trx: Transaction, changes: readonly VersionRefresh[]): Promise<void> {
+  for (let from = 0; from < changes.length; from += ROWS_PER_STATEMENT) {
+    const values = changes.slice(from, from + ROWS_PER_STATEMENT).map((change) => {
+      const numbers = [change.id, change.sizeBytes, change.modifiedAt, change.origin, change.viaLink]
+      const texts = [change.modifiedBy, change.hlc]
+      return sql`(${sql.join(numbers.map((number) => sql`cast(${number} as bigint)`))},
+        ${sql.join(texts.map((text) => sql`cast(${text} as text)`))},
+        ${sql.join(change.contentLanes.map((lane) => sql`cast(${lane} as integer)`))})`
+    })
+    await sql`update package_version set size = v.column2, modified_at = v.column3, origin = v.column4, via_link = v.column5,
+        via_mark = null, modified_by = v.column6, hlc = v.column7, c0 = v.column8, c1 = v.column9, c2 = v.column10, c3 = v.column11
+      from (values ${sql.join(values)}) as v where package_version.id = v.column1`.execute(trx)
+  }
+}
+
+/** With the rows of their files. */
+export async function deleteVersionRows(trx: Transaction, ids: readonly number[]): Promise<void> {
+  if (ids.length === 0) return
+  await trx
+    .deleteFrom('version_file')
+    .where(anyOf(trx, 'version_id', ids))
+    .execute()
+  await trx
+    .deleteFrom('package_version')
+    .where(anyOf(trx, 'id', ids))
+    .execute()
+}
+
+/** 11 values a row: below the 32,766 parameters of a SQLite statement. */
+const ROWS_PER_STATEMENT = 250
+
+const keyed = (reader: Reader, repoId: number) =>
+  reader
+    .selectFrom('package_version')
+    .innerJoin('package', 'package.id', 'package_version.package_id')
+    .where('package.repo_id', '=', repoId)
+    .selectAll('package_version')
+    .select('package.key as package_key')
+
+function toRow(version: Omit<VersionRecord, 'id'>): Insertable<Schema['package_version']> {
+  const [c0, c1, c2, c3] = version.contentLanes
+  const [m0, m1, m2, m3] = version.metadataLanes
+  return {
+    package_id: version.packageId,
+    repo_id: version.repoId,
+    name: version.name,
+    ordinal: version.ordinal,
+    prerelease: Number(version.prerelease),
+    size: version.sizeBytes,
+    downloads: version.downloads,
+    manifest_path: version.manifestPath,
+    artifact_path: version.artifactPath,
+    stage_tags: JSON.stringify(version.stageTags),
+    tags: JSON.stringify(version.tags),
+    metadata: JSON.stringify(version.metadata),
+    extension: JSON.stringify(version.extension),
+    origin: version.origin,
+    hlc: version.hlc,
+    via_link: version.viaLink,
+    via_mark: version.viaMark,
+    ...{ c0, c1, c2, c3, m0, m1, m2, m3 },
+    created_by: version.createdBy,
+    created_at: version.createdAt,
+    modified_by: version.modifiedBy,
+    modified_at: version.modifiedAt,
+  }
+}
+
+export function toVersion(row: Selectable<Schema['package_version']>): VersionRecord {
+  return {
+    id: row.id,
+    packageId: row.package_id,
+    repoId: row.repo_id,
+    name: row.name,
+    ordinal: row.ordinal,
+    prerelease: row.prerelease === 1,
+    sizeBytes: row.size,
+    downloads: row.downloads,
+    manifestPath: row.manifest_path as NodePath | null,
+    artifactPath: row.artifact_path as NodePath,
+    stageTags: JSON.parse(row.stage_tags) as string[],
+    tags: JSON.parse(row.tags) as string[],
+    metadata: JSON.parse(row.metadata) as Metadata,
+    extension: JSON.parse(row.extension) as Record<string, unknown>,
+    origin: row.origin,
+    hlc: row.hlc as Hlc,
+    viaLink: row.via_link,
+    viaMark: row.via_mark,
+    contentLanes: [row.c0, row.c1, row.c2, row.c3],
+    metadataLanes: [row.m0, row.m1, row.m2, row.m3],
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+    modifiedBy: row.modified_by,
+    modifiedAt: row.modified_at,
+  }
+}
+const toKeyed = (row: Selectable<Schema['package_version']> & { package_key: string }): KeyedVersion => ({
+  ...toVersion(row),
+  packageKey: row.package_key as PackageKey,
+})

@@ -1,0 +1,97 @@
+import type { Insertable, Selectable, Updateable } from 'kysely'
+import { type Page, type PageRequest, pageOffset } from '../../core/paging.ts'
+import type { Reader, Transaction } from '../database.ts'
+import type { Schema } from '../schema.ts'
+import { startsWith } from '../sql/text-prefix.ts'
+
+export type ClusterRow = Selectable<Schema['cluster']>
+
+export interface ClusterFilter {
+  /** Literal prefix. */
+  readonly name?: string | undefined
+  readonly type?: string | undefined
+}
+
+/** False: the name is taken. */
+export async function insertCluster(trx: Transaction, row: Insertable<Schema['cluster']>): Promise<boolean> {
+  const result = await trx
+    .insertInto('cluster')
+    .values(row)
+    .onConflict((oc) => oc.doNothing())
+    .executeTakeFirst()
+  return Number(result.numInsertedOrUpdatedRows) > 0
+}
+
+/** False: it is not there. */
+export async function updateCluster(
+  trx: Transaction,
+  id: string,
+  row: Updateable<Schema['cluster']>,
+): Promise<boolean> {
+  const result = await trx.updateTable('cluster').set(row).where('id', '=', id).executeTakeFirst()
+  return result.numUpdatedRows > 0n
+}
+
+export async function deleteCluster(trx: Transaction, id: string): Promise<boolean> {
+  const result = await trx.deleteFrom('cluster').where('id', '=', id).executeTakeFirst()
+  return result.numDeletedRows > 0n
+}
+
+export async function findClusterById(reader: Reader, id: string): Promise<ClusterRow | undefined> {
+  return reader.selectFrom('cluster').selectAll().where('id', '=', id).executeTakeFirst()
+}
+
+export async function findClusterByName(reader: Reader, name: string): Promise<ClusterRow | undefined> {
+  return reader.selectFrom('cluster').selectAll().where('name', '=', name).executeTakeFirst()
+}
+
+/** Those whose id or name is among `references`. */
+export async function findClusters(
+  reader: Reader,
+  references: readonly string[],
+): Promise<{ id: string; name: string; type: string }[]> {
+  if (references.length === 0) return []
+  return reader
+    .selectFrom('cluster')
+    .select(['id', 'name', 'type'])
+    .where((eb) => eb.or([eb('id', 'in', references), eb('name', 'in', references)]))
+    .execute()
+}
+
+const matching = (reader: Reader, { name, type }: ClusterFilter) =>
+  reader
+    .selectFrom('cluster')
+    .$if(name !== undefined, (query) => query.where((eb) => startsWith(eb, eb.ref('name'), name!)))
+    .$if(type !== undefined, (query) => query.where('type', '=', type!))
+
+const newestFirst = (reader: Reader, filter: ClusterFilter) =>
+  matching(reader, filter).selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc')
+
+export async function listClusters(reader: Reader, filter: ClusterFilter): Promise<ClusterRow[]> {
+  return newestFirst(reader, filter).execute()
+}
+
+export async function pageClusters(
+  reader: Reader,
+  filter: ClusterFilter,
+  page: PageRequest,
+): Promise<Page<ClusterRow>> {
+  const { total } = await matching(reader, filter)
+    .select((eb) => eb.fn.countAll<number>().as('total'))
+    .executeTakeFirstOrThrow()
+  const records = await newestFirst(reader, filter).limit(page.pageSize).offset(pageOffset(page)).execute()
+  return { ...page, totalRecords: total, records }
+}
+
+/** Name of an enabled task that has the cluster as target. */
+export async function findEnabledTaskOfCluster(reader: Reader, clusterId: string): Promise<string | undefined> {
+  const row = await reader
+    .selectFrom('task_target')
+    .innerJoin('replication_task', 'replication_task.key', 'task_target.task_key')
+    .select('replication_task.name')
+    .where('task_target.cluster_id', '=', clusterId)
+    .where('replication_task.enabled', '=', 1)
+    .limit(1)
+    .executeTakeFirst()
+  return row?.name
+}

@@ -1,0 +1,73 @@
+import type { Reader, Transaction } from '../database.ts'
+
+/** `peer.id` of each cluster id, interned on first sight. */
+export async function internPeers(trx: Transaction, clusterIds: readonly string[]): Promise<Map<string, number>> {
+  const wanted = [...new Set(clusterIds)]
+  if (wanted.length === 0) return new Map()
+  const known = () => trx.selectFrom('peer').selectAll().where('cluster_id', 'in', wanted).execute()
+  let rows = await known()
+  if (rows.length < wanted.length) {
+    await trx
+      .insertInto('peer')
+      .values(wanted.map((cluster_id) => ({ cluster_id })))
+      .onConflict((oc) => oc.column('cluster_id').doNothing())
+      .execute()
+    rows = await known()
+  }
+  return new Map(rows.map((row) => [row.cluster_id, row.id]))
+}
+
+/** Cluster id of each `peer.id`. */
+export async function listPeers(reader: Reader): Promise<Map<number, string>> {
+  const rows = await reader.selectFrom('peer').selectAll().execute()
+  return new Map(rows.map((row) => [row.id, row.cluster_id]))
+}
+
+/** A link of another cluster that writes here. `linkKey` is the source's, unique there. */
+export async function internPeerLink(trx: Transaction, sourceId: string, linkKey: string): Promise<number> {
+  const known = await findPeerLink(trx, sourceId, linkKey)
+  if (known !== undefined) return known
+  await trx
+    .insertInto('peer_link')
+    .values({ source_id: sourceId, link_key: linkKey })
+    .onConflict((oc) => oc.columns(['source_id', 'link_key']).doNothing())
+    .execute()
+  return (await findPeerLink(trx, sourceId, linkKey))!
+}
+
+export async function findPeerLink(reader: Reader, sourceId: string, linkKey: string): Promise<number | undefined> {
+  const row = await reader
+    .selectFrom('peer_link')
+    .select('id')
+    .where('source_id', '=', sourceId)
+    .where('link_key', '=', linkKey)
+    .executeTakeFirst()
+  return row?.id
+}
+
+/**
+ * Takes the stream for `fence`. False: a higher fence was here already, so whoever asks is a zombie and must not write.
+ * The row stays locked until the transaction ends.
+ */
+export async function takeStream(
+  trx: Transaction,
+  peerLinkId: number,
+  stream: string,
+  fence: number,
+  now: number,
+): Promise<boolean> {
+  const row = await trx
+    .insertInto('peer_state')
+    .values({ peer_link_id: peerLinkId, stream, fence, at: now })
+    .onConflict((oc) =>
+      oc.columns(['peer_link_id', 'stream']).doUpdateSet({ fence, at: now }).where('peer_state.fence', '<=', fence),
+    )
+    .returning('fence')
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Fences of streams that were last used before `before`: their runs have long ended. */
+export async function deleteOldStreams(trx: Transaction, before: number): Promise<void> {
+  await trx.deleteFrom('peer_state').where('at', '<', before).execute()
+}

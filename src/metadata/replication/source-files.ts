@@ -1,0 +1,142 @@
+import type { ExpressionBuilder, Selectable } from 'kysely'
+import { type Digest, digestFromBytes } from '../../core/digest.ts'
+import type { Hlc } from '../../core/hlc.ts'
+import type { Lanes } from '../../core/lanes.ts'
+import type { Metadata } from '../../core/metadata.ts'
+import type { PathRange } from '../../core/path-range.ts'
+import type { NodePath } from '../../core/paths.ts'
+import type { Reader } from '../database.ts'
+import type { Schema } from '../schema.ts'
+import { inRanges } from '../sql/in-ranges.ts'
+
+/** A live file as replication reads it: the state of now, not of when it changed. */
+export interface SourceFile {
+  readonly path: NodePath
+  readonly digest: Digest
+  readonly sizeBytes: number
+  readonly md5: string | null
+  readonly metadata: Metadata
+  /** Of its JSON, in characters. */
+  readonly metadataLength: number
+  readonly metadataLanes: Lanes
+  /** `peer.id` of the last writer; 0: this cluster. */
+  readonly origin: number
+  readonly hlc: Hlc
+  readonly expiresAt: number | null
+  readonly createdBy: string
+  readonly createdAt: number
+  readonly modifiedBy: string
+  readonly modifiedAt: number
+}
+
+const COLUMNS = [
+  'path',
+  'sha256',
+  'size',
+  'md5',
+  'metadata',
+  'm0',
+  'm1',
+  'm2',
+  'm3',
+  'origin',
+  'hlc',
+  'expires_at',
+  'created_by',
+  'created_at',
+  'modified_by',
+  'modified_at',
+] as const
+
+function liveFiles(reader: Reader, repoId: number, now: number) {
+  return reader
+    .selectFrom('node')
+    .where('repo_id', '=', repoId)
+    .where('deleted_at', 'is', null)
+    .where('folder', '=', 0)
+    .where((eb) => notExpired(eb, now))
+}
+const notExpired = (eb: ExpressionBuilder<Schema, 'node'>, now: number) =>
+  eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)])
+
+/** Files of the ranges with a path above `after`, ascending by path bytes. */
+export async function listFiles(
+  reader: Reader,
+  repoId: number,
+  scope: { readonly ranges: readonly PathRange[]; readonly after: string | undefined; readonly limit: number },
+  now: number,
+): Promise<SourceFile[]> {
+  let query = liveFiles(reader, repoId, now).where(inRanges(scope.ranges))
+  if (scope.after !== undefined) query = query.where('path', '>', scope.after as NodePath)
+  const rows = await query.select(COLUMNS).orderBy('path').limit(scope.limit).execute()
+  return rows.map(toFile)
+}
+
+/** Those of the paths that are live files now, ascending by path bytes. At most 1,000 paths. */
+export async function filesAt(
+  reader: Reader,
+  repoId: number,
+  paths: readonly string[],
+  now: number,
+): Promise<SourceFile[]> {
+  if (paths.length === 0) return []
+  const rows = await liveFiles(reader, repoId, now).where('path', 'in', paths).select(COLUMNS).orderBy('path').execute()
+  return rows.map(toFile)
+}
+
+export interface ScopeSize {
+  readonly files: number
+  readonly bytes: number
+}
+/** What the ranges hold, in one statement. */
+export async function scopeSize(
+  reader: Reader,
+  repoId: number,
+  ranges: readonly PathRange[],
+  now: number,
+): Promise<ScopeSize> {
+  const row = await liveFiles(reader, repoId, now)
+    .where(inRanges(ranges))
+    .select((eb) => [eb.fn.countAll<number>().as('files'), eb.fn.sum<number | null>('size').as('bytes')])
+    .executeTakeFirstOrThrow()
+  return { files: Number(row.files), bytes: Number(row.bytes ?? 0) }
+}
+
+/** The first path of the ranges after `skip` more files, from which a new shard can begin; undefined past the end. */
+export async function pathAfterSkipping(
+  reader: Reader,
+  repoId: number,
+  scope: { readonly ranges: readonly PathRange[]; readonly from: string; readonly skip: number },
+  now: number,
+): Promise<string | undefined> {
+  const row = await liveFiles(reader, repoId, now)
+    .where(inRanges(scope.ranges))
+    .where('path', '>=', scope.from)
+    .select('path')
+    .orderBy('path')
+    .offset(scope.skip)
+    .limit(1)
+    .executeTakeFirst()
+  return row?.path
+}
+
+type Row = Pick<Selectable<Schema['node']>, (typeof COLUMNS)[number]>
+
+function toFile(row: Row): SourceFile {
+  return {
+    path: row.path as NodePath,
+    digest: digestFromBytes(row.sha256!),
+    sizeBytes: row.size,
+    md5: row.md5,
+    metadata: JSON.parse(row.metadata) as Metadata,
+    metadataLength: row.metadata.length,
+    metadataLanes: [row.m0, row.m1, row.m2, row.m3],
+    origin: row.origin,
+    hlc: row.hlc as Hlc,
+    expiresAt: row.expires_at,
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+    modifiedBy: row.modified_by,
+    modifiedAt: row.modified_at,
+  }
+}
