@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { hasCode } from '../../core/errors.ts'
 import type { NodePath } from '../../core/paths.ts'
 import { normalisePath } from '../../core/paths.ts'
-import { type Destination, pathInTarget, planTransfer, requireOwnContent, type TreeEnd } from './tree-plan.ts'
+import { type Destination, pathInTarget, planTransfer, type TreeEnd } from './tree-plan.ts'
 
 const end = (text: string): TreeEnd => {
   const [is, path = '', repo = '1'] = text.split(' ')
@@ -51,16 +51,6 @@ describe('acceptance 15.11: the table of moves and copies', () => {
       })
     }
   }
-
-  it('given a repository whose content comes from elsewhere, when asked for, then METHOD_NOT_ALLOWED', () => {
-    for (const category of ['LOCAL', 'COMPOSITE'] as const) requireOwnContent({ name: 'r', category })
-    for (const category of ['REMOTE', 'VIRTUAL'] as const) {
-      assert.throws(
-        () => requireOwnContent({ name: 'r', category }),
-        (error) => hasCode(error, 'METHOD_NOT_ALLOWED'),
-      )
-    }
-  })
 })
 
 describe('paths in the target', () => {

@@ -1,7 +1,5 @@
 import { AppError, invalid } from '../../core/errors.ts'
 import { isWithin, type NodePath, nameOf, normalisePath, parentOf, ROOT } from '../../core/paths.ts'
-import type { Repository } from '../../metadata/repositories/repositories.ts'
-import { takesUploads } from '../repositories/repository-uploads.ts'
 
 /** One end of a move or copy, as it stands. */
 export interface TreeEnd {
@@ -46,13 +44,6 @@ export function pathInTarget(path: NodePath, top: NodePath, target: NodePath): N
   return rest === '' ? target : pathBelow(target, rest)
 }
 const pathBelow = (folder: NodePath, rest: string): NodePath => normalisePath(`${folder}/${rest}`)
-
-/** @throws AppError METHOD_NOT_ALLOWED for a repository whose content comes from elsewhere. */
-export function requireOwnContent({ name, category }: Pick<Repository, 'name' | 'category'>): void {
-  if (takesUploads({ category })) return
-  const why = `repository [${name}] is of category ${category}: trees are moved and copied in LOCAL and COMPOSITE ones`
-  throw new AppError('METHOD_NOT_ALLOWED', `Method not allowed, reason: ${why}`, { name, category })
-}
 
 const conflict = (path: NodePath, why: string): AppError =>
   new AppError('NODE_CONFLICT', `Node [${path}] conflict: ${why}`, { path })

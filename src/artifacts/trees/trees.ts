@@ -7,9 +7,9 @@ import { type DeletedNode, listDeletedAt } from '../../metadata/nodes/tree-rows.
 import type { Repository } from '../../metadata/repositories/repositories.ts'
 import { nodeExisted } from '../nodes/node-writer.ts'
 import { nodeNotFound } from '../nodes/nodes.ts'
-import { requireOwnFiles } from '../repositories/repository-uploads.ts'
+import { requireOwnFiles, requireUploads } from '../repositories/repository-uploads.ts'
 import type { TreeOperations } from './tree-operations.ts'
-import { type Destination, planTransfer, requireOwnContent, type TreeEnd } from './tree-plan.ts'
+import { type Destination, planTransfer, type TreeEnd } from './tree-plan.ts'
 
 export { CONFLICT_STRATEGIES, type ConflictStrategy, type TreeOperation } from '../../metadata/nodes/tree-operations.ts'
 export type { DeletedNode } from '../../metadata/nodes/tree-rows.ts'
@@ -98,8 +98,8 @@ export function createTrees({ db, operations }: TreeDeps): Trees {
     by: string,
     signal: AbortSignal,
   ): Promise<TransferredTree> {
-    requireOwnContent(from.repository)
-    requireOwnContent(to.repository)
+    requireUploads(from.repository)
+    requireUploads(to.repository)
     const done = await operations.run(
       async (trx, now) => {
         const source = await endOf(trx, from, now)
