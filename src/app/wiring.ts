@@ -63,7 +63,7 @@ import { createIdentity } from './identity.ts'
 
 const DAY_MS = 86_400_000
 /** Contents of small files that were read lately. */
-const SMALL_BLOBS_BYTES = 16 * 1024 * 1024
+const SMALL_BLOBS_BYTES = 8 * 1024 * 1024
 
 /** What the outside gives: opened stores, time, chance, a place for errors that nobody waits for. */
 export interface Ground {

@@ -26,7 +26,7 @@ export interface MetadataDatabase extends AsyncDisposable {
    * deadlocks are run again up to 5 times, so `work` must have no effect outside the database. Never call it inside itself.
    */
   transact<T>(work: (trx: Transaction) => Promise<T>): Promise<T>
-  /** Grows with every commit, before `transact` resolves; undefined where other processes may commit too (PostgreSQL). */
+  /** Grows with every commit that changed something, before `transact` resolves; undefined where other processes may commit too (PostgreSQL). */
   commits(): number | undefined
   /** Creates or upgrades the schema; safe when several processes start at once. */
   migrate(): Promise<void>

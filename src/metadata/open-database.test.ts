@@ -30,6 +30,23 @@ eachDatabase('metadata database', (make) => {
     assert.deepEqual(await keys(db), ['a'])
   })
 
+  it('given transactions, when they change something or only look, then the commits that changed something are counted', async () => {
+    await using db = await make()
+    const before = db.commits()
+    await db.transact(async (trx) => {
+      await trx.selectFrom('setting').selectAll().execute()
+      await trx.updateTable('setting').set({ value: 'x' }).where('key', '=', 'none').execute()
+      await trx.deleteFrom('setting').where('key', '=', 'none').returning('key').execute()
+    })
+    assert.equal(db.commits(), before)
+    await Promise.all(['a', 'b', 'c'].map((key) => db.transact((trx) => put(trx, key))))
+    if (before === undefined) assert.equal(db.dialect, 'postgres')
+    else assert.ok(db.commits()! >= before + 3)
+    const then = db.commits()
+    await db.transact((trx) => trx.updateTable('setting').set({ value: 'x' }).returning('key').execute())
+    assert.ok(before === undefined || db.commits()! > then!)
+  })
+
   it('given 30 transactions that count up one row, when they run at once, then none is lost', async () => {
     await using db = await make()
     await db.transact((trx) => trx.insertInto('setting').values({ key: 'n', value: '0' }).execute())

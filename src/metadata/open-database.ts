@@ -40,7 +40,14 @@ export async function openDatabase(
     new Kysely<Schema>({
       dialect:
         config.dialect === 'sqlite'
-          ? sqliteDialect(config.file, mode, mode === 'read' ? (readNow) => answerNow(read, readNow) : undefined)
+          ? sqliteDialect(
+              config.file,
+              mode,
+              mode === 'read' ? (readNow) => answerNow(read, readNow) : undefined,
+              () => {
+                changes++
+              },
+            )
           : postgresDialect({ url: config.url, poolSize, onError }),
     })
   const writer = connect('write')
@@ -54,20 +61,27 @@ export async function openDatabase(
   const inside = new AsyncLocalStorage<{ open: boolean }>()
   /** The data directory belongs to one process (`data-directory-lock.ts`), so that it sees every commit of its SQLite. */
   let commits = 0
+  /** Statements that changed something. Many transactions only look whether there is something to do. */
+  let changes = 0
   const checkpoints = config.dialect === 'sqlite' ? createCheckpoints(config.file) : undefined
 
   async function attempt<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
     const state = { open: true }
+    let changesBefore = changes
     try {
       return await writer.transaction().execute(async (trx) => {
+        // Only now nobody else writes; what others change before we come to count makes us count once more, which does no harm.
+        changesBefore = changes
         const result = await inside.run(state, work, trx)
         await settleUsage(trx)
         return result
       })
     } finally {
       state.open = false
-      commits++
-      checkpoints?.committed()
+      if (changes !== changesBefore) {
+        commits++
+        checkpoints?.committed()
+      }
     }
   }
   const database: MetadataDatabase = {

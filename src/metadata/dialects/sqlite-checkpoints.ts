@@ -25,6 +25,7 @@ export function createCheckpoints(file: string): Checkpoints {
   function start(): Worker {
     const started = new Worker(new URL('./sqlite-checkpoints-entry.ts', import.meta.url), {
       workerData: { file, cells },
+      resourceLimits: { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16 },
     })
     // Without it SQLite checkpoints by itself, later and in this thread.
     started.on('error', () => {})

@@ -32,16 +32,22 @@ export type ReadNow = (sql: string, parameters: readonly unknown[]) => unknown[]
  * Integers come as numbers; one above 2^53 throws instead of losing digits. Rows have no prototype.
  * WAL with synchronous=FULL: a commit is on disk when it resolves.
  */
-export function sqliteDialect(file: string, mode: SqliteMode, opened: (readNow: ReadNow) => void = () => {}): Dialect {
+/** @param changed hears of statements that changed something. */
+export function sqliteDialect(
+  file: string,
+  mode: SqliteMode,
+  opened: (readNow: ReadNow) => void = () => {},
+  changed: () => void = () => {},
+): Dialect {
   return {
     createAdapter: () => new SqliteAdapter(),
-    createDriver: () => createDriver(file, mode, opened),
+    createDriver: () => createDriver(file, mode, opened, changed),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   }
 }
 
-function createDriver(file: string, mode: SqliteMode, opened: (readNow: ReadNow) => void): Driver {
+function createDriver(file: string, mode: SqliteMode, opened: (readNow: ReadNow) => void, changed: () => void): Driver {
   const turns = new Semaphore(1)
   let database: DatabaseSync
   let connection: DatabaseConnection
@@ -51,7 +57,7 @@ function createDriver(file: string, mode: SqliteMode, opened: (readNow: ReadNow)
   return {
     async init() {
       database = openSqlite(file, mode)
-      connection = createConnection(database)
+      connection = createConnection(database, changed)
       const prepare = createStatementCache(database)
       opened((text, parameters) => prepare(text).statement.all(...(parameters as SQLInputValue[])))
     },
@@ -94,17 +100,19 @@ function openSqlite(file: string, mode: SqliteMode): DatabaseSync {
   return database
 }
 
-function createConnection(database: DatabaseSync): DatabaseConnection {
+function createConnection(database: DatabaseSync, changed: () => void): DatabaseConnection {
   const prepare = createStatementCache(database)
   return {
     async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
-      const { statement, returnsRows } = prepare(sql)
+      const { statement, returnsRows, writes } = prepare(sql)
       const values = parameters as SQLInputValue[]
       if (returnsRows) {
         const rows = statement.all(...values) as R[]
+        if (writes && rows.length > 0) changed()
         return { rows, numAffectedRows: BigInt(rows.length) }
       }
       const { changes, lastInsertRowid } = statement.run(...values)
+      if (writes && Number(changes) > 0) changed()
       return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
     },
     streamQuery() {
@@ -116,7 +124,10 @@ function createConnection(database: DatabaseSync): DatabaseConnection {
 interface Prepared {
   readonly statement: StatementSync
   readonly returnsRows: boolean
+  /** `changes` of any other statement tells of one before it. */
+  readonly writes: boolean
 }
+const WRITES = /^\s*(?:insert|update|delete|replace|with|create|drop|alter)\b/i
 
 /** Keyed by SQL text; the least recently used go first. */
 function createStatementCache(database: DatabaseSync): (sql: string) => Prepared {
@@ -130,7 +141,7 @@ function createStatementCache(database: DatabaseSync): (sql: string) => Prepared
       return known
     }
     const statement = database.prepare(sql)
-    const prepared = { statement, returnsRows: statement.columns().length > 0 }
+    const prepared = { statement, returnsRows: statement.columns().length > 0, writes: WRITES.test(sql) }
     if (sql.length > MAX_CACHED_STATEMENT) return prepared
     cache.set(sql, prepared)
     characters += sql.length

@@ -1,6 +1,6 @@
 import type { MetadataDatabase } from '../database.ts'
 
-const MAX_ENTRIES = 5_000
+const MAX_ENTRIES = 2_000
 
 /**
  * Remembers what `load` answered until the next commit, for small facts that every request reads. Only where all commits pass
@@ -9,7 +9,7 @@ const MAX_ENTRIES = 5_000
 export function untilCommit<V>(
   db: Pick<MetadataDatabase, 'commits'>,
   load: (...key: string[]) => Promise<V>,
-  /** Small enough to be kept, five thousand of them. */
+  /** Small enough to be kept, two thousand of them. */
   isSmall: (value: V) => boolean = () => true,
 ): (...key: string[]) => Promise<V> {
   const known = new Map<string, V>()
