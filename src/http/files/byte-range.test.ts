@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { hasCode } from '../../core/errors.ts'
 import { parseByteRange } from './byte-range.ts'
 
-describe('parseByteRange', () => {
+describe('core.md 15 item 6: parseByteRange', () => {
   const TABLE: readonly (readonly [string, readonly [number, number] | 'whole' | 'refused'])[] = [
     ['bytes=0-0', [0, 1]],
     ['bytes=0-', [0, 10]],

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely'
 import type { Reader, Transaction } from '../database.ts'
-import type { ExecState, Schema } from '../schema.ts'
+import type { Schema } from '../schema.ts'
+import type { ExecState } from '../tables/replication.ts'
 import type { RemotePosition } from './links.ts'
 
 /** One link in one record: what the run found out about it, and how it stands. */

@@ -1,35 +1,19 @@
 import { Readable } from 'node:stream'
 import type { Digest } from '../../core/digest.ts'
 import { AppError } from '../../core/errors.ts'
-import { refuseLonger, refuseShorter } from '../announced-size.ts'
 import type { BlobStore } from '../blob-store.ts'
-import { readChunks } from '../chunk-reader.ts'
-import { createContentHashes } from '../content-hashes.ts'
+import { collectBytes } from './collected-bytes.ts'
 
 /** For tests. `blobs` is what is published, so that a second store on the same map is the first one after a restart. */
 export function createMemoryBlobStore(blobs = new Map<Digest, Buffer>()): BlobStore {
   return {
     capabilities: { presignedUrl: false },
 
-    async receive(source, { sizeBytes: announced, onBytes, ...hashed }, signal) {
-      const hashes = createContentHashes(hashed)
-      const chunks: Buffer[] = []
-      let sizeBytes = 0
-      const take = (chunk: Buffer) => {
-        sizeBytes += chunk.length
-        refuseLonger(sizeBytes, announced)
-        hashes.update(chunk)
-        chunks.push(Buffer.from(chunk))
-        onBytes?.(chunk.length)
-        return undefined
-      }
-      await readChunks(source, take, signal)
-      refuseShorter(sizeBytes, announced)
-      const bytes = Buffer.concat(chunks)
-      const digests = hashes.result()
+    async receive(source, options, signal) {
+      const { bytes, digests } = await collectBytes(source, options, signal)
       return {
         ...digests,
-        sizeBytes,
+        sizeBytes: bytes.length,
         async publish(publishSignal) {
           publishSignal.throwIfAborted()
           blobs.set(digests.digest, bytes)

@@ -1,9 +1,7 @@
 import { Readable } from 'node:stream'
 import { AppError } from '../../core/errors.ts'
-import { refuseLonger, refuseShorter } from '../announced-size.ts'
 import type { BlockSpool } from '../block-spool.ts'
-import { readChunks } from '../chunk-reader.ts'
-import { createContentHashes } from '../content-hashes.ts'
+import { collectBytes } from './collected-bytes.ts'
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/
 
@@ -28,24 +26,12 @@ export function createMemoryBlockSpool(uploads = new Map<string, Map<string, Buf
     }
   }
   return {
-    async put(uploadId, name, source, { sizeBytes: announced, onBytes, ...hashed }, signal) {
+    async put(uploadId, name, source, options, signal) {
       check(uploadId, name)
-      const hashes = createContentHashes(hashed)
-      const chunks: Buffer[] = []
-      let sizeBytes = 0
-      const take = (chunk: Buffer) => {
-        sizeBytes += chunk.length
-        refuseLonger(sizeBytes, announced)
-        hashes.update(chunk)
-        chunks.push(Buffer.from(chunk))
-        onBytes?.(chunk.length)
-        return undefined
-      }
-      await readChunks(source, take, signal)
-      refuseShorter(sizeBytes, announced)
+      const { bytes, digests } = await collectBytes(source, options, signal)
       const blocks = uploads.get(uploadId) ?? new Map<string, Buffer>()
-      uploads.set(uploadId, blocks.set(name, Buffer.concat(chunks)))
-      return { ...hashes.result(), sizeBytes }
+      uploads.set(uploadId, blocks.set(name, bytes))
+      return { ...digests, sizeBytes: bytes.length }
     },
     open: (uploadId, names, signal) => Readable.from(read(uploadId, names, signal), { objectMode: false }),
     async remove(uploadId, name) {

@@ -1,0 +1,221 @@
+import type { Generated } from 'kysely'
+
+/** Other clusters, tasks, links and the records of runs (replication.md, sync.md). */
+export interface ReplicationTables {
+  cluster: ClusterTable
+  peer: PeerTable
+  peer_link: PeerLinkTable
+  peer_state: PeerStateTable
+  replication_task: TaskTable
+  task_object: TaskObjectTable
+  task_target: TaskTargetTable
+  link: LinkTable
+  link_divergence: LinkDivergenceTable
+  execution_record: RecordTable
+  exec_link: ExecLinkTable
+  exec_shard: ExecShardTable
+  record_detail: RecordDetailTable
+}
+
+interface ClusterTable {
+  id: string
+  name: string
+  type: string
+  url: string
+  username: string | null
+  /** Encrypted (`auth/secrets.ts`). */
+  password: string | null
+  certificate: string | null
+  app_id: string | null
+  access_key: string | null
+  secret_key: string | null
+  udp_port: number | null
+  detect_type: string
+  status: string
+  error_reason: string | null
+  checked_at: number | null
+  created_by: string
+  created_at: number
+  modified_by: string
+  modified_at: number
+}
+
+/** Clusters that rows came from, interned. 0 is this cluster. */
+interface PeerTable {
+  id: Generated<number>
+  cluster_id: string
+}
+/** Links of other clusters that write here, interned. */
+interface PeerLinkTable {
+  id: Generated<number>
+  source_id: string
+  link_key: string
+}
+/** Highest fence seen per stream of a link: a lower one is a zombie's. */
+interface PeerStateTable {
+  peer_link_id: number
+  stream: string
+  fence: number
+  at: number
+}
+
+interface TaskTable {
+  id: string
+  key: string
+  name: string
+  project: string
+  object_type: string
+  replica_type: string
+  /** JSON, fully expanded with defaults. */
+  setting: string
+  description: string | null
+  status: string
+  enabled: number
+  record: number
+  record_reserve_days: number
+  last_execution_status: string | null
+  last_execution_at: number | null
+  next_execution_at: number | null
+  execution_times: number
+  created_by: string
+  created_at: number
+  modified_by: string
+  modified_at: number
+}
+interface TaskObjectTable {
+  task_key: string
+  ord: number
+  local_repo: string
+  remote_project: string
+  remote_repo: string
+  repo_type: string
+  /** JSON as given, null or []. */
+  package_constraints: string | null
+  path_constraints: string | null
+}
+interface TaskTargetTable {
+  task_key: string
+  ord: number
+  cluster_id: string
+}
+
+/** One (task object, target cluster) and how far it got. */
+interface LinkTable {
+  id: Generated<number>
+  key: string
+  task_key: string
+  cluster_id: string
+  repo_id: number
+  remote_project: string
+  remote_repo: string
+  /** Of paths and includeMetadata: a cursor counts only for the scope it was made for. */
+  scope_hash: string
+  /** Local change log position up to which the target has everything but `link_divergence`. Null: no cursor. */
+  repo_epoch: string | null
+  acked_seq: number | null
+  /** The target's change log up to which only this link wrote in the scope. */
+  remote_epoch: string | null
+  remote_seq: number | null
+  /** Tells the row at `remote_seq` (sync-protocol.md). */
+  remote_mark: string | null
+  /** Live files of the scope at `acked_seq`. */
+  scope_files: number
+}
+
+/** Paths the target does not have as we do: kept by policy, or failed. Looked at again by every run. */
+interface LinkDivergenceTable {
+  link_id: number
+  path: string
+  reason: 'conflict' | 'failed'
+  since: number
+}
+
+interface RecordTable {
+  id: string
+  task_key: string
+  status: string
+  started_at: number
+  ended_at: number | null
+  error_reason: string | null
+  object_type: string
+  replica_type: string
+  /** JSON of task, objects and targets as this run uses them. */
+  snapshot: string
+  /** JSON once closed; while it runs it is summed from the shards. */
+  overview: string | null
+  replicated_bytes: number
+  total_bytes: number
+}
+
+/** One link in one record. */
+interface ExecLinkTable {
+  record_id: string
+  link_id: number
+  /** As they are called when it runs, for the record's readers. */
+  cluster_id: string
+  cluster_name: string
+  local_repo: string
+  repo_type: string
+  state: ExecState
+  mode: 'cursor' | 'listing' | null
+  from_seq: number | null
+  to_seq: number | null
+  remote_epoch: string | null
+  remote_seq: number | null
+  remote_mark: string | null
+  /** Live files of the scope when planned, of which `planned_files` are in the shards. */
+  scope_files: number
+  planned_files: number
+  error_reason: string | null
+  /** Set while the target does not answer; past `replication.linkTimeoutMs` the link FAILED. */
+  down_since: number | null
+  attempts: number
+  ended_at: number | null
+}
+export type ExecState = 'PENDING' | 'COPYING' | 'DONE' | 'FAILED'
+
+interface ExecShardTable {
+  record_id: string
+  link_id: number
+  shard_no: number
+  /** Paths in [lo, hi); hi null: to the end. `pos` is the last path done. */
+  lo: string
+  hi: string | null
+  pos: string | null
+  state: 'READY' | 'LEASED' | 'DONE' | 'FAILED'
+  est_files: number
+  est_bytes: number
+  owner: string | null
+  lease_until: number
+  token: number
+  ok: number
+  /** `unchanged` is the part of `skipped` that has no detail row. */
+  skipped: number
+  unchanged: number
+  failed: number
+  conflict: number
+  file_ok: number
+  file_failed: number
+  bytes: number
+  /** Bytes of the batch in progress, for watchers only. */
+  in_flight_bytes: number
+}
+
+interface RecordDetailTable {
+  /** First 24 hex digits of SHA-256(record, link, package key, version, path): the same on every retry. */
+  id: string
+  record_id: string
+  link_id: number
+  path: string
+  package_key: string | null
+  version: string | null
+  sha256: Uint8Array | null
+  size: number | null
+  status: string
+  conflict_strategy: string | null
+  error_reason: string | null
+  execute_type: string
+  started_at: number
+  ended_at: number | null
+  attempts: number
+}
