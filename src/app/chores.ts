@@ -27,6 +27,7 @@ export function createChores(
     temporary,
     cleanup,
     clusters,
+    compaction,
     nodes,
     proxies,
     retention,
@@ -57,6 +58,13 @@ export function createChores(
         const report = await collectGarbage({ db, store, clock, graceMs }, signal)
         const about = { ...report, purgedNodes, startedAt, endedAt: clock.now() }
         await db.transact((trx) => saveCollectionReport(trx, about))
+      },
+    },
+    {
+      kind: 'compact-segments',
+      intervalMs,
+      async run(signal) {
+        await compaction.run(signal)
       },
     },
     { kind: 'scrub', intervalMs: HOUR_MS, run: (signal) => scrub.work(signal) },

@@ -204,6 +204,21 @@ export const SETTINGS = {
     fallback: 4,
     doc: 'Transfers at once to one target',
   }),
+  'replication.streams': setting({
+    parse: wholeNumber(1, 64),
+    fallback: 2,
+    doc: 'Streams to one target to begin with; as many as it takes well are opened',
+  }),
+  'replication.maxStreams': setting({
+    parse: wholeNumber(1, 64),
+    fallback: 16,
+    doc: 'Most streams to one target',
+  }),
+  'replication.bytesPerSecond': setting({
+    parse: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+    fallback: 0,
+    doc: 'Most bytes of contents per second that this process sends to other clusters; 0: no limit',
+  }),
   'replication.healthCheckMs': setting({
     parse: wholeNumber(SECOND, DAY),
     fallback: 600 * SECOND,

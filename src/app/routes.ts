@@ -9,6 +9,7 @@ import { blockRoutes } from '../http/files/block-routes.ts'
 import { genericRoutes } from '../http/files/generic-routes.ts'
 import { temporaryRoutes } from '../http/files/temporary-routes.ts'
 import { temporaryTokenRoutes } from '../http/files/temporary-token-routes.ts'
+import { fingerprintRoutes } from '../http/fingerprint-routes.ts'
 import { healthRoutes } from '../http/health.ts'
 import { metricsRoutes, type ServerMetrics } from '../http/metrics.ts'
 import { metadataRoutes } from '../http/nodes/metadata-routes.ts'
@@ -20,8 +21,11 @@ import { formatRoutes } from '../http/packages/format-routes.ts'
 import { packageRoutes } from '../http/packages/package-routes.ts'
 import { versionDetailRoutes } from '../http/packages/version-detail-routes.ts'
 import { versionRoutes } from '../http/packages/version-routes.ts'
+import { blobRoutes } from '../http/replication/blob-routes.ts'
 import { clusterRoutes } from '../http/replication/cluster-routes.ts'
+import { reconRoutes } from '../http/replication/recon-routes.ts'
 import { recordRoutes } from '../http/replication/record-routes.ts'
+import { streamRoutes } from '../http/replication/stream-routes.ts'
 import { syncRoutes } from '../http/replication/sync-routes.ts'
 import { taskRoutes } from '../http/replication/task-routes.ts'
 import { lifetimeRoutes } from '../http/repositories/lifetime-routes.ts'
@@ -30,8 +34,13 @@ import { quotaRoutes } from '../http/repositories/quota-routes.ts'
 import { repositoryRoutes } from '../http/repositories/repository-routes.ts'
 import type { Routes } from '../http/route.ts'
 import { storageRoutes } from '../http/storage-routes.ts'
+import { checkSlice, sumsState } from '../metadata/fingerprints/checking.ts'
+import { createFingerprints } from '../metadata/fingerprints/fingerprints.ts'
+import { forgetSums } from '../metadata/fingerprints/fold-state.ts'
+import { repositoryNames } from '../metadata/repositories/named-repositories.ts'
 import { listCollectionReports } from '../metadata/storage/collection-reports.ts'
 import { pageFindings } from '../metadata/storage/scrub-findings.ts'
+import { repositoryFingerprints } from '../replication/recon/repository-fingerprints.ts'
 import { hurryChore } from './maintenance.ts'
 import type { Ground, Services } from './wiring.ts'
 
@@ -62,6 +71,7 @@ export function routesOf(ground: Ground, services: Services, metrics: ServerMetr
   } = services
   const { name } = config.cluster
   const { batchFiles, inlineMaxBytes, partSizeBytes } = config.replication
+  const fingerprints = createFingerprints(db)
   const database = async () => {
     await sql`select 1`.execute(db.read)
   }
@@ -91,12 +101,22 @@ export function routesOf(ground: Ground, services: Services, metrics: ServerMetr
     clusterRoutes({ clusters, dates }),
     taskRoutes({ tasks, dates }),
     recordRoutes({ records, dates, clusterName: name }),
+    fingerprintRoutes({
+      repositories,
+      names: () => repositoryNames(db.read),
+      state: (repoId) => sumsState(db.slow, repoId),
+      check: (repoId, from) => checkSlice(db, repoId, from),
+      rebuild: (repoId) => db.transact((trx) => forgetSums(trx, repoId)),
+    }),
     storageRoutes({
       ...{ scrub, dates },
       findings: (page) => pageFindings(db.read, page),
       collections: () => listCollectionReports(db.read),
       hurry: (kind) => hurryChore(kind, ground),
     }),
+    blobRoutes({ target, clock }),
+    reconRoutes({ repositories, clock, fingerprintsOf: (id) => repositoryFingerprints(fingerprints, id) }),
+    streamRoutes({ target, inlineMaxBytes, clock }),
     syncRoutes({ target, identity: { clusterId, name }, limits: { batchFiles, inlineMaxBytes, partSizeBytes }, clock }),
   ]
 }

@@ -15,12 +15,17 @@ import { createLeaseTableQueue } from '../jobs/lease-table.ts'
 import { createWorker } from '../jobs/worker.ts'
 import { lockDataDirectory } from '../metadata/data-directory-lock.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
+import type { BucketId } from '../metadata/fingerprints/buckets.ts'
+import { createFingerprintUpkeep } from '../metadata/fingerprints/upkeep.ts'
+import { runUpkeep } from '../metadata/fingerprints/upkeep-loop.ts'
 import { openDatabase } from '../metadata/open-database.ts'
 import { releaseShardsOf } from '../metadata/replication/exec-shards.ts'
 import { replicationLags } from '../metadata/replication/links.ts'
 import { startSequencer } from '../metadata/sequencer.ts'
 import { ensureSetting } from '../metadata/settings.ts'
 import { countFindings } from '../metadata/storage/scrub-findings.ts'
+import { createSegmentIndex } from '../metadata/storage/segment-index.ts'
+import { sumSegments } from '../metadata/storage/segments.ts'
 import { openFsBlobStore } from '../storage/fs/blob-store.ts'
 import { openFsBlockSpool } from '../storage/fs/block-spool.ts'
 import { openFsUploadSpool } from '../storage/fs/upload-spool.ts'
@@ -78,7 +83,14 @@ export async function startServer(
     config,
     db,
     queue,
-    store: await openFsBlobStore({ root: config.blobs, owner: directory.installationId }),
+    store: started.use(
+      await openFsBlobStore({
+        root: config.blobs,
+        owner: directory.installationId,
+        index: createSegmentIndex({ db, clock: systemClock }),
+        onError: (error) => logger.warn({ err: error }, 'segments of small blobs'),
+      }),
+    ),
     spool: await openFsUploadSpool({ root: config.blobs, clock: systemClock }),
     blocks: await openFsBlockSpool({ root: config.blobs }),
     clock: systemClock,
@@ -92,14 +104,15 @@ export async function startServer(
     clusterId: await db.transact((trx) => ensureSetting(trx, 'cluster_id', ids.key)),
     warn: (message, about) => logger.warn(about, message),
   }
-  const services = createServices(ground)
-  const administrator = await services.users.ensureAdministrator(config.adminPassword, announce)
   const metrics = createServerMetrics({
     queueDepth: () => queue.depth(),
     replicationLagMs: () => lagsByName(db),
     wantingBlobs: () => countFindings(db.read),
+    segments: () => sumSegments(db.read),
   })
   metrics.watchProcess()
+  const services = createServices(ground, metrics)
+  const administrator = await services.users.ensureAdministrator(config.adminPassword, announce)
   const app = await createHttpServer({
     routes: routesOf(ground, services, metrics),
     access: {
@@ -138,8 +151,11 @@ export async function startServer(
     createWorker({ ...working, handlers: services.treeOperations.handlers, concurrency: TREE_OPERATIONS_AT_ONCE }),
   ]
   const stopping = new AbortController()
+  const onWrong = ({ repoId, lo }: BucketId) =>
+    logger.error({ repoId, path: lo }, 'sums of a range of paths were wrong, and are right again: please tell us')
   const background = Promise.all([
     startSequencer(db, systemClock, SEQUENCER_IDLE_MS, onError, stopping.signal),
+    runUpkeep(createFingerprintUpkeep(db, { onWrong }), systemClock, onError, stopping.signal),
     services.accessTimes.run(stopping.signal),
     services.audit.run(stopping.signal),
     services.downloadCounts.run(stopping.signal),

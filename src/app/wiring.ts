@@ -1,5 +1,7 @@
 import { createBlobIntake } from '../artifacts/blobs/blob-intake.ts'
 import { createScrub } from '../artifacts/blobs/scrub.ts'
+import { createSegmentCompaction } from '../artifacts/blobs/segment-compaction.ts'
+import { createStraySegments } from '../artifacts/blobs/stray-segments.ts'
 import { createDownloads } from '../artifacts/downloads/downloads.ts'
 import { createAccessTimes } from '../artifacts/nodes/access-times.ts'
 import { createNodeExpiry } from '../artifacts/nodes/node-expiry.ts'
@@ -23,6 +25,7 @@ import { createTreeOperations } from '../artifacts/trees/tree-operations.ts'
 import { createTrees } from '../artifacts/trees/trees.ts'
 import { createBlockUploads } from '../artifacts/uploads/block-uploads.ts'
 import { createFilePlacement } from '../artifacts/uploads/file-placement.ts'
+import { createGroupedUploads } from '../artifacts/uploads/grouped-uploads.ts'
 import { createTemporaryAccess } from '../artifacts/uploads/temporary-access.ts'
 import { createUploads } from '../artifacts/uploads/uploads.ts'
 import { createNodeViews } from '../artifacts/views/node-views.ts'
@@ -38,10 +41,11 @@ import { createUserTokens } from '../auth/user-tokens.ts'
 import { createUsers } from '../auth/users.ts'
 import { createClusterConnections } from '../clusters/cluster-connections.ts'
 import { createClusters } from '../clusters/clusters.ts'
-import { syncProbe } from '../clusters/sync-probe.ts'
+import { createSyncProbe } from '../clusters/sync-probe.ts'
 import type { Clock } from '../core/clock.ts'
 import { HlcClock } from '../core/hlc.ts'
 import type { Ids, Random } from '../core/ids.ts'
+import type { Metrics } from '../core/metrics.ts'
 import type { Format } from '../formats/format.ts'
 import { createDates } from '../http/dates.ts'
 import type { JobQueue } from '../jobs/job-queue.ts'
@@ -62,6 +66,8 @@ import type { Config } from './config.ts'
 import { createIdentity } from './identity.ts'
 
 const DAY_MS = 86_400_000
+/** From when small contents are packed to the commit that refers to them, at the very most. */
+const PACKED_MS = 10_000
 /** Contents of small files that were read lately. */
 const SMALL_BLOBS_BYTES = 8 * 1024 * 1024
 
@@ -88,7 +94,7 @@ export interface Ground {
 export type Services = ReturnType<typeof createServices>
 
 /** The use cases, put together. The only place where they learn of each other. */
-export function createServices(ground: Ground) {
+export function createServices(ground: Ground, metrics: Metrics) {
   const { config, db, queue, store, spool, blocks, clock, ids, random, clusterId } = ground
   const hlc = new HlcClock(clock.now)
   const builtTypes = ground.formats.map(({ type }) => type)
@@ -128,7 +134,8 @@ export function createServices(ground: Ground) {
   const searchLimits = { lookAtMost: config.search.lookAtMost }
   const searches = createNodeSearches({ db, clock, limits: searchLimits })
   const packageSearches = createPackageSearches({ db, limits: searchLimits })
-  const uploads = createUploads({ db, blobs: store, placement })
+  const grouped = createGroupedUploads({ db, intake, clock, hlc })
+  const uploads = createUploads({ db, blobs: store, placement, grouped })
   const onLeftover = (error: unknown) => ground.warn('bytes of an upload were not removed', { err: error })
   const blockUploads = createBlockUploads({ db, blobs: store, spool: blocks, placement, clock, ids, onLeftover })
   const onError = (error: unknown) => ground.warn('access times were not written', { err: error })
@@ -150,6 +157,11 @@ export function createServices(ground: Ground) {
     bytesPerSecond: config.scrub.bytesPerSecond,
     intervalMs: config.scrub.intervalDays * DAY_MS,
     onDamage: ({ digest }, kind) => ground.warn('stored bytes are not what they were', { digest, kind }),
+  })
+  const compaction = createSegmentCompaction({
+    ...{ db, store, clock, graceMs: Math.max(config.gc.graceMs, PACKED_MS) },
+    strays: createStraySegments({ db, store, clock, graceMs: config.gc.graceMs }),
+    examine: scrub.examine,
   })
   const smallBlobs = createSmallBlobs(store, SMALL_BLOBS_BYTES)
   const onContentMissing = (file: NodeRecord) => {
@@ -175,7 +187,7 @@ export function createServices(ground: Ground) {
   const onCountError = (err: unknown) => ground.warn('downloads were not counted', { err })
   const downloadCounts = createDownloadCounts({ db, clock, onError: onCountError })
 
-  const connections = createClusterConnections({ db, clock, probe: syncProbe })
+  const connections = createClusterConnections({ db, clock, probe: createSyncProbe(clock) })
   const clusters = createClusters({ db, clock, ids, secrets, connections })
   const judge = createTaskJudge({ clock, clusters, clusterId, builtTypes, parseTime: dates.parse })
   const tasks = createTasks({ db, clock, ids, judge, runs: createRuns({ clock, ids, jobs: queue }) })
@@ -184,7 +196,10 @@ export function createServices(ground: Ground) {
 
   const { inlineMaxBytes, partSizeBytes } = config.replication
   const limits = { inlineMaxBytes, partSizeBytes }
-  const target = createSyncTarget({ db, store, spool, intake, projects, repositories, clock, hlc, clusterId, limits })
+  const target = createSyncTarget({
+    ...{ db, store, spool, intake, projects, repositories, clock, hlc, clusterId, limits, metrics },
+    graceMs: config.gc.graceMs,
+  })
 
   return {
     ...identity,
@@ -206,6 +221,6 @@ export function createServices(ground: Ground) {
     },
     ...{ blockUploads, temporary, mayDo },
     ...{ packages, publishing, packageDeletion, downloadCounts },
-    ...{ clusters, tasks, records, retention, scrub, target },
+    ...{ clusters, tasks, records, retention, scrub, compaction, target },
   }
 }

@@ -3,6 +3,7 @@ import { hasCode, messageOf } from '../core/errors.ts'
 import { CliFailure, EXIT, type ExitCode } from './cli-failure.ts'
 import { type CliGround, createCommandContext } from './command-context.ts'
 import { downloadCommand } from './commands/download.ts'
+import { fingerprintCommands } from './commands/fingerprint.ts'
 import { loginCommands } from './commands/login.ts'
 import { lsCommand } from './commands/ls.ts'
 import { projectCommands } from './commands/project.ts'
@@ -67,6 +68,7 @@ function createProgram(version: string, ground: CliGround, format: 'json' | 'peo
   lsCommand(program, context)
   searchCommand(program, context)
   storageCommands(program, context)
+  fingerprintCommands(program, context)
   return inheriting(program)
 }
 

@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.ts'
 import { AppError, type ErrorCode, messageOf } from '../core/errors.ts'
 import { createClusterClient } from '../remotes/cluster/cluster-client.ts'
 import { LinkDown, NotOurProtocol, RemoteRefusal } from '../remotes/transport/failures.ts'
@@ -6,9 +7,9 @@ import type { ClusterProbe } from './cluster-probe.ts'
 const TIMEOUT_MS = 10_000
 
 /** Greets clusters by `GET /sync/v1/hello`. */
-export const syncProbe: ClusterProbe = {
+export const createSyncProbe = (clock: Clock): ClusterProbe => ({
   async probe(target, signal) {
-    using client = createClusterClient(target)
+    using client = createClusterClient(target, clock)
     try {
       const { clusterId, name } = await client.hello(AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]))
       return { clusterId, name }
@@ -17,7 +18,7 @@ export const syncProbe: ClusterProbe = {
       throw asProbeError(error)
     }
   },
-}
+})
 
 function asProbeError(error: unknown): Error {
   const retryable = error instanceof LinkDown || (error instanceof RemoteRefusal && error.retryable)

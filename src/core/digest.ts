@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /** `sha256:` and 64 lower-case hex digits. */
 export type Digest = string & { readonly __brand: 'Digest' }
@@ -17,5 +17,5 @@ export function digestFromBytes(bytes: Uint8Array): Digest {
   return `sha256:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')}` as Digest
 }
 export function digestOfBytes(bytes: Uint8Array | string): Digest {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}` as Digest
+  return `sha256:${hash('sha256', bytes)}` as Digest
 }

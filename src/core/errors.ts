@@ -4,6 +4,7 @@
  */
 export type ErrorCode =
   | 'SYSTEM_ERROR'
+  | 'STORAGE_UNAVAILABLE'
   | 'PARAMETER_MISSING'
   | 'PARAMETER_EMPTY'
   | 'PARAMETER_INVALID'

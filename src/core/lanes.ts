@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { type Digest, digestBytes } from './digest.ts'
 import { canonicalJson, canonicalMetadata, type Metadata } from './metadata.ts'
 import { comparePaths } from './paths.ts'
@@ -14,7 +14,7 @@ export function contentLanes(path: string, digest: Digest, sizeBytes: number): L
 }
 /** Row hash of user metadata: SHA-256("m1", path, canonical metadata). */
 export function metadataLanes(path: string, metadata: Metadata): Lanes {
-  return lanesOf(['m1', path, canonicalMetadata(metadata)])
+  return lanesOf(['m1', path, metadata.length === 0 ? '[]' : canonicalMetadata(metadata)])
 }
 /** Row hash of what a package version is made of: SHA-256("v1", path, then role, path and sha256 of each file, by path). */
 export function versionContentLanes(
@@ -31,14 +31,29 @@ export function descriptionLanes(path: string, description: Readonly<Record<stri
 export const sameLanes = (a: Lanes, b: Lanes): boolean =>
   a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3]
 
+/** Filled and hashed within one call, so one for all; a path fits with all that is hashed beside it. */
+const SCRATCH = Buffer.alloc(4_096)
+/** Bytes of one UTF-16 unit in UTF-8, at most. */
+const BYTES_PER_UNIT = 3
+
+/** One buffer and one call: a hash object that is fed part by part costs three times as much. */
 function lanesOf(parts: readonly (string | Buffer)[]): Lanes {
-  const hash = createHash('sha256')
-  const length = Buffer.allocUnsafe(4)
+  let atMost = 0
+  for (const part of parts) atMost += 4 + BYTES_PER_UNIT * part.length
+  const bytes = atMost <= SCRATCH.length ? SCRATCH : Buffer.allocUnsafe(atMost)
+  let at = 0
   for (const part of parts) {
-    const bytes = typeof part === 'string' ? Buffer.from(part) : part
-    length.writeUInt32BE(bytes.length)
-    hash.update(length).update(bytes)
+    const start = at + 4
+    at = start + (typeof part === 'string' ? bytes.write(part, start) : part.copy(bytes, start))
+    bytes.writeUInt32BE(at - start, start - 4)
   }
-  const sum = hash.digest()
-  return [sum.readInt32BE(0), sum.readInt32BE(4), sum.readInt32BE(8), sum.readInt32BE(12)]
+  const sum = hash('sha256', bytes.subarray(0, at), 'latin1')
+  return [int32(sum, 0), int32(sum, 4), int32(sum, 8), int32(sum, 12)]
 }
+
+/** Of four bytes, each a character: sha256 makes such a text at half the cost of a Buffer. */
+const int32 = (bytes: string, at: number): number =>
+  (bytes.charCodeAt(at) << 24) |
+  (bytes.charCodeAt(at + 1) << 16) |
+  (bytes.charCodeAt(at + 2) << 8) |
+  bytes.charCodeAt(at + 3)

@@ -7,4 +7,8 @@ export interface Metrics {
   artifacts(result: ArtifactResult, count: number): void
   /** Bytes of blobs sent to other clusters, as they leave. */
   replicatedBytes(count: number): void
+  /** Bytes of contents that other clusters sent here. */
+  syncReceivedBytes(count: number): void
+  /** Those among them that were durable here already: sending them was of no use. */
+  syncRedundantBytes(count: number): void
 }

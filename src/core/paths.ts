@@ -59,4 +59,8 @@ export function isWithin(path: NodePath, top: NodePath): boolean {
   return top === ROOT || path === top || path.startsWith(`${top}/`)
 }
 /** Order of both databases: UTF-8 bytes, which JavaScript's string order is not outside the basic plane. */
-export const comparePaths = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
+export function comparePaths(a: string, b: string): number {
+  if (OUTSIDE_BASIC_PLANE.test(a) || OUTSIDE_BASIC_PLANE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  return a < b ? -1 : a > b ? 1 : 0
+}
+const OUTSIDE_BASIC_PLANE = /[\ud800-\udfff]/

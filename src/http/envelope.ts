@@ -40,6 +40,7 @@ export function answers<T extends TSchema>(data: T) {
 /** Number on the wire and HTTP status of every error code: core.md 2, replication.md 0.6. */
 export const WIRE = {
   SYSTEM_ERROR: [250102, 500],
+  STORAGE_UNAVAILABLE: [250102, 503],
   PARAMETER_MISSING: [250103, 400],
   PARAMETER_EMPTY: [250104, 400],
   PARAMETER_INVALID: [250105, 400],

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, hasCode, invalid } from '../core/errors.ts'
+import { storageTrouble } from '../core/storage-trouble.ts'
 import { failure, httpStatusOf, WIRE } from './envelope.ts'
 import { MAX_JSON_BYTES } from './json-body.ts'
 
@@ -23,8 +24,9 @@ export async function answerError(error: unknown, request: FastifyRequest, reply
     request.raw.socket.destroy()
     return reply
   }
-  const expected = expectedError(error)
-  if (expected === undefined) request.log.error({ err: error }, 'request failed')
+  const trouble = storageTrouble(error)
+  const expected = trouble ?? expectedError(error)
+  if (expected === undefined || trouble !== undefined) request.log.error({ err: error }, 'request failed')
   const shown = expected ?? systemError(request.id, error)
   request.failure = shown
   // A client that waits for `100 Continue` has not sent the body that the next request would follow.

@@ -12,6 +12,8 @@ export interface Samplers {
   replicationLagMs(): Promise<ReadonlyMap<string, number>>
   /** By kind: blobs whose bytes the scrub found to be wrong or gone, and that nobody has sent again. */
   wantingBlobs(): Promise<Readonly<Record<string, number>>>
+  /** Files that small blobs share, as they were last counted. */
+  segments(): Promise<{ readonly segments: number; readonly bytes: number; readonly deadBytes: number }>
 }
 
 export interface ServerMetrics extends Metrics {
@@ -45,6 +47,8 @@ export function createServerMetrics(samplers: Samplers): ServerMetrics {
   const runs = counter('runs_total', 'Ended runs of replication tasks', ['status'])
   const artifacts = counter('artifacts_total', 'Artifacts in runs, by what became of them', ['result'])
   const replicated = counter('replicated_bytes_total', 'Bytes of blobs sent to other clusters', [])
+  const syncReceived = counter('sync_received_bytes_total', 'Bytes of contents that other clusters sent here', [])
+  const syncRedundant = counter('sync_redundant_bytes_total', 'Bytes among them that were here already', [])
   new Gauge({
     name: 'entrepot_queue_depth',
     help: 'Jobs that are due and wait',
@@ -74,6 +78,20 @@ export function createServerMetrics(samplers: Samplers): ServerMetrics {
     },
   })
 
+  const segments = new Gauge({ name: 'entrepot_segments', help: 'Files that small blobs share', registers })
+  new Gauge({
+    name: 'entrepot_segment_bytes',
+    help: 'Bytes of sealed segments: live, or dead and waiting for compaction',
+    labelNames: ['kind'],
+    registers,
+    async collect() {
+      const sum = await samplers.segments()
+      segments.set(sum.segments)
+      this.set({ kind: 'live' }, sum.bytes - sum.deadBytes)
+      this.set({ kind: 'dead' }, sum.deadBytes)
+    },
+  })
+
   const counted = new WeakMap<object, { in: number; out: number }>()
   return {
     contentType: registry.contentType,
@@ -82,6 +100,8 @@ export function createServerMetrics(samplers: Samplers): ServerMetrics {
     runEnded: (status) => runs.inc({ status }),
     artifacts: (result, count) => artifacts.inc({ result }, count),
     replicatedBytes: (count) => replicated.inc(count),
+    syncReceivedBytes: (count) => syncReceived.inc(count),
+    syncRedundantBytes: (count) => syncRedundant.inc(count),
     request({ method, routeOptions, raw }, reply) {
       const route = routeOptions.url ?? 'unknown'
       requests.inc({ method, route, status: String(reply.statusCode) })

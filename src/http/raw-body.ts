@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { App } from './route.ts'
@@ -21,5 +22,7 @@ export function openBody(request: FastifyRequest, reply: FastifyReply): Readable
 }
 
 export function inviteBody(request: FastifyRequest, reply: FastifyReply): void {
-  if (/^100-continue$/i.test(request.headers.expect ?? '') && !reply.raw.headersSent) reply.raw.writeContinue()
+  if (asksForInvitation(request.headers) && !reply.raw.headersSent) reply.raw.writeContinue()
 }
+
+export const asksForInvitation = ({ expect }: IncomingHttpHeaders): boolean => /^100-continue$/i.test(expect ?? '')

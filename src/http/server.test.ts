@@ -371,6 +371,7 @@ describe('operations', () => {
   it('given traffic, runs and samples, when metrics are scraped, then all are there', async () => {
     const samplers = {
       wantingBlobs: async () => ({}),
+      segments: async () => ({ segments: 0, bytes: 0, deadBytes: 0 }),
       queueDepth: async () => 3,
       replicationLagMs: async () => new Map([['shanghai', 1500]]),
     }

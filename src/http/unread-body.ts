@@ -29,8 +29,14 @@ const waitsForInvitation = ({ headers, raw }: FastifyRequest): boolean =>
 /** The answer is complete with its last byte; the end of this stream is what closes the connection. */
 async function* thenDrain(answer: string, { raw }: FastifyRequest, clock: Clock): AsyncGenerator<string> {
   yield answer
+  await dropRest(raw, clock)
+}
+
+/** Reads and drops what is left of a body, for a while. */
+export async function dropRest(body: Readable, clock: Clock): Promise<void> {
+  if (body.readableEnded || body.destroyed) return
   const stop = new AbortController()
-  await Promise.race([drained(raw, DRAIN_BYTES), clock.sleep(DRAIN_MS, stop.signal).catch(() => {})])
+  await Promise.race([drained(body, DRAIN_BYTES), clock.sleep(DRAIN_MS, stop.signal).catch(() => {})])
   stop.abort()
 }
 

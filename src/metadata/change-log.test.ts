@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { eachDatabase } from '../../test/helpers/databases.ts'
+import { foldAll } from '../../test/helpers/fingerprints.ts'
 import type { Lanes } from '../core/lanes.ts'
 import { EVERY_PATH, rangesOfTree } from '../core/path-range.ts'
 import type { NodePath } from '../core/paths.ts'
@@ -143,6 +144,8 @@ eachDatabase('change log', (make) => {
     const repoId = await addRepository(db, 'r')
     const old = await append(db, change('/a', { repoId }), change('/b', { repoId }))
     const head = await append(db, change('/c', { repoId, at: 2_000 }))
+    assert.equal(await db.transact((trx) => trimChanges(trx, 2_000)), 0, 'not before they are folded')
+    await foldAll(db)
     assert.equal(await db.transact((trx) => trimChanges(trx, 2_000)), 2)
     assert.equal(await db.transact((trx) => trimChanges(trx, 2_000)), 0)
     const { floor_seq } = await db.read.selectFrom('repository').select('floor_seq').executeTakeFirstOrThrow()
@@ -154,6 +157,7 @@ eachDatabase('change log', (make) => {
     await using db = await make()
     const repoId = await addRepository(db, 'r')
     const head = await append(db, change('/a', { repoId }), change('/b', { repoId }))
+    await foldAll(db)
     await db.transact((trx) => trimChanges(trx, 2_000))
     assert.equal(await headSeq(db.read, repoId), head)
     assert.ok((await append(db, change('/c', { repoId }))) > head)
@@ -163,6 +167,7 @@ eachDatabase('change log', (make) => {
     await using db = await make()
     const repoIds = [await addRepository(db, 'r'), await addRepository(db, 's')]
     await append(db, ...Array.from({ length: 20 }, (_, n) => change(`/${n}`, { repoId: repoIds[n % 2]!, at: n })))
+    await foldAll(db)
     let deleted = 0
     for (let slice = -1; slice !== 0; deleted += slice) slice = await db.transact((trx) => trimChanges(trx, 20, 6))
     assert.equal(deleted, 20)

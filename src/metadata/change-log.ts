@@ -1,11 +1,14 @@
-import type { Insertable } from 'kysely'
+import type { Selectable } from 'kysely'
 import type { Lanes } from '../core/lanes.ts'
 import { NO_LANES } from '../core/lanes.ts'
 import type { PathRange } from '../core/path-range.ts'
 import type { Reader, Transaction } from './database.ts'
+import { readFoldState } from './fingerprints/fold-state.ts'
 import type { ChangeOp, Schema } from './schema.ts'
 import { dialectOf } from './sql/dialect-of.ts'
 import { inRanges } from './sql/in-ranges.ts'
+import { insertingRows, type RowInsert } from './sql/insert-rows.ts'
+import { nextId } from './sql/next-id.ts'
 
 /** What a live file adds to the fingerprint of a range. */
 export interface FileLanes {
@@ -35,21 +38,49 @@ export interface ChangeSpan {
   readonly ranges: readonly PathRange[]
 }
 
-/** 16 columns a row: far below the 32,766 parameters of a SQLite statement, and few texts of statements to prepare. */
-const ROWS_PER_INSERT = 250
+/** A row as it is inserted. */
+type ChangeRow = Omit<Selectable<Schema['change_log']>, 'seq'>
 
-/** Writes the rows in the transaction of the changes themselves. SQLite numbers them at once, PostgreSQL later (`sequencer.ts`). */
+const COLUMNS: RowInsert<'change_log', ChangeRow>['columns'] = {
+  repo_id: ['bigint', (row) => row.repo_id],
+  path: ['text', (row) => row.path],
+  op: ['bigint', (row) => row.op],
+  origin: ['bigint', (row) => row.origin],
+  via_link: ['bigint', (row) => row.via_link],
+  at: ['bigint', (row) => row.at],
+  dn: ['bigint', (row) => row.dn],
+  d0: ['bigint', (row) => row.d0],
+  d1: ['bigint', (row) => row.d1],
+  d2: ['bigint', (row) => row.d2],
+  d3: ['bigint', (row) => row.d3],
+  e0: ['bigint', (row) => row.e0],
+  e1: ['bigint', (row) => row.e1],
+  e2: ['bigint', (row) => row.e2],
+  e3: ['bigint', (row) => row.e3],
+}
+const insertNumbered = insertingRows<'change_log', ChangeRow>({
+  into: 'change_log',
+  columns: { id: ['bigint', (row) => row.id], seq: ['bigint', (row) => row.id], ...COLUMNS },
+})
+const insertUnnumbered = insertingRows({ into: 'change_log', columns: COLUMNS })
+
+/**
+ * Writes the rows in the transaction of the changes themselves. SQLite: one transaction at a time commits, in the order of ids, so
+ * the id is the number. PostgreSQL numbers them later (`sequencer.ts`).
+ */
 export async function appendChanges(trx: Transaction, changes: readonly Change[]): Promise<void> {
-  for (let at = 0; at < changes.length; at += ROWS_PER_INSERT) {
-    const rows = changes.slice(at, at + ROWS_PER_INSERT).map(toRow)
-    await trx.insertInto('change_log').values(rows).execute()
-  }
+  if (changes.length === 0) return
+  const isSqlite = dialectOf(trx) === 'sqlite'
+  const firstId = isSqlite ? await nextId(trx, 'change_log') : 0
+  const rows = changes.map((change, index) => toRow(change, firstId + index))
+  await (isSqlite ? insertNumbered : insertUnnumbered)(trx, rows)
 }
 
-function toRow({ repoId, path, op, origin, viaLink, at, before, after }: Change): Insertable<Schema['change_log']> {
+function toRow({ repoId, path, op, origin, viaLink, at, before, after }: Change, id: number): ChangeRow {
   const content = minus(after?.content, before?.content)
   const metadata = minus(after?.metadata, before?.metadata)
   return {
+    id,
     repo_id: repoId,
     path,
     op,
@@ -67,12 +98,8 @@ function toRow({ repoId, path, op, origin, viaLink, at, before, after }: Change)
     e3: metadata[3],
   }
 }
-const minus = (after: Lanes = NO_LANES, before: Lanes = NO_LANES): Lanes => [
-  after[0] - before[0],
-  after[1] - before[1],
-  after[2] - before[2],
-  after[3] - before[3],
-]
+const minus = (after: Lanes = NO_LANES, before: Lanes = NO_LANES): Lanes =>
+  before === NO_LANES ? after : [after[0] - before[0], after[1] - before[1], after[2] - before[2], after[3] - before[3]]
 
 /**
  * Number of the repository's last change; its trimmed floor when the log holds none. PostgreSQL: call `numberChanges` first to see
@@ -170,17 +197,18 @@ function changesOf(reader: Reader, repoId: number, { from, to, ranges }: ChangeS
 }
 
 /**
- * Deletes up to `limit` of the oldest rows made before `olderThan` (UTC epoch ms), and of the same repositories what is numbered
+ * Deletes up to `limit` of the oldest folded rows made before `olderThan` (UTC epoch ms), and of the same repositories what is numbered
  * below them; raises the floor of those repositories, so that cursors which would miss something know it. Call again until it
  * returns 0. @returns rows deleted.
  */
 export async function trimChanges(trx: Transaction, olderThan: number, limit = 5_000): Promise<number> {
+  const { foldedSeq } = await readFoldState(trx)
   const oldest = await trx
     .selectFrom((eb) =>
       eb
         .selectFrom('change_log')
         .where('at', '<', olderThan)
-        .where('seq', 'is not', null)
+        .where('seq', '<=', foldedSeq)
         .select(['repo_id', 'seq'])
         .orderBy('at')
         .limit(limit)

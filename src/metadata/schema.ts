@@ -1,12 +1,15 @@
 import type { Generated } from 'kysely'
 import type { AccessTables } from './tables/access.ts'
 import type { BlockUploadTables } from './tables/block-uploads.ts'
+import type { EngineTables } from './tables/engine.ts'
+import type { FingerprintTables } from './tables/fingerprints.ts'
 import type { IdentityTables } from './tables/identity.ts'
 import type { PackageTables } from './tables/packages.ts'
 import type { ProxyTables } from './tables/proxies.ts'
 import type { ReplicationTables } from './tables/replication.ts'
 import type { ScrubTables } from './tables/scrub.ts'
 import type { SearchTables } from './tables/search.ts'
+import type { SegmentTables } from './tables/segments.ts'
 import type { TreeOperationTables } from './tables/tree-operations.ts'
 import type { UsageTables } from './tables/usage.ts'
 
@@ -17,12 +20,15 @@ import type { UsageTables } from './tables/usage.ts'
 export interface Schema
   extends AccessTables,
     BlockUploadTables,
+    EngineTables,
+    FingerprintTables,
     IdentityTables,
     PackageTables,
     ProxyTables,
     ReplicationTables,
     ScrubTables,
     SearchTables,
+    SegmentTables,
     TreeOperationTables,
     UsageTables {
   setting: SettingTable
@@ -196,8 +202,12 @@ interface BlobTable {
   created_at: number
   /** Last time somebody relied on it; collection waits a grace time from here. */
   touched_at: number
-  /** Null: the file is there. Otherwise nobody needs the blob since then, and its file may be gone already. */
+  /** Null: the bytes are there. Otherwise nobody needs the blob since then, and its bytes may be gone already. */
   unneeded_since: number | null
+  /** Null: it has a file of its own. Otherwise `segment.id`. */
+  segment: number | null
+  /** Offset of its first byte in the segment. */
+  place: number | null
 }
 
 /** Resumable uploads of large blobs between clusters; their parts are in the spool. */

@@ -16,8 +16,12 @@ import {
 import type { Digest } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
 import type { BlobStat, BlobStore } from './blob-store.ts'
+import type { MemorySegmentIndex } from './memory/segment-index.ts'
+import { packedBlobsContract } from './packed-blobs.contract.ts'
 
 export interface BlobStoreContext extends AsyncDisposable {
+  /** What the rows say of packed blobs. */
+  readonly index: MemorySegmentIndex
   readonly store: BlobStore
   /** How many staged copies lie about, where that can be told. */
   leftovers(): Promise<number>
@@ -29,6 +33,7 @@ const MIB = 1024 * 1024
 
 /** What every adapter of BlobStore promises. */
 export function blobStoreContract(name: string, make: () => Promise<BlobStoreContext>): void {
+  packedBlobsContract(name, make)
   const signal = new AbortController().signal
   const store = async (blobs: BlobStore, ...chunks: (string | Buffer)[]): Promise<Digest> => {
     await using staged = await blobs.receive(streamOf(...chunks), {}, signal)

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Digest } from '../core/digest.ts'
 import type { HashOptions } from './content-hashes.ts'
+import type { SegmentRef } from './segments/segment-index.ts'
 
 export interface BlobStat {
   readonly digest: Digest
@@ -30,6 +31,20 @@ export interface StagedBlob extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+/** Whole content of a small blob. */
+export interface SmallContent {
+  readonly digest: Digest
+  readonly bytes: Buffer
+}
+
+/** Where a packed blob lies. */
+export interface PackPlace {
+  /** Number of the segment, unique in the store's database. */
+  readonly segment: number
+  /** Of its first byte, from 0. */
+  readonly offset: number
+}
+
 export interface ReceiveOptions extends HashOptions {
   /** Refused with ARTIFACT_BROKEN when the source ends before or after it. */
   readonly sizeBytes?: number | undefined
@@ -38,7 +53,7 @@ export interface ReceiveOptions extends HashOptions {
 }
 
 /**
- * Content-addressed bytes: same digest, same bytes, forever.
+ * Content-addressed bytes: same digest, same bytes, forever. A blob has a file of its own, or lies in a segment with others.
  * Adapters promise: nothing is visible before `publish` resolves; a failed or aborted `receive` leaves nothing behind;
  * read-after-write holds; what was staged when the process died is gone after the next start; a stream that is open goes on
  * when its blob is deleted.
@@ -53,13 +68,32 @@ export interface BlobStore {
    * @throws AppError ARTIFACT_BROKEN; RECEIVE_FAILED when the source closed before its end; the source's own error.
    */
   receive(source: Readable, options: ReceiveOptions, signal: AbortSignal): Promise<StagedBlob>
+  /**
+   * Appends small contents to a segment; durable when it resolves, and readable once their rows name these places. The caller has
+   * hashed them. Calls at the same time share one sync. Not to be called inside a transaction.
+   * @returns places, in the order of the contents.
+   */
+  putMany(contents: readonly SmallContent[], signal: AbortSignal): Promise<PackPlace[]>
+  /** Whole contents of small blobs, wherever they lie, in few reads. Those that are not in the store as they should be are left out. */
+  readMany(blobs: readonly BlobStat[], signal: AbortSignal): Promise<Map<Digest, Buffer>>
   /** Opens bytes of a blob. The caller consumes or destroys the stream. @throws AppError BLOB_UNKNOWN. */
   open(digest: Digest, range: ByteRange | undefined, signal: AbortSignal): Promise<Readable>
   find(digest: Digest, signal: AbortSignal): Promise<BlobStat | undefined>
-  /** All blobs, ascending by digest, one page in memory at a time. */
+  /** All blobs that have a file of their own, ascending by digest, one page in memory at a time. Packed ones are known to rows only. */
   list(signal: AbortSignal): AsyncIterable<BlobStat>
-  /** Missing is fine: deleting twice equals deleting once. */
+  /** Of a blob's own file; a packed blob goes with its row. Missing is fine: deleting twice equals deleting once. */
   delete(digest: Digest, signal: AbortSignal): Promise<void>
-  /** Takes the bytes of a blob away from readers and keeps them for whoever wants to look. Missing is fine. */
+  /**
+   * Takes the bytes of a blob away from readers and keeps them for whoever wants to look. Of a packed blob, whose row was withdrawn
+   * before, a copy is kept. Missing is fine.
+   */
   quarantine(digest: Digest, signal: AbortSignal): Promise<void>
+  /** The segments of all owners, as they lie about. */
+  listSegments(signal: AbortSignal): AsyncIterable<StoredSegment>
+  /** Removes a segment that no row names. Missing is fine; open streams go on. */
+  removeSegment(segment: SegmentRef): Promise<void>
+}
+
+export interface StoredSegment extends SegmentRef {
+  readonly sizeBytes: number
 }

@@ -45,6 +45,7 @@ const shard = (recordId: string, shardNo: number, change: Partial<Schema['exec_s
   record_id: recordId,
   link_id: 1,
   shard_no: shardNo,
+  kind: 'range' as const,
   lo: '/',
   hi: null,
   pos: null,
@@ -82,7 +83,6 @@ async function leaveTraces(trx: Transaction, { task, recordId }: Running): Promi
       acked_seq: null,
       remote_epoch: null,
       remote_seq: null,
-      scope_files: 0,
     })
     .returning('id')
     .executeTakeFirstOrThrow()

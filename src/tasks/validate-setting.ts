@@ -108,7 +108,6 @@ export function unbuiltSetting(setting: TaskSetting): AppError | undefined {
   if (setting.executionStrategy !== 'IMMEDIATELY') {
     return notBuilt(`executionStrategy ${setting.executionStrategy}`, 'is not built yet; IMMEDIATELY is')
   }
-  if (setting.rateLimit > 0) return notBuilt('rateLimit', 'is not built yet; 0 means unlimited')
   if (setting.storageConsistencyCheck) return notBuilt('storageConsistencyCheck', 'is not built yet')
   if (setting.propagateDelete) return notBuilt('propagateDelete', 'is not built yet')
   const { maxCount, maxShare } = setting.deleteGuard

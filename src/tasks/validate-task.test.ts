@@ -391,7 +391,6 @@ describe('given a wrong task request, when checked, then it is refused by code a
     ['not built: sourceFilter', withObject({ sourceFilter: ['x'] }), 'OPTION_NOT_BUILT'],
     ['not built: SPECIFIED_TIME', withPlan(undefined, { executeTime: '2027-01-01T00:00:00.000' }), 'OPTION_NOT_BUILT'],
     ['not built: CRON_EXPRESSION', withPlan(undefined, { cronExpression: '0 0 2 * * ?' }), 'OPTION_NOT_BUILT'],
-    ['not built: rate limit', withSetting({ rateLimit: 1 }), 'OPTION_NOT_BUILT'],
     ['not built: storageConsistencyCheck', withSetting({ storageConsistencyCheck: true }), 'OPTION_NOT_BUILT'],
     ['not built: propagateDelete', withSetting({ propagateDelete: true }), 'OPTION_NOT_BUILT'],
     ['not built: deleteGuard', withSetting({ deleteGuard: { maxCount: 5 } }), 'OPTION_NOT_BUILT'],

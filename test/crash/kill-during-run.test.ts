@@ -1,6 +1,6 @@
-import { it } from 'node:test'
+import { describe, it } from 'node:test'
 import { makePostgres } from '../helpers/databases.ts'
-import { killDuringRun, MOMENTS } from '../helpers/kill-during-run.ts'
+import { afterBoundedStream, killDuringRun, MOMENTS, type Moment } from '../helpers/kill-during-run.ts'
 import { addressOf, eachDialect, type TestDialect } from '../helpers/local-cluster.ts'
 
 /** Rounds over all moments; a moderate number here, long soaks are run by hand. */
@@ -19,7 +19,7 @@ async function database(dialect: TestDialect): Promise<AsyncDisposable & { reado
 for (const victim of ['a', 'b'] as const) {
   eachDialect(`kill -9 of the ${victim === 'a' ? 'source' : 'target'} during a run`, (dialect) => {
     for (let round = 1; round <= ROUNDS; round++) {
-      for (const moment of MOMENTS) {
+      for (const moment of Object.values<() => Moment>(MOMENTS)) {
         const { name } = moment()
         it(`given it dies ${name}, when started again, then the run ends SUCCESS by itself, complete and counted once (round ${round})`, async (t) => {
           await using source = await database(dialect)
@@ -30,3 +30,11 @@ for (const victim of ['a', 'b'] as const) {
     }
   })
 }
+
+describe('kill -9 during a run behind a proxy that buffers', () => {
+  for (const victim of ['a', 'b'] as const) {
+    it(`given ${victim === 'a' ? 'the source' : 'the target'} dies after a batch was committed, when started again, then the run ends SUCCESS by itself, complete and counted once`, async (t) => {
+      await killDuringRun({ victim, moment: afterBoundedStream(), line: 'buffering' }, t.signal)
+    })
+  }
+})

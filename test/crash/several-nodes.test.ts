@@ -5,14 +5,12 @@ import { killDuringRun, MOMENTS } from '../helpers/kill-during-run.ts'
 import { startServer } from '../helpers/server-process.ts'
 import { tempDir } from '../helpers/temp.ts'
 
-const COMPARED = 2
-const AFTER_COMMIT = 6
+const WHILE = [MOMENTS.begun, MOMENTS.committed]
 /** Short, so that the other node need not wait long for the dead one's leases. */
 const LEASE_MS = 2_000
 
 describe('several nodes on one PostgreSQL and one blob directory', { skip: skipReason() }, () => {
-  for (const at of [COMPARED, AFTER_COMMIT]) {
-    const moment = MOMENTS[at]!
+  for (const moment of WHILE) {
     const { name } = moment()
     it(`given a node dies ${name}, when its leases have ended, then another node ends the run`, async (t) => {
       await using db = await makePostgres()

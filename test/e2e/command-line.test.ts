@@ -138,6 +138,16 @@ describe('the command line', () => {
     assert.ok(report.endTime >= report.startTime)
   })
 
+  it('given fingerprints, when built anew and checked, then each repository is right; one that is not there ends with 5', async () => {
+    const all = await json('fingerprint', 'check')
+    assert.ok(all.some(({ repository }: { repository: string }) => repository === 'demo/files'))
+    const [one] = await json('fingerprint', 'check', '--rebuild', 'demo/files')
+    assert.deepEqual([one.complete, one.wrong], [true, []])
+    assert.ok(one.rows > 0)
+    assert.match(await good('fingerprint', 'check', 'demo/files'), /demo\/files +\d+ +right/)
+    assert.equal((await entrepot(['fingerprint', 'check', 'demo/none'])).exitCode, 5)
+  })
+
   it('given a server that does not answer, when asked, then exit code 3; as JSON, too', async () => {
     const env = { ENTREPOT_TOKEN: 'x', ENTREPOT_URL: 'http://127.0.0.1:9', ENTREPOT_USER: 'ann' }
     const { exitCode, err } = await entrepot(['--json', 'project', 'list'], { env })

@@ -27,7 +27,7 @@ eachDialect('replication when things go wrong', (dialect) => {
       await using two = await twoClusters(dialect, t.signal)
       for (let n = 0; n < 5; n++) await two.put(two.a, `/${n}`, String(n))
       let cuts = 8
-      two.line.script(({ path }) => (path.includes('/apply') && cuts-- > 0 ? { cutAfterBytes: 10 } : undefined))
+      two.line.script(({ path }) => (path.includes('/stream') && cuts-- > 0 ? { cutAfterBytes: 10 } : undefined))
       const run = await two.replicate()
       assert.equal(counts(run), '5/0/0/0')
       assert.ok(cuts < 0)
@@ -48,8 +48,10 @@ eachDialect('replication when things go wrong', (dialect) => {
 
     it('given it refuses the blobs with 503 beyond all retries, when run, then the artifacts are FAILED and the next run sends them although nothing changed', async (t) => {
       await using two = await twoClusters(dialect, t.signal)
-      for (const name of ['/1', '/2']) await two.put(two.a, name, name)
-      two.line.script(({ path }) => (path.includes('/blobs') ? { answer: 503 } : undefined))
+      for (const name of ['/1', '/2']) await two.put(two.a, name, name.repeat(50_000))
+      two.line.script(({ method, path }) =>
+        method === 'PUT' && path.includes('/blobs/') ? { answer: 503 } : undefined,
+      )
       const run = await two.replicate()
       assert.equal(counts(run), '0/0/2/0')
       assert.equal(run.record.status, 'FAILED')
@@ -103,7 +105,7 @@ eachDialect('replication when things go wrong', (dialect) => {
       assert.match(run.record.errorReason ?? '', /beta: .*251007/)
       assert.equal(counts(run), '0/0/0/0')
       assert.match((await two.again(run.key)).record.errorReason ?? '', /251007/)
-      assert.ok(!two.line.seen.some(({ path }) => path.includes('/apply')))
+      assert.ok(!two.line.seen.some(({ path }) => path.includes('/stream')))
     })
 
     it('given wrong credentials, when run, then FAILED at once and no secret is in the reason', async (t) => {
@@ -133,7 +135,7 @@ eachDialect('replication when things go wrong', (dialect) => {
       await two.put(two.b, '/7', 'other')
       let lost = 0
       two.line.script(({ path }) =>
-        path.includes('/apply') && lost++ === 0 ? { afterAnswer: async () => {} } : undefined,
+        path.includes('/stream') && lost++ === 0 ? { afterAnswer: async () => {} } : undefined,
       )
       const run = await two.replicate({ setting: { conflictStrategy: 'OVERWRITE' } })
       assert.equal(counts(run), '20/0/0/1')

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { makeHlc } from '../../src/core/hlc.ts'
+import { forgetSums } from '../../src/metadata/fingerprints/fold-state.ts'
+import type { SeenRequest } from '../helpers/faulty-proxy.ts'
 import { eachDialect } from '../helpers/local-cluster.ts'
 import { createRepository, executeTask } from '../helpers/replication-calls.ts'
 import { counts, REPO, sha256, type TwoClusters, twoClusters } from '../helpers/two-clusters.ts'
@@ -22,8 +24,7 @@ eachDialect('SUCCESS is a proof', (dialect) => {
     it('given its repository was deleted and made again in mid-run, then the run is FAILED and the next one brings all over', async (t) => {
       await using two = await twoClusters(dialect, t.signal, { ENTREPOT_REPLICATION_BATCH_FILES: '2' })
       for (let n = 0; n < 6; n++) await two.put(two.a, `/${n}`, String(n))
-      let compared = 0
-      const held = two.line.hold(({ path }) => path.includes('/compare') && ++compared === 2)
+      const held = two.line.hold(({ path, nth }) => path.includes('/missing') && nth === 2)
       const key = await two.create()
       await held.reached
       await two.b.api.call('DELETE', `/repository/api/repo/delete/${REPO}?forced=true`, undefined, t.signal)
@@ -31,7 +32,7 @@ eachDialect('SUCCESS is a proof', (dialect) => {
       held.release()
       const run = await two.ended(key, 1)
       assert.equal(run.record.status, 'FAILED')
-      assert.match(run.record.errorReason ?? '', /replaced/)
+      assert.match(run.record.errorReason ?? '', /replaced|not found/)
       assert.equal(counts(await two.again(key)), '6/0/0/0')
       assert.equal((await paths(two)).length, 6)
     })
@@ -43,6 +44,7 @@ eachDialect('SUCCESS is a proof', (dialect) => {
       // What a restore of an earlier backup followed by three writes of users leaves: other rows under the same numbers.
       await two.b.db.transact(async (trx) => {
         await trx.deleteFrom('node').where('folder', '=', 0).execute()
+        for (const { id } of await trx.selectFrom('repository').select('id').execute()) await forgetSums(trx, id)
         await trx.updateTable('change_log').set({ at: 1, path: '/of/users', via_link: null }).execute()
       })
       assert.equal(counts(await two.again(key)), '3/0/0/0')
@@ -52,9 +54,7 @@ eachDialect('SUCCESS is a proof', (dialect) => {
     it('given the source repository was deleted and made again in mid-run, then the run is FAILED and says so', async (t) => {
       await using two = await twoClusters(dialect, t.signal, { ENTREPOT_REPLICATION_BATCH_FILES: '2' })
       for (let n = 0; n < 6; n++) await two.put(two.a, `/${n}`, String(n))
-      let compared = 0
-      two.line.script(({ path }) => (path.includes('/compare') && ++compared === 2 ? { cutAfterBytes: 0 } : undefined))
-      const held = two.line.hold(({ path, nth }) => path.includes('/hello') && nth > 3)
+      const held = two.line.hold(({ path, nth }) => path.includes('/missing') && nth === 2)
       const key = await two.create()
       await held.reached
       await two.a.api.call('DELETE', `/repository/api/repo/delete/${REPO}?forced=true`, undefined, t.signal)
@@ -109,7 +109,7 @@ eachDialect('SUCCESS is a proof', (dialect) => {
     }
     const run = await two.replicate()
     assert.equal(counts(run), '150/0/0/0')
-    assert.ok(two.line.seen.filter(({ path }) => path.includes('/apply')).length > 1)
+    assert.ok(two.line.seen.filter(({ path }) => path.includes('/missing')).length > 1)
   })
 
   describe('error strategies', () => {
@@ -153,9 +153,9 @@ eachDialect('SUCCESS is a proof', (dialect) => {
     await createRepository(other.b.api, REPO, t.signal)
     for (let n = 0; n < 6; n++) await two.put(two.a, `/${n}`, String(n))
     const key = await two.create({ enabled: false })
-    let compared = 0
-    two.line.script(({ path }) => (path.includes('/compare') && ++compared > 1 ? { cutAfterBytes: 0 } : undefined))
-    const held = two.line.hold(({ path }) => path.includes('/compare') && compared > 1)
+    const second = ({ path, nth }: SeenRequest) => path.includes('/missing') && nth > 1
+    two.line.script((request) => (second(request) ? { cutAfterBytes: 0 } : undefined))
+    const held = two.line.hold(second)
     await two.a.api.call('POST', `/replication/api/task/toggle/status/${key}`, undefined, t.signal)
     await held.reached
     const body = {

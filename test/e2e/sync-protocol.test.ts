@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { digestOfBytes } from '../../src/core/digest.ts'
-import { packHeader } from '../../src/remotes/cluster/pack.ts'
 import { createHttpClient, type HttpCall } from '../../src/remotes/transport/http-client.ts'
 import { eachDialect, type LocalCluster, startCluster } from '../helpers/local-cluster.ts'
 
@@ -9,9 +7,6 @@ const bytes = { 'content-type': 'application/octet-stream' }
 const json = { 'content-type': 'application/json' }
 const link = '0'.repeat(32)
 const sha = 'a'.repeat(64)
-const stream = { sourceId: 's', project: 'p', repo: 'r', epoch: 'e', stream: 'x/1', fence: 1, run: 1 }
-const offer = { path: '/x', sha256: sha, sizeBytes: 1, metaLanes: [0, 0, 0, 0], expiresAt: null }
-
 interface BadCall extends HttpCall {
   readonly what: string
   readonly status: number
@@ -19,22 +14,40 @@ interface BadCall extends HttpCall {
 }
 const post = (path: string, body: unknown) =>
   ({ method: 'POST', path, headers: json, body: Buffer.from(JSON.stringify(body)) }) as const
-const put = (path: string, body: Buffer) => ({ method: 'PUT', path, headers: bytes, body }) as const
+const send = (method: 'PUT' | 'POST', path: string, body: Buffer) => ({ method, path, headers: bytes, body }) as const
 
 const BAD_CALLS: readonly BadCall[] = [
+  { what: 'digests that are cut', ...send('POST', '/blobs/missing', Buffer.alloc(33)), status: 400, code: 250106 },
+  { what: 'too many digests', ...send('POST', '/blobs/missing', Buffer.alloc(32 * 10_001)), status: 400, code: 250106 },
   {
-    what: 'a pack whose blob is too large',
-    ...put('/blobs/pack', Buffer.alloc(4 << 20, 255)),
+    what: 'a stream of no frames',
+    ...send('POST', `/links/${link}/stream`, Buffer.alloc(64, 255)),
     status: 400,
     code: 250311,
   },
-  { what: 'a pack that ends inside a blob', ...put('/blobs/pack', Buffer.alloc(100, 1)), status: 400, code: 250311 },
-  { what: 'a pack of very many blobs', ...put('/blobs/pack', Buffer.alloc(400_000)), status: 400, code: 250311 },
-  { what: 'a blob that is not its digest', ...put(`/blobs/${sha}`, Buffer.alloc(100_000)), status: 400, code: 250311 },
-  { what: 'a digest that is none', ...put('/blobs/xyz', Buffer.alloc(10)), status: 400, code: 250105 },
+  { what: 'an empty stream', ...send('POST', `/links/${link}/stream`, Buffer.alloc(0)), status: 400, code: 250106 },
+  {
+    what: 'a stream of a link key that is none',
+    ...send('POST', '/links/x/stream', Buffer.alloc(0)),
+    status: 400,
+    code: 250105,
+  },
+  {
+    what: 'fingerprints of an unknown repository',
+    ...send('POST', '/repos/p/r/recon', Buffer.alloc(3)),
+    status: 404,
+    code: 251004,
+  },
+  {
+    what: 'a blob that is not its digest',
+    ...send('PUT', `/blobs/${sha}`, Buffer.alloc(100_000)),
+    status: 400,
+    code: 250311,
+  },
+  { what: 'a digest that is none', ...send('PUT', '/blobs/xyz', Buffer.alloc(10)), status: 400, code: 250105 },
   {
     what: 'a part of an unknown upload',
-    ...put(`/uploads/${sha}/parts/0`, Buffer.alloc(10)),
+    ...send('PUT', `/uploads/${sha}/parts/0`, Buffer.alloc(10)),
     status: 400,
     code: 251201,
   },
@@ -49,24 +62,10 @@ const BAD_CALLS: readonly BadCall[] = [
     status: 400,
     code: 250106,
   },
-  {
-    what: 'an unknown project',
-    ...post(`/links/${link}/compare`, { ...stream, includeMetadata: true, offers: [] }),
-    status: 404,
-    code: 251004,
-  },
-  { what: 'a missing field', ...post(`/links/${link}/compare`, { ...stream, offers: [] }), status: 400, code: 250103 },
-  {
-    what: 'more than 500 offers',
-    ...post(`/links/${link}/compare`, { ...stream, includeMetadata: true, offers: Array(501).fill(offer) }),
-    status: 400,
-    code: 250105,
-  },
-  { what: 'a link key that is none', ...post('/links/x/apply', { ...stream, entries: [] }), status: 400, code: 250105 },
   { what: 'an unknown call', method: 'GET', path: '/nothing', status: 404, code: 250130 },
 ]
 
-async function send(
+async function call(
   cluster: LocalCluster,
   { method, path, headers = {}, body }: HttpCall,
   password = cluster.password,
@@ -83,8 +82,8 @@ async function send(
 eachDialect('bad calls of other clusters', (dialect) => {
   it('given any of the table, when sent, then a clear refusal in the envelope, and the server goes on', async () => {
     await using cluster = await startCluster({ name: 'beta', dialect })
-    for (const { what, status, code, ...call } of BAD_CALLS) {
-      const answer = await send(cluster, call)
+    for (const { what, status, code, ...bad } of BAD_CALLS) {
+      const answer = await call(cluster, bad)
       assert.deepEqual(
         [answer.status, answer.envelope.code],
         [status, code],
@@ -92,48 +91,13 @@ eachDialect('bad calls of other clusters', (dialect) => {
       )
       assert.doesNotMatch(answer.envelope.message, /\n|node_modules/)
     }
-    const hello = await send(cluster, { method: 'GET', path: '/hello' })
+    const hello = await call(cluster, { method: 'GET', path: '/hello' })
     assert.equal(hello.status, 200)
   })
 
   it('given no or wrong credentials, when called, then 401 before the body is taken', async () => {
     await using cluster = await startCluster({ name: 'beta', dialect })
-    const refused = await send(cluster, put('/blobs/pack', Buffer.alloc(1_000_000)), 'wrong')
+    const refused = await call(cluster, send('PUT', `/blobs/${sha}`, Buffer.alloc(1_000_000)), 'wrong')
     assert.deepEqual([refused.status, refused.envelope.code], [401, 250114])
-  })
-
-  it('given a pack in which one blob is not its digest, when sent, then it is named and the others are kept', async () => {
-    await using cluster = await startCluster({ name: 'beta', dialect })
-    const [good, bad] = [Buffer.from('good'), Buffer.from('bad')]
-    const body = Buffer.concat([packHeader(digestOfBytes(good), 4), good, packHeader(digestOfBytes('other'), 3), bad])
-    const { envelope } = await send(cluster, put('/blobs/pack', body))
-    assert.deepEqual(envelope.data, { broken: [digestOfBytes('other').slice(7)] })
-    const rows = await cluster.db.read.selectFrom('blob').select('size').execute()
-    assert.deepEqual(
-      rows.map(({ size }) => size),
-      [4],
-    )
-  })
-
-  it('given a lower fence than the last one, when a batch is applied, then it is refused with 250350', async (t) => {
-    await using cluster = await startCluster({ name: 'beta', dialect })
-    const made = { name: 'proj', displayName: 'proj', description: 'd' }
-    await cluster.api.call('POST', '/repository/api/project/create', made, t.signal)
-    const repo = {
-      projectId: 'proj',
-      name: 'files',
-      type: 'GENERIC',
-      category: 'LOCAL',
-      public: false,
-      description: null,
-    }
-    await cluster.api.call('POST', '/repository/api/repo/create', repo, t.signal)
-    const { epoch } = await cluster.db.read.selectFrom('repository').select('epoch').executeTakeFirstOrThrow()
-    const apply = (fence: number) =>
-      post(`/links/${link}/apply`, { ...stream, project: 'proj', repo: 'files', epoch, fence, entries: [] })
-    assert.equal((await send(cluster, apply(3))).status, 200)
-    assert.equal((await send(cluster, apply(3))).status, 200)
-    const zombie = await send(cluster, apply(2))
-    assert.deepEqual([zombie.status, zombie.envelope.code], [409, 250350])
   })
 })

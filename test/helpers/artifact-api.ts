@@ -11,6 +11,7 @@ import { createNodeSearches } from '../../src/artifacts/search/node-searches.ts'
 import { createPackageSearches } from '../../src/artifacts/search/package-searches.ts'
 import { type BlockUploads, createBlockUploads } from '../../src/artifacts/uploads/block-uploads.ts'
 import { createFilePlacement } from '../../src/artifacts/uploads/file-placement.ts'
+import { createGroupedUploads } from '../../src/artifacts/uploads/grouped-uploads.ts'
 import { createUploads } from '../../src/artifacts/uploads/uploads.ts'
 import { createNodeViews } from '../../src/artifacts/views/node-views.ts'
 import { ANONYMOUS } from '../../src/auth/principal.ts'
@@ -33,6 +34,7 @@ import { quotaRoutes } from '../../src/http/repositories/quota-routes.ts'
 import { repositoryRoutes } from '../../src/http/repositories/repository-routes.ts'
 import { createHttpServer } from '../../src/http/server.ts'
 import type { MetadataDatabase } from '../../src/metadata/database.ts'
+import { createSegmentIndex } from '../../src/metadata/storage/segment-index.ts'
 import type { BlobStore } from '../../src/storage/blob-store.ts'
 import { createMemoryBlobStore } from '../../src/storage/memory/blob-store.ts'
 import { createMemoryBlockSpool } from '../../src/storage/memory/block-spool.ts'
@@ -90,7 +92,7 @@ export async function artifactApi(db: MetadataDatabase, options: ArtifactApiOpti
   const { clock, hlc, projects, repositories, nodes, trees } = services
   const rights = createRights({ db })
   const content = new Map<Digest, Buffer>()
-  const blobs = options.blobs ?? createMemoryBlobStore(content)
+  const blobs = options.blobs ?? createMemoryBlobStore(content, createSegmentIndex({ db, clock }))
   const dates = createDates('UTC')
   const raise = (error: unknown) => {
     throw error
@@ -98,7 +100,8 @@ export async function artifactApi(db: MetadataDatabase, options: ArtifactApiOpti
   const accessTimes = createAccessTimes({ db, clock, onError: raise })
   const intake = createBlobIntake({ db, store: blobs, clock })
   const placement = createFilePlacement({ db, intake, clock, hlc })
-  const uploads = createUploads({ db, blobs, placement })
+  const grouped = createGroupedUploads({ db, intake, clock, hlc })
+  const uploads = createUploads({ db, blobs, placement, grouped })
   const blocks = new Map<string, Map<string, Buffer>>()
   const spool = createMemoryBlockSpool(blocks)
   const blockUploads = createBlockUploads({ db, blobs, spool, placement, clock, ids: countingIds(), onLeftover: raise })

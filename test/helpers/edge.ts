@@ -47,6 +47,7 @@ export const NO_SAMPLES: Samplers = {
   queueDepth: async () => 0,
   replicationLagMs: async () => new Map(),
   wantingBlobs: async () => ({}),
+  segments: async () => ({ segments: 0, bytes: 0, deadBytes: 0 }),
 }
 
 /** The HTTP edge with these routes and nothing behind it. */

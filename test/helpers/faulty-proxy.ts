@@ -1,22 +1,21 @@
-import { createServer, request as forward, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Transform } from 'node:stream'
+import { type Passing, type PassingFault, pass } from './proxy-passing.ts'
 
 /** What to do with one request on its way to the target. */
 export type Fault =
   | { readonly answer: number; readonly body?: string; readonly headers?: Record<string, string> }
-  /** Both sides lose the connection after so many bytes of the request's body; 0: before any. */
-  | { readonly cutAfterBytes: number }
-  /** One bit of the body's byte at this offset is turned over. */
-  | { readonly flipByteAt: number }
-  /** The target gets it and answers; then this is called, and the answer is lost. */
-  | { afterAnswer(): Promise<void> }
+  | PassingFault
 
 export interface SeenRequest {
   readonly method: string
   readonly path: string
   /** 1 for the first of this method and path. */
   readonly nth: number
+  /** Of the body, so far. */
+  readonly bodyBytes: number
+  /** Of an answer that has passed as a whole. */
+  readonly status: number | undefined
 }
 
 export interface FaultyProxy extends AsyncDisposable {
@@ -24,27 +23,37 @@ export interface FaultyProxy extends AsyncDisposable {
   readonly seen: readonly SeenRequest[]
   /** Bytes of request bodies that went through. */
   bodyBytes(): number
+  /** Told of every piece of a request's body that comes. It goes through when what this gives has resolved. */
+  watch(listener: BodyWatcher): void
   /** Decides each request from now on; undefined lets it pass. */
   script(decide: (request: SeenRequest) => Fault | undefined): void
   /** Keeps the first request that matches from going on, until it is released. */
   hold(matches: (request: SeenRequest) => boolean): Held
 }
+/** Must not reject. */
+export type BodyWatcher = (request: SeenRequest, bytes: number) => Promise<void> | undefined
 export interface Held {
   /** Resolves when the request is there. */
   readonly reached: Promise<void>
   release(): void
 }
 
-/** An HTTP proxy before one server, for the odd answers and broken lines that no real server gives on request. */
-export async function faultyProxy(targetUrl: string): Promise<FaultyProxy> {
+/**
+ * An HTTP proxy before one server, for the odd answers and broken lines that no real server gives on request. `streaming` passes
+ * on what comes at once, in both directions at the same time; `buffering` collects each body first.
+ */
+export async function faultyProxy(targetUrl: string, how: Passing['how'] = 'streaming'): Promise<FaultyProxy> {
   const seen: SeenRequest[] = []
+  const times = new Map<string, number>()
   let bytes = 0
+  let watcher: BodyWatcher = () => undefined
   let decide: (request: SeenRequest) => Fault | undefined = () => undefined
   const holds: { matches: (request: SeenRequest) => boolean; reach: () => void; released: Promise<void> }[] = []
   const server = createServer(async (incoming, outgoing) => {
     const { method = '', url: path = '' } = incoming
-    const nth = seen.filter((one) => one.method === method && one.path === path).length + 1
-    const request = { method, path, nth }
+    const nth = (times.get(`${method} ${path}`) ?? 0) + 1
+    times.set(`${method} ${path}`, nth)
+    const request = { method, path, nth, bodyBytes: 0, status: undefined as number | undefined }
     seen.push(request)
     const held = holds.findIndex(({ matches }) => matches(request))
     if (held >= 0) {
@@ -54,15 +63,24 @@ export async function faultyProxy(targetUrl: string): Promise<FaultyProxy> {
     }
     const fault = decide(request)
     if (fault !== undefined && 'answer' in fault) return answerItself(incoming, outgoing, fault)
-    pass(targetUrl, incoming, outgoing, fault, (count) => {
-      bytes += count
-    })
+    const count = (passed: number) => {
+      bytes += passed
+      request.bodyBytes += passed
+      return watcher(request, passed)
+    }
+    const answered = (status: number) => {
+      request.status = status
+    }
+    await pass(incoming, outgoing, { targetUrl, how, fault, count, answered })
   })
   const url = await listen(server)
   return {
     url,
     seen,
     bodyBytes: () => bytes,
+    watch(listener) {
+      watcher = listener
+    },
     script(next) {
       decide = next
     },
@@ -94,54 +112,4 @@ function answerItself(
     outgoing.writeHead(fault.answer, fault.headers ?? {})
     outgoing.end(fault.body ?? '')
   })
-}
-
-function pass(
-  targetUrl: string,
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-  fault: Exclude<Fault, { answer: number }> | undefined,
-  count: (bytes: number) => void,
-): void {
-  const { method, url, headers } = incoming
-  const onward = forward(targetUrl + url, { method: method!, headers, agent: false })
-  const cut = () => {
-    onward.destroy()
-    incoming.socket.destroy()
-  }
-  let passed = 0
-  const filter = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      const room =
-        fault !== undefined && 'cutAfterBytes' in fault ? fault.cutAfterBytes - passed : Number.POSITIVE_INFINITY
-      const at = fault !== undefined && 'flipByteAt' in fault ? fault.flipByteAt - passed : -1
-      const changed = at >= 0 && at < chunk.length ? flipped(chunk, at) : chunk
-      passed += chunk.length
-      count(Math.min(room, chunk.length))
-      if (room > chunk.length) return done(null, changed)
-      done(null, changed.subarray(0, room))
-      setImmediate(cut)
-    },
-  })
-  onward.on('error', () => incoming.socket.destroy())
-  incoming.on('error', () => onward.destroy())
-  if (fault !== undefined && 'cutAfterBytes' in fault && fault.cutAfterBytes === 0) {
-    cut()
-    return
-  }
-  onward.on('response', (response) => {
-    if (fault !== undefined && 'afterAnswer' in fault) {
-      response.resume().once('end', () => fault.afterAnswer().finally(cut))
-      return
-    }
-    outgoing.writeHead(response.statusCode!, response.headers)
-    response.pipe(outgoing)
-  })
-  incoming.pipe(filter).pipe(onward)
-}
-
-function flipped(chunk: Buffer, at: number): Buffer {
-  const copy = Buffer.from(chunk)
-  copy[at] = copy[at]! ^ 1
-  return copy
 }

@@ -8,6 +8,7 @@ import type { DraftFile, VersionDraft } from '../../src/artifacts/packages/versi
 import type { Repository } from '../../src/artifacts/repositories/repositories.ts'
 import { NO_LANES } from '../../src/core/lanes.ts'
 import type { MetadataDatabase } from '../../src/metadata/database.ts'
+import { createSegmentIndex } from '../../src/metadata/storage/segment-index.ts'
 import { createMemoryBlobStore } from '../../src/storage/memory/blob-store.ts'
 import { type ArtifactServices, artifactServices, path } from './artifacts.ts'
 import { rdsFormat } from './rds-format.ts'
@@ -16,7 +17,7 @@ import { rdsFormat } from './rds-format.ts'
 export function packageServices(db: MetadataDatabase, rules: Partial<PackageRules> = {}) {
   const base = artifactServices(db)
   const { clock, hlc } = base
-  const store = createMemoryBlobStore()
+  const store = createMemoryBlobStore(new Map(), createSegmentIndex({ db, clock }))
   const intake = createBlobIntake({ db, store, clock })
   const rulesOf = (type: string) => (type === 'RDS' ? { ...rdsFormat.packages!, ...rules } : undefined)
   const publishing = createPublishing({ db, intake, clock, hlc, rulesOf })

@@ -20,6 +20,9 @@ const USER = 'entrepot'
 const NOBODY = { uid: 65534, gid: 65534 }
 const START_ATTEMPTS = 5
 
+/** Of `postgresql.conf`. */
+export type Settings = Readonly<Record<string, string>>
+
 /** Durability is off: the data is thrown away. */
 const SETTINGS = {
   listen_addresses: '127.0.0.1',
@@ -53,14 +56,17 @@ export function findPostgres(): { readonly native: string } | { readonly missing
   }
 }
 
-/** Starts a server with fresh data on a free loopback port; takes about a second. Works for root and for a normal user. */
-export async function startPostgres(): Promise<PostgresServer> {
+/**
+ * Starts a server with fresh data on a free loopback port; takes about a second. Works for root and for a normal user.
+ * @param settings in place of ours.
+ */
+export async function startPostgres(settings: Settings = {}): Promise<PostgresServer> {
   const found = findPostgres()
   if ('missing' in found) throw new Error(`PostgreSQL cannot run: ${found.missing}`)
   for (let attempt = 1; ; attempt++) {
     const dir = await mkdtemp(join(tmpdir(), 'entrepot-postgres-'))
     try {
-      return await serve(found.native, dir, await freePort())
+      return await serve(found.native, dir, { ...SETTINGS, ...settings, port: String(await freePort()) })
     } catch (error) {
       await rm(dir, { recursive: true, force: true })
       if (attempt === START_ATTEMPTS) throw error // most likely somebody took the port in between
@@ -68,7 +74,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   }
 }
 
-async function serve(installed: string, dir: string, port: number): Promise<PostgresServer> {
+async function serve(installed: string, dir: string, settings: Settings): Promise<PostgresServer> {
   const account: Account = process.getuid?.() === 0 ? NOBODY : undefined
   if (account !== undefined) await chown(dir, account.uid, account.gid)
   const native = await reachable(installed, dir, account)
@@ -84,8 +90,8 @@ async function serve(installed: string, dir: string, port: number): Promise<Post
     ...locale,
   ]
   await run(join(native, 'bin', 'initdb'), options, account)
-  const settings = Object.entries({ ...SETTINGS, port }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  const command = ['-c', SUPERVISOR, 'sh', join(native, 'bin', 'postgres'), dir, '-D', data, ...settings]
+  const given = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const command = ['-c', SUPERVISOR, 'sh', join(native, 'bin', 'postgres'), dir, '-D', data, ...given]
   // Its own process group: an interrupt from the terminal is ours, not its.
   const child = spawn('sh', command, { ...account, detached: true, cwd: dir, stdio: ['pipe', 'ignore', 'pipe'] })
   const exited = once(child, 'exit')
@@ -103,7 +109,7 @@ async function serve(installed: string, dir: string, port: number): Promise<Post
   // It must not keep a finished process alive.
   child.unref()
   for (const stream of [child.stdin, child.stderr] as unknown as Socket[]) stream.unref()
-  return { url: `postgres://${USER}@127.0.0.1:${port}/postgres`, stop }
+  return { url: `postgres://${USER}@127.0.0.1:${settings.port}/postgres`, stop }
 }
 
 function untilReady(stderr: Readable): Promise<void> {

@@ -18,7 +18,8 @@ export function needs(...programs: string[]): Needs {
   return { skip: reason }
 }
 
-function findProgram(name: string): string | undefined {
+/** Where a program is on this machine. */
+export function findProgram(name: string): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter)
   return folders.map((folder) => join(folder, name)).find(isExecutable)
 }

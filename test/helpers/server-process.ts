@@ -32,6 +32,8 @@ export interface ServerOptions {
   readonly env?: Readonly<Record<string, string>>
   /** File that is run in place of `src/app/main.ts`, e.g. `server-with-rds.ts`. */
   readonly program?: string
+  /** More flags of node, e.g. `['--import', FILE]`. */
+  readonly nodeFlags?: readonly string[]
   /** `outlives`: has a process group of its own and goes on when we end. */
   readonly life?: 'ends with us' | 'outlives'
 }
@@ -63,7 +65,12 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('ENTREPOT_'))
   const child = spawn(
     process.execPath,
-    [...NODE_FLAGS, options.program ?? MAIN, 'serve', '--port', String(port), '--data', options.dataDir],
+    [
+      ...NODE_FLAGS,
+      ...(options.nodeFlags ?? []),
+      options.program ?? MAIN,
+      ...['serve', '--port', String(port), '--data', options.dataDir],
+    ],
     {
       stdio: ['ignore', log, log],
       detached: options.life === 'outlives',

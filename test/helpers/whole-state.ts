@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { MetadataDatabase } from '../../src/metadata/database.ts'
 import { type DatabaseConfig, openDatabase } from '../../src/metadata/open-database.ts'
+import { segmentPath } from '../../src/storage/fs/segments/segment-directory.ts'
 import { connectApi } from './api.ts'
 import { logSums } from './packages.ts'
 import type { ServerProcess } from './server-process.ts'
@@ -50,19 +51,34 @@ export async function readWholeState(
 async function assertBlobs(server: ServerProcess, db: MetadataDatabase): Promise<void> {
   const blobs = await db.read
     .selectFrom('blob')
-    .select(['sha256', 'size'])
+    .leftJoin('segment', 'segment.id', 'blob.segment')
+    .select(['sha256', 'size', 'segment', 'place', 'owner'])
     .where('unneeded_since', 'is', null)
     .execute()
   const promised = new Set<string>()
   for (const blob of blobs) {
     const digest = hex(blob.sha256)
-    const bytes = await readFile(blobPath(server, digest))
+    const bytes = await readBlob(server, digest, blob)
     assert.deepEqual([bytes.length, sha256(bytes)], [blob.size, digest], 'a promised blob has its bytes')
     promised.add(digest)
   }
   const nodes = await db.read.selectFrom('node').select(['path', 'sha256']).where('folder', '=', 0).execute()
   const broken = nodes.filter(({ sha256 }) => sha256 === null || !promised.has(hex(sha256)))
   assert.deepEqual(broken, [], 'every node has its blob')
+}
+
+interface BlobPlace {
+  readonly size: number
+  /** Null: it has a file of its own. */
+  readonly segment: number | null
+  readonly place: number | null
+  readonly owner: string | null
+}
+async function readBlob(server: ServerProcess, digest: string, { size, segment, place, owner }: BlobPlace) {
+  if (segment === null) return readFile(blobPath(server, digest))
+  await using file = await open(segmentPath(join(server.dataDir, 'blobs'), { owner: owner!, segment }))
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(size), 0, size, place!)
+  return buffer.subarray(0, bytesRead)
 }
 
 async function readFiles(db: MetadataDatabase): Promise<Map<string, string>> {

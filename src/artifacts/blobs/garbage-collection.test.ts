@@ -14,6 +14,7 @@ import { findNode } from '../../metadata/nodes/nodes.ts'
 import { openDatabase } from '../../metadata/open-database.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
 import { knownBlobs, lockUnneeded, markUnneeded, rowsAmong, touchBlobs } from '../../metadata/storage/blobs.ts'
+import { createSegmentIndex } from '../../metadata/storage/segment-index.ts'
 import type { BlobStore } from '../../storage/blob-store.ts'
 import { openFsBlobStore } from '../../storage/fs/blob-store.ts'
 import { deleteFiles, lockLive, putFiles } from '../nodes/node-writer.ts'
@@ -46,7 +47,7 @@ async function makeSite(make: MakeDatabase): Promise<Site> {
   const dir = await tempDir()
   const services = artifactServices(db)
   const repository = await makeRepository(services)
-  const store = await openFsBlobStore({ root: dir.path, owner: 'one' })
+  const store = await openFsBlobStore({ root: dir.path, owner: 'one', index: createSegmentIndex(services) })
   return {
     ...services,
     repository,
@@ -235,7 +236,7 @@ eachDatabase('garbage collection', (make) => {
     await site.upload('/file', 'bytes')
     const unneeded = await site.db.transact(async (trx) => {
       await markUnneeded(trx, [digestOf('bytes')], site.clock.now() + GRACE_MS)
-      return lockUnneeded(trx, site.clock.now() + GRACE_MS, 10)
+      return lockUnneeded(trx, 'file', site.clock.now() + GRACE_MS, 10)
     })
     assert.deepEqual(unneeded, [])
     await assertWhole(site, '/file', 'bytes')

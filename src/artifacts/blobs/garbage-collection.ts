@@ -4,6 +4,7 @@ import type { Digest } from '../../core/digest.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { purgeNodes } from '../../metadata/nodes/deleted-nodes.ts'
 import {
+  type BlobHome,
   type BlobRow,
   deleteBlobRows,
   lockUnneeded,
@@ -33,8 +34,11 @@ export interface GarbageReport {
 }
 
 const EXAMINED_AT_ONCE = 1_000
-/** Each is removed while the transaction is open, and SQLite's only writer waits for it. */
-const REMOVED_AT_ONCE = 50
+/**
+ * A file is removed while the transaction is open, and SQLite's only writer waits for it. Of a packed blob only the row goes; its
+ * bytes are dead, and their segment is compacted some day.
+ */
+const REMOVED_AT_ONCE = { file: 50, segment: 500 }
 const FILES_AT_ONCE = 8
 const PURGED_AT_ONCE = 1_000
 
@@ -96,22 +100,27 @@ async function removeMarked(
   signal: AbortSignal,
 ): Promise<Pick<GarbageReport, 'deletedBlobs' | 'freedBytes'>> {
   const before = clock.now() - graceMs
-  const removeSlice = () =>
+  const removeSlice = (home: BlobHome) =>
     db.transact(async (trx) => {
-      const blobs = await lockUnneeded(trx, before, REMOVED_AT_ONCE)
+      const blobs = await lockUnneeded(trx, home, before, REMOVED_AT_ONCE[home])
       const digests = blobs.map(({ digest }) => digest)
-      await mapConcurrent(digests, FILES_AT_ONCE, (digest, stop) => store.delete(digest, stop), signal)
+      if (home === 'file') {
+        await mapConcurrent(digests, FILES_AT_ONCE, (digest, stop) => store.delete(digest, stop), signal)
+      }
       await deleteBlobRows(trx, digests)
       return blobs
     })
   let [deletedBlobs, freedBytes] = [0, 0]
-  for (;;) {
-    signal.throwIfAborted()
-    const removed = await removeSlice()
-    if (removed.length === 0) return { deletedBlobs, freedBytes }
-    deletedBlobs += removed.length
-    freedBytes += sumOfSizes(removed)
+  for (const home of ['segment', 'file'] as const) {
+    for (;;) {
+      signal.throwIfAborted()
+      const removed = await removeSlice(home)
+      if (removed.length === 0) break
+      deletedBlobs += removed.length
+      freedBytes += sumOfSizes(removed)
+    }
   }
+  return { deletedBlobs, freedBytes }
 }
 
 const sumOfSizes = (blobs: readonly BlobRow[]): number => blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)

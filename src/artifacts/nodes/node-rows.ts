@@ -28,69 +28,99 @@ export interface FileWrite {
   readonly viaMark: number | undefined
 }
 
-/** As it will read back, but for its id. */
+/** As it will read back, but for its id. Written out, here and below: copying objects costs more than the database's work on a row. */
 export function recordOf(repoId: number, write: FileWrite): NodeRecord {
   return {
-    ...write,
     id: 0,
     repoId,
+    path: write.path,
     folder: false,
+    digest: write.digest,
     md5: write.md5 ?? null,
     crc64: write.crc64 ?? null,
+    sizeBytes: write.sizeBytes,
+    metadata: write.metadata,
+    origin: write.origin,
+    hlc: write.hlc,
     viaLink: write.viaLink ?? null,
     viaMark: write.viaMark ?? null,
-    expiresAt: write.expiresAt ?? null,
     contentLanes: contentLanes(write.path, write.digest, write.sizeBytes),
     metadataLanes: metadataLanes(write.path, write.metadata),
+    expiresAt: write.expiresAt ?? null,
+    createdBy: write.createdBy,
+    createdAt: write.createdAt,
+    modifiedBy: write.modifiedBy,
+    modifiedAt: write.modifiedAt,
     accessedAt: null,
   }
 }
 
-export function fileRow(file: NodeRecord): NewNode & { path: string } {
-  const [c0, c1, c2, c3] = file.contentLanes
-  const [m0, m1, m2, m3] = file.metadataLanes
+export function fileRow(file: NodeRecord): NewNode {
+  const { contentLanes: content, metadataLanes: metadata } = file
   return {
-    ...emptyRow(file.repoId, file.path),
-    ...{ c0, c1, c2, c3, m0, m1, m2, m3 },
+    repo_id: file.repoId,
+    path: file.path,
+    parent: parentOf(file.path),
     folder: 0,
     sha256: digestBytes(file.digest!),
     md5: file.md5,
     crc64: file.crc64,
     size: file.sizeBytes,
-    metadata: JSON.stringify(file.metadata),
+    metadata: file.metadata.length === 0 ? '[]' : JSON.stringify(file.metadata),
     origin: file.origin,
     hlc: file.hlc,
     via_link: file.viaLink,
     via_mark: file.viaMark,
+    c0: content[0],
+    c1: content[1],
+    c2: content[2],
+    c3: content[3],
+    m0: metadata[0],
+    m1: metadata[1],
+    m2: metadata[2],
+    m3: metadata[3],
     expires_at: file.expiresAt,
     created_by: file.createdBy,
     created_at: file.createdAt,
     modified_by: file.modifiedBy,
     modified_at: file.modifiedAt,
+    accessed_at: null,
+    deleted_by: null,
+    deleted_at: null,
   }
 }
 
 /** Folders take no part in fingerprints and leave no change log row: a target makes them as it needs them. */
 export function folderRow(repoId: number, path: NodePath, by: string, at: number): NewNode {
-  return { ...emptyRow(repoId, path), folder: 1, created_by: by, created_at: at, modified_by: by, modified_at: at }
+  return {
+    repo_id: repoId,
+    path,
+    parent: parentOf(path),
+    folder: 1,
+    sha256: null,
+    md5: null,
+    crc64: null,
+    size: 0,
+    metadata: '[]',
+    origin: 0,
+    hlc: HLC_ZERO,
+    via_link: null,
+    via_mark: null,
+    c0: 0,
+    c1: 0,
+    c2: 0,
+    c3: 0,
+    m0: 0,
+    m1: 0,
+    m2: 0,
+    m3: 0,
+    expires_at: null,
+    created_by: by,
+    created_at: at,
+    modified_by: by,
+    modified_at: at,
+    accessed_at: null,
+    deleted_by: null,
+    deleted_at: null,
+  }
 }
-
-const emptyRow = (repoId: number, path: NodePath) => ({
-  repo_id: repoId,
-  path,
-  parent: parentOf(path),
-  sha256: null,
-  md5: null,
-  crc64: null,
-  size: 0,
-  metadata: '[]',
-  origin: 0,
-  hlc: HLC_ZERO,
-  via_link: null,
-  via_mark: null,
-  ...{ c0: 0, c1: 0, c2: 0, c3: 0, m0: 0, m1: 0, m2: 0, m3: 0 },
-  expires_at: null,
-  accessed_at: null,
-  deleted_by: null,
-  deleted_at: null,
-})

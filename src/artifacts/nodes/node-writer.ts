@@ -10,7 +10,7 @@ import {
   insertNodes,
   lockLiveRows,
   retireNodes,
-  saveTombstones,
+  saveEachTombstone,
   updateNodeMetadata,
 } from '../../metadata/nodes/node-writes.ts'
 import { isExpired, liveAt, type NodeRecord } from '../../metadata/nodes/nodes.ts'
@@ -140,31 +140,41 @@ export async function deleteFiles(
   files: readonly NodeRecord[],
   deletion: Deletion,
 ): Promise<Deleted> {
-  if (files.length === 0) return { files: 0, folders: 0, bytes: 0 }
-  const { by, at, origin, viaLink } = deletion
+  const { by, hlc, origin } = deletion
+  const deletions = files.map((file): FileDeletion => ({ file, by, hlc, origin }))
+  return deleteEach(trx, repository, deletions, deletion)
+}
+
+/** One file of `lockLive`, and who deletes it with which stamp. */
+export interface FileDeletion extends Pick<Deletion, 'by' | 'hlc' | 'origin'> {
+  readonly file: NodeRecord
+}
+
+/** `deleteFiles` where each file goes in its own name, as deletions of other clusters do. */
+export async function deleteEach(
+  trx: Transaction,
+  repository: Pick<Target, 'id'>,
+  deletions: readonly FileDeletion[],
+  { at, viaLink }: Pick<Deletion, 'at' | 'viaLink'>,
+): Promise<Deleted> {
+  const [first] = deletions
+  if (first === undefined) return { files: 0, folders: 0, bytes: 0 }
   const held = await holdRepository(trx, repository.id)
   if (held === undefined) throw repositoryGone(repository.id)
-  const gone = files.map(({ id }) => ({ id, by }))
-  if ((await retireNodes(trx, gone, at)) < files.length) throw changedMeanwhile('a file to be deleted')
-  const paths = files.map(({ path }) => path)
-  await saveTombstones(trx, repository.id, paths, deletion)
-  const changes = files.map((file): Change => {
-    return {
-      repoId: repository.id,
-      path: file.path,
-      op: 2,
-      origin,
-      viaLink,
-      at,
-      before: lanesOf(file),
-      after: undefined,
-    }
+  const gone = deletions.map(({ file, by }) => ({ id: file.id, by }))
+  if ((await retireNodes(trx, gone, at)) < gone.length) throw changedMeanwhile('a file to be deleted')
+  const tombstones = deletions.map(({ file: { path }, hlc, origin }) => ({ path, hlc, origin }))
+  await saveEachTombstone(trx, repository.id, tombstones, at)
+  const changes = deletions.map(({ file, origin }): Change => {
+    const { path } = file
+    return { repoId: repository.id, path, op: 2, origin, viaLink, at, before: lanesOf(file), after: undefined }
   })
   await appendChanges(trx, changes)
-  await keepVersions(trx, repository.id, paths, deletion)
-  const bytes = sumOfSizes(files)
+  const paths = tombstones.map(({ path }) => path)
+  await keepVersions(trx, repository.id, paths, { by: first.by, hlc: first.hlc, origin: first.origin, at, viaLink })
+  const bytes = sumOfSizes(deletions.map(({ file }) => file))
   chargeUsage(trx, held, -bytes)
-  return { files: files.length, folders: 0, bytes }
+  return { files: deletions.length, folders: 0, bytes }
 }
 
 const sumOfSizes = (files: readonly { readonly sizeBytes: number }[]): number =>

@@ -47,16 +47,23 @@ export function createQuotas({ db, clock }: QuotaDeps): Quotas {
   }
 }
 
+type Room = Pick<Repository, 'id' | 'name' | 'quota'>
+
 /**
  * An early refusal, before bytes travel. The word that counts is the transaction's (`settleUsage`).
  * @throws AppError QUOTA_EXCEEDED.
  */
-export async function checkRoom(
-  reader: Reader,
-  { id, name, quota }: Pick<Repository, 'id' | 'name' | 'quota'>,
-  wantedBytes: number,
-): Promise<void> {
-  if (quota === null || wantedBytes <= 0) return
-  const used = await usedBytes(reader, id)
-  if (used + wantedBytes > quota) throw overQuota({ name, quota, usedBytes: used, wantedBytes })
+export async function checkRoom(reader: Reader, repository: Room, wantedBytes: number): Promise<void> {
+  if (wantedBytes > 0) (await roomIn(reader, repository)).check(wantedBytes)
+}
+
+/** The same for several files; each is compared with what is in use before any of them. */
+export async function roomIn(reader: Reader, { id, name, quota }: Room): Promise<{ check(wantedBytes: number): void }> {
+  const used = quota === null ? 0 : await usedBytes(reader, id)
+  return {
+    check(wantedBytes) {
+      if (quota === null || wantedBytes <= 0 || used + wantedBytes <= quota) return
+      throw overQuota({ name, quota, usedBytes: used, wantedBytes })
+    },
+  }
 }

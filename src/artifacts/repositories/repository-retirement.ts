@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
 import type { JobQueue } from '../../jobs/job-queue.ts'
 import type { MetadataDatabase, Transaction } from '../../metadata/database.ts'
+import { dropSliceOfSums } from '../../metadata/fingerprints/fold-state.ts'
 import { retireSliceOfRepository } from '../../metadata/nodes/node-writes.ts'
 import { dropSliceOfPackages } from '../../metadata/packages/packages.ts'
 import {
@@ -53,6 +54,7 @@ export function createRepositoryRetirement({ db, clock, queue }: RetirementDeps)
     const nodes = await slices((trx, rows) => retireSliceOfRepository(trx, id, deletedBy, deletedAt, rows), signal)
     await slices((trx, rows) => dropSliceOfPackages(trx, id, rows), signal)
     await slices((trx, rows) => deleteTombstones(trx, id, rows), signal)
+    await slices((trx, rows) => dropSliceOfSums(trx, id, rows), signal)
     await db.transact((trx) => endRetirement(trx, id))
     return nodes
   }

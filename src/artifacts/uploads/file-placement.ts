@@ -5,12 +5,13 @@ import type { HlcClock } from '../../core/hlc.ts'
 import { checkMetadata, type Metadata } from '../../core/metadata.ts'
 import { ancestorsOf, type NodePath, parentOf, ROOT } from '../../core/paths.ts'
 import type { MetadataDatabase, Transaction } from '../../metadata/database.ts'
-import { isExpired, liveAt, type NodeRecord } from '../../metadata/nodes/nodes.ts'
+import { isExpired, type NodeRecord } from '../../metadata/nodes/nodes.ts'
+import { placesAt, type TakenPlace } from '../../metadata/nodes/taken-places.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
 import type { StagedBlob } from '../../storage/blob-store.ts'
 import type { HashOptions } from '../../storage/content-hashes.ts'
 import type { BlobIntake } from '../blobs/blob-intake.ts'
-import { fileInTheWay, folderInTheWay, lockLive, nodeExisted, putFiles } from '../nodes/node-writer.ts'
+import { type FileWrite, fileInTheWay, folderInTheWay, lockLive, nodeExisted, putFiles } from '../nodes/node-writer.ts'
 import { settle, stampAbove } from '../nodes/settle.ts'
 import { refuseSystemKeys } from '../nodes/system-metadata.ts'
 import { requireUploads } from '../repositories/repository-uploads.ts'
@@ -31,6 +32,8 @@ export interface FileUpload extends AnnouncedDigests {
   readonly metadata: Metadata
   /** As the sender announces it. */
   readonly sizeBytes?: number | undefined
+  /** `when-invited`: the sender wants to hear of a refusal before it sends (`Expect: 100-continue`). */
+  readonly sending?: 'at-once' | 'when-invited' | undefined
 }
 
 /** How staged bytes become the file at a path. */
@@ -64,22 +67,6 @@ interface PlacementDeps {
 const DAY_MS = 86_400_000
 
 export function createFilePlacement({ db, intake, clock, hlc }: PlacementDeps): FilePlacement {
-  /** @throws AppError when the path is taken by what the upload may not replace. */
-  function checkPlace(
-    { path, overwrite }: Pick<FileUpload, 'path' | 'overwrite'>,
-    rows: ReadonlyMap<NodePath, NodeRecord>,
-  ): void {
-    const now = clock.now()
-    const row = rows.get(path)
-    if (path === ROOT || row?.folder) throw folderInTheWay(path)
-    const blocking = ancestorsOf(path).find((ancestor) => {
-      const above = rows.get(ancestor)
-      return above !== undefined && !above.folder && !isExpired(above, now)
-    })
-    if (blocking !== undefined) throw fileInTheWay(blocking)
-    if (row !== undefined && !isExpired(row, now) && overwrite === 'refuse') throw nodeExisted(path)
-  }
-
   async function commit(
     trx: Transaction,
     repository: Repository,
@@ -89,39 +76,20 @@ export function createFilePlacement({ db, intake, clock, hlc }: PlacementDeps): 
     signal: AbortSignal,
   ): Promise<NodeRecord> {
     const now = clock.now()
-    const { path, metadata, expiresDays } = file
+    const { path } = file
     const current = await lockLive(trx, repository.id, [path, parentOf(path)])
-    checkPlace(file, current)
+    checkPlace(file, current, now)
     await intake.claim(trx, [staged], signal)
-    const previous = current.get(path)
-    const write = {
-      path,
-      digest: staged.digest,
-      sizeBytes: staged.sizeBytes,
-      md5: staged.md5,
-      crc64: staged.crc64,
-      metadata,
-      expiresAt: expiresDays === 0 ? undefined : now + expiresDays * DAY_MS,
-      createdBy: by,
-      createdAt: now,
-      modifiedBy: by,
-      modifiedAt: now,
-      origin: 0,
-      hlc: stampAbove(hlc, previous?.hlc),
-      viaLink: undefined,
-      viaMark: undefined,
-    }
+    const write = fileWriteOf(file, staged, by, { hlc, now, previous: current.get(path) })
     const [record] = await putFiles(trx, repository, [write], current, now)
     return record!
   }
 
   return {
     async check(repository, file) {
-      requireUploads(repository)
-      refuseSystemKeys(file.metadata.map(({ key }) => key))
-      checkMetadata(file.metadata)
-      const rows = await liveAt(db.read, repository.id, [file.path, ...ancestorsOf(file.path)])
-      checkPlace(file, rows)
+      checkUpload(repository, file)
+      const rows = await placesAt(db.read, repository.id, [file.path, ...ancestorsOf(file.path)])
+      checkPlace(file, rows, clock.now())
       return rows.get(file.path)?.sizeBytes ?? 0
     },
     async place(repository, file, staged, by, signal, first) {
@@ -134,6 +102,56 @@ export function createFilePlacement({ db, intake, clock, hlc }: PlacementDeps): 
         }),
       )
     },
+  }
+}
+
+/** What can be refused without looking anything up. @throws AppError METHOD_NOT_ALLOWED, METADATA_INVALID. */
+export function checkUpload(repository: Repository, { metadata }: Pick<FileUpload, 'metadata'>): void {
+  requireUploads(repository)
+  refuseSystemKeys(metadata.map(({ key }) => key))
+  checkMetadata(metadata)
+}
+
+/** @throws AppError when the path is taken by what the upload may not replace. `rows`: what is at it and above it. */
+export function checkPlace(
+  { path, overwrite }: Pick<FileUpload, 'path' | 'overwrite'>,
+  rows: ReadonlyMap<NodePath, TakenPlace>,
+  now: number,
+): void {
+  const row = rows.get(path)
+  if (path === ROOT || row?.folder) throw folderInTheWay(path)
+  const blocking = ancestorsOf(path).find((ancestor) => {
+    const above = rows.get(ancestor)
+    return above !== undefined && !above.folder && !isExpired(above, now)
+  })
+  if (blocking !== undefined) throw fileInTheWay(blocking)
+  if (row !== undefined && !isExpired(row, now) && overwrite === 'refuse') throw nodeExisted(path)
+}
+
+interface WriteContext {
+  readonly hlc: HlcClock
+  readonly now: number
+  /** What the file replaces. */
+  readonly previous: NodeRecord | undefined
+}
+/** What a local user's upload writes. */
+export function fileWriteOf(
+  { path, metadata, expiresDays }: FileUpload,
+  { digest, sizeBytes, md5, crc64 }: Pick<StagedBlob, 'digest' | 'sizeBytes' | 'md5' | 'crc64'>,
+  by: string,
+  { hlc, now, previous }: WriteContext,
+): FileWrite {
+  return {
+    ...{ path, digest, sizeBytes, md5, crc64, metadata },
+    expiresAt: expiresDays === 0 ? undefined : now + expiresDays * DAY_MS,
+    createdBy: by,
+    createdAt: now,
+    modifiedBy: by,
+    modifiedAt: now,
+    origin: 0,
+    hlc: stampAbove(hlc, previous?.hlc),
+    viaLink: undefined,
+    viaMark: undefined,
   }
 }
 

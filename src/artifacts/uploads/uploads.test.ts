@@ -5,21 +5,22 @@ import { brokenStream, hangingStream, streamOf } from '../../../test/helpers/blo
 import { eachDatabase } from '../../../test/helpers/databases.ts'
 import { hasCode } from '../../core/errors.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
+import { createSegmentIndex } from '../../metadata/storage/segment-index.ts'
 import type { BlobStore } from '../../storage/blob-store.ts'
 import { createMemoryBlobStore } from '../../storage/memory/blob-store.ts'
 import { createBlobIntake } from '../blobs/blob-intake.ts'
 import { createFilePlacement } from './file-placement.ts'
+import { createGroupedUploads } from './grouped-uploads.ts'
 import { createUploads, type FileUpload } from './uploads.ts'
 
 function uploadServices(db: MetadataDatabase, wrap: (inner: BlobStore) => BlobStore = (inner) => inner) {
   const services = artifactServices(db)
   const { clock, hlc } = services
-  const blobs = wrap(createMemoryBlobStore())
+  const blobs = wrap(createMemoryBlobStore(new Map(), createSegmentIndex({ db, clock })))
   const intake = createBlobIntake({ db, store: blobs, clock })
-  return {
-    ...services,
-    uploads: createUploads({ db, blobs, placement: createFilePlacement({ db, intake, clock, hlc }) }),
-  }
+  const placement = createFilePlacement({ db, intake, clock, hlc })
+  const grouped = createGroupedUploads({ db, intake, clock, hlc })
+  return { ...services, uploads: createUploads({ db, blobs, placement, grouped }) }
 }
 const fileAt = (text: string, more: Partial<FileUpload> = {}): FileUpload => ({
   path: path(text),

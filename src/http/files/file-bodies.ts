@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Clock } from '../../core/clock.ts'
-import { keepBodiesRaw } from '../raw-body.ts'
+import { asksForInvitation, keepBodiesRaw } from '../raw-body.ts'
 import type { App } from '../route.ts'
 import { answerBeforeBody } from '../unread-body.ts'
 
@@ -18,3 +18,9 @@ export function keepFileBodies(app: App, clock: Clock): void {
 /** Bytes of the body, as announced. Node has refused a length that is no number. */
 export const announcedBytes = ({ 'content-length': length }: IncomingHttpHeaders): number | undefined =>
   length === undefined ? undefined : Number(length)
+
+/** What an upload's headers say about its body. */
+export const announcedBody = (headers: IncomingHttpHeaders) => ({
+  sizeBytes: announcedBytes(headers),
+  sending: asksForInvitation(headers) ? ('when-invited' as const) : ('at-once' as const),
+})

@@ -547,7 +547,8 @@ eachDatabase('generic downloads', (make) => {
     await using db = await make()
     await using api = await artifactApi(db)
     await makeRepository(api)
-    await put(api, '/d/file', 'hello')
+    const whole = seededBytes(3, 100_000)
+    await put(api, '/d/file', whole)
     for (const at of ['/d', '/', '']) {
       const url = at === '' ? `${FILES}/` : `${FILES}${at}`
       const answer = await api.send('GET', url)
@@ -556,7 +557,7 @@ eachDatabase('generic downloads', (make) => {
     assert.equal((await api.send('GET', `${FILES}/d/none`)).code, 251010)
     assert.equal((await api.send('GET', '/generic/nowhere/files/x')).code, 251004)
     assert.equal((await api.send('GET', '/generic/demo/nothing/x')).code, 251006)
-    api.content.delete(digestOfBytes('hello'))
+    api.content.delete(digestOfBytes(whole))
     const gone = await api.send('GET', `${FILES}/d/file`)
     assert.deepEqual([gone.status, gone.code, gone.headers['content-disposition']], [404, 251024, undefined])
     assert.equal((await api.send('HEAD', `${FILES}/d/file`)).status, 404)

@@ -17,7 +17,7 @@ import { type BlockHeaders, parseBlockHeaders } from './block-headers.ts'
 import { BlockData, toBlock } from './block-wire.ts'
 import { checksumHeaders, parseDigestHeaders } from './digest-headers.ts'
 import { createDownloadAnswers, DownloadQuery } from './download-answer.ts'
-import { announcedBytes, keepFileBodies } from './file-bodies.ts'
+import { announcedBody, announcedBytes, keepFileBodies } from './file-bodies.ts'
 import { askerOf } from './supplied-file.ts'
 import { parseUploadHeaders } from './upload-headers.ts'
 
@@ -45,8 +45,8 @@ export const genericRoutes =
     async function upload(request: FileRequest, reply: FastifyReply) {
       const { params, headers, principal } = request
       const said = parseUploadHeaders(headers)
-      const sizeBytes = announcedBytes(headers)
-      const file = { ...said, path: nodePathOf(params), overwrite: said.overwrite ?? 'refuse', sizeBytes }
+      const overwrite = said.overwrite ?? 'refuse'
+      const file = { ...said, ...announcedBody(headers), path: nodePathOf(params), overwrite }
       const repository = await repositories.get(params.projectId, params.repoName)
       const open = () => openBody(request, reply)
       const node = await uploads.upload(repository, file, open, principal.userId, clientGone(reply))

@@ -24,7 +24,7 @@ import type { Routes } from '../route.ts'
 import { parseBlockHeaders } from './block-headers.ts'
 import { checksumHeaders } from './digest-headers.ts'
 import { createDownloadAnswers, DownloadQuery } from './download-answer.ts'
-import { announcedBytes, keepFileBodies } from './file-bodies.ts'
+import { announcedBody, keepFileBodies } from './file-bodies.ts'
 import { parseUploadHeaders } from './upload-headers.ts'
 
 export interface TemporaryRouteDeps {
@@ -114,7 +114,7 @@ export const temporaryRoutes =
         }
         const said = parseUploadHeaders(headers)
         const { path, repository, grant } = await admit(request, 'UPLOAD')
-        const file = { ...said, path, overwrite: said.overwrite ?? 'refuse', sizeBytes: announcedBytes(headers) }
+        const file = { ...said, ...announcedBody(headers), path, overwrite: said.overwrite ?? 'refuse' }
         const by = knownUser(principal) ?? grant.createdBy
         const open = () => openBody(request, reply)
         const node = await temporary.use(query.token, grant, () =>

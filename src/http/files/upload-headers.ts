@@ -55,6 +55,7 @@ function metadataHeaders(headers: IncomingHttpHeaders): Metadata {
 
 /** `X-BKREPO-META`: base64 of `k1=v1&k2=v2`, each side percent-encoded. A later pair wins. */
 function packedMetadata(base64: string): Metadata {
+  if (base64 === '') return []
   if (!BASE64.test(base64)) throw invalid('X-BKREPO-META', 'it is not base64')
   let pairs: string
   try {

@@ -78,6 +78,7 @@ async function synthetic(db: MetadataDatabase, signal: AbortSignal): Promise<Syn
     ...shard,
     record_id: recordId,
     shard_no: 0,
+    kind: 'range' as const,
     lo: '/',
     hi: null,
     pos: null,

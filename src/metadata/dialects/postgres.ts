@@ -1,5 +1,5 @@
 import { type Dialect, PostgresDialect } from 'kysely'
-import pg from 'pg'
+import type pg from 'pg'
 
 /** Waiting longer for a free connection means that something holds them all: an error says more than a hang. */
 const CONNECT_TIMEOUT_MS = 30_000
@@ -18,26 +18,33 @@ export interface PostgresOptions {
 
 /**
  * Kysely on a `pg` pool of its own. bigint and the numeric that sums of bigint give come as numbers, as in SQLite; one above
- * 2^53 throws instead of losing digits. bytea comes as Buffer.
+ * 2^53 throws instead of losing digits. bytea comes as Buffer. The driver is loaded with the first query: a server on SQLite does
+ * without its memory.
  */
-export function postgresDialect({ url, poolSize, onError, prepare }: PostgresOptions): Dialect {
-  const pool = new pg.Pool({
+export function postgresDialect(options: PostgresOptions): Dialect {
+  return new PostgresDialect({ pool: () => createPool(options) })
+}
+
+async function createPool({ url, poolSize, onError, prepare }: PostgresOptions): Promise<pg.Pool> {
+  const { default: driver } = await import('pg')
+  const pool = new driver.Pool({
     connectionString: url,
     max: poolSize,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     application_name: 'entrepot',
-    types: { getTypeParser: typeParser },
+    types: { getTypeParser: typeParserOf(driver) },
   })
   // Without a listener the loss of an idle connection ends the process.
   pool.on('error', onError)
   // Before the caller's first query: a connection runs one after the other. A lost connection is told by that query.
   if (prepare !== undefined) pool.on('connect', (client) => void client.query(prepare).catch(() => {}))
-  return new PostgresDialect({ pool })
+  return pool
 }
 
 /** Of this pool only: the parsers of the `pg` module itself stay as they are. */
-const typeParser = ((oid: number, format?: 'text' | 'binary') =>
-  oid === INT8 || oid === NUMERIC ? exactNumber : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser
+const typeParserOf = ({ types }: typeof pg) =>
+  ((oid: number, format?: 'text' | 'binary') =>
+    oid === INT8 || oid === NUMERIC ? exactNumber : types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser
 
 function exactNumber(text: string): number {
   const value = Number(text)

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
+import { startThread } from './start-thread.ts'
 
 /** Cells of the memory that both threads share. */
 export const COMMITS = 0
@@ -23,7 +24,7 @@ export function createCheckpoints(file: string): Checkpoints {
   let worker: Worker | undefined
 
   function start(): Worker {
-    const started = new Worker(new URL('./sqlite-checkpoints-entry.ts', import.meta.url), {
+    const started = startThread(new URL('./sqlite-checkpoints-entry.ts', import.meta.url), {
       workerData: { file, cells },
       resourceLimits: { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16 },
     })
@@ -40,6 +41,8 @@ export function createCheckpoints(file: string): Checkpoints {
     },
     async close() {
       if (worker === undefined) return
+      // Else a process that waits for nothing but this would end before it.
+      worker.ref()
       const ended = once(worker, 'exit')
       Atomics.store(cells, STOP, 1)
       Atomics.add(cells, COMMITS, 1)

@@ -4,17 +4,27 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { ThreadAnswer, ThreadQuestion } from './sqlite-thread.ts'
 
 const { file } = workerData as { readonly file: string }
-const database = new DatabaseSync(file, { readOnly: true, enableForeignKeyConstraints: false, timeout: 10_000 })
-// Rows in the order of an index lie all over the file: mapped, a row costs a tenth of a system call. 2 GiB is SQLite's most.
-database.exec('pragma case_sensitive_like = on; pragma mmap_size = 2147418112')
+/**
+ * Searches read rows in the order of an index, all over the file: mapped, a row costs a tenth of a system call. 2 GiB is SQLite's most.
+ * Whatever is read stays in the process's resident memory, so what reads whole repositories, and nobody waits for, does without.
+ */
+const MAPPED_BYTES = 2_147_418_112
+/** Single statements, and those of a snapshot, which see one moment, until it ends. */
+const connections = { statement: open(MAPPED_BYTES), snapshot: open(0) }
 
-parentPort!.on('message', ({ number, sql, parameters }: ThreadQuestion) => {
-  parentPort!.postMessage({ number, ...answerTo(sql, parameters) } satisfies ThreadAnswer)
+function open(mappedBytes: number): DatabaseSync {
+  const database = new DatabaseSync(file, { readOnly: true, enableForeignKeyConstraints: false, timeout: 10_000 })
+  database.exec(`pragma case_sensitive_like = on; pragma mmap_size = ${mappedBytes}`)
+  return database
+}
+
+parentPort!.on('message', (question: ThreadQuestion) => {
+  parentPort!.postMessage({ number: question.number, ...answerTo(question) } satisfies ThreadAnswer)
 })
 
-function answerTo(sql: string, parameters: readonly unknown[]): { rows: unknown[] } | { failure: string } {
+function answerTo({ on, sql, parameters }: ThreadQuestion): { rows: unknown[] } | { failure: string } {
   try {
-    return { rows: database.prepare(sql).all(...(parameters as SQLInputValue[])) }
+    return { rows: connections[on].prepare(sql).all(...(parameters as SQLInputValue[])) }
   } catch (error) {
     return { failure: error instanceof Error ? error.message : String(error) }
   }

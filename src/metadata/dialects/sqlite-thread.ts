@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import {
   type CompiledQuery,
   type DatabaseConnection,
@@ -9,11 +9,15 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
+import { Semaphore } from '../../core/concurrency.ts'
 import { AppError } from '../../core/errors.ts'
+import { startThread } from './start-thread.ts'
 
 /** What goes to the thread, and what comes back: `rows`, or why there are none. */
 export interface ThreadQuestion {
   readonly number: number
+  /** A snapshot has one asker at a time, from its `begin` to its end. */
+  readonly on: 'statement' | 'snapshot'
   readonly sql: string
   readonly parameters: readonly unknown[]
 }
@@ -21,10 +25,13 @@ export type ThreadAnswer = { readonly number: number } & ({ readonly rows: unkno
 
 /** Statements that wait for the thread; more would wait for minutes. */
 const MAX_WAITING = 200
+/** Its rows live for one answer. */
+const MAX_YOUNG_GENERATION_MB = 8
 
 /**
  * Kysely on a reading connection of `node:sqlite` in a thread of its own, which starts with the first query: its statements may
- * take long without keeping this thread. One after the other; no transactions.
+ * take long without keeping this thread. One after the other. A transaction is a snapshot to read from, one at a time; other statements
+ * run in between.
  */
 export function sqliteThreadDialect(file: string): Dialect {
   return {
@@ -38,24 +45,39 @@ export function sqliteThreadDialect(file: string): Dialect {
 
 function createDriver(file: string): Driver {
   const thread = createThread(file)
-  const connection: DatabaseConnection = {
+  const turns = new Semaphore(1)
+  /** Of the connection that reads from a snapshot. */
+  const held = new WeakMap<DatabaseConnection, Disposable>()
+  const createConnection = (): DatabaseConnection => ({
     async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
-      return { rows: (await thread.ask(sql, parameters)) as R[] }
+      return { rows: (await thread.ask(held.has(this) ? 'snapshot' : 'statement', sql, parameters)) as R[] }
     },
     streamQuery() {
       throw new Error('An open cursor would hold the one connection: read pages by key instead')
     },
-  }
-  const reading = async () => {
-    throw new Error('The thread only reads, one statement at a time')
+  })
+  async function end(connection: DatabaseConnection, how: 'commit' | 'rollback'): Promise<void> {
+    using _turn = held.get(connection)
+    await thread.ask('snapshot', how, [])
+    held.delete(connection)
   }
   return {
     async init() {},
-    acquireConnection: async () => connection,
+    acquireConnection: async () => createConnection(),
     async releaseConnection() {},
-    beginTransaction: reading,
-    commitTransaction: reading,
-    rollbackTransaction: reading,
+    async beginTransaction(connection) {
+      const turn = await turns.acquire()
+      try {
+        await thread.ask('snapshot', 'begin', [])
+      } catch (error) {
+        turn[Symbol.dispose]()
+        throw error
+      }
+      held.set(connection, turn)
+    },
+    // When the thread is lost, so is its snapshot: what was read is not of one moment, and the error says so.
+    commitTransaction: (connection) => end(connection, 'commit'),
+    rollbackTransaction: (connection) => end(connection, 'rollback').catch(() => {}),
     destroy: () => thread.close(),
   }
 }
@@ -71,7 +93,10 @@ function createThread(file: string) {
   let asked = 0
 
   function start(): Worker {
-    const started = new Worker(new URL('./sqlite-thread-entry.ts', import.meta.url), { workerData: { file } })
+    const started = startThread(new URL('./sqlite-thread-entry.ts', import.meta.url), {
+      workerData: { file },
+      resourceLimits: { maxYoungGenerationSizeMb: MAX_YOUNG_GENERATION_MB },
+    })
     started.on('message', (answer: ThreadAnswer) => {
       const { resolve, reject } = waiting.get(answer.number)!
       waiting.delete(answer.number)
@@ -92,8 +117,8 @@ function createThread(file: string) {
   }
 
   return {
-    ask(sql: string, parameters: readonly unknown[]): Promise<unknown[]> {
-      if (waiting.size >= MAX_WAITING) {
+    ask(on: ThreadQuestion['on'], sql: string, parameters: readonly unknown[]): Promise<unknown[]> {
+      if (on === 'statement' && waiting.size >= MAX_WAITING) {
         throw new AppError(
           'TOO_MANY_REQUESTS',
           'Too many searches wait for their turn: try again later',
@@ -104,10 +129,12 @@ function createThread(file: string) {
       worker ??= start()
       worker.ref()
       const number = ++asked
-      worker.postMessage({ number, sql, parameters } satisfies ThreadQuestion)
+      worker.postMessage({ number, on, sql, parameters } satisfies ThreadQuestion)
       return new Promise((resolve, reject) => waiting.set(number, { resolve, reject }))
     },
     async close(): Promise<void> {
+      // Else a process that waits for nothing but this would end before it.
+      worker?.ref()
       await worker?.terminate()
     },
   }

@@ -15,11 +15,16 @@ import { Semaphore } from '../../core/concurrency.ts'
 const BUSY_TIMEOUT_MS = 10_000
 /** Prepared statements are kept up to this many characters of SQL in all, so that a few huge batches cannot fill the memory. */
 const MAX_CACHED_SQL = 200_000
-/** Inserts of hundreds of rows: megabytes each once prepared, and seldom twice of the same length. */
+/** Above what `insert-rows.ts` and the queries of requests make; the rest would fill the memory and is seldom asked twice. */
 const MAX_CACHED_STATEMENT = 8_000
 
 /** 64 MiB. Checkpoints are made by `sqlite-checkpoints.ts`; past this, the writer makes one itself. */
 const MAX_WAL_PAGES = 16_384
+/**
+ * A batch of 500 files touches a thousand pages, since digests lie all over their indexes: SQLite's own 2 MiB would write them out and
+ * read them again within the transaction.
+ */
+const WRITE_CACHE_KIB = 8_192
 
 export type SqliteMode = 'write' | 'read'
 
@@ -93,7 +98,7 @@ function openSqlite(file: string, mode: SqliteMode): DatabaseSync {
   })
   if (mode === 'write') {
     database.exec('pragma journal_mode = wal; pragma synchronous = full')
-    database.exec(`pragma wal_autocheckpoint = ${MAX_WAL_PAGES}`)
+    database.exec(`pragma wal_autocheckpoint = ${MAX_WAL_PAGES}; pragma cache_size = -${WRITE_CACHE_KIB}`)
   }
   // LIKE compares case as PostgreSQL does.
   database.exec('pragma case_sensitive_like = on')

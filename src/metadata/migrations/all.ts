@@ -10,6 +10,11 @@ import { createSearchSchema } from './0007-search.ts'
 import { createPackagesSchema } from './0008-packages.ts'
 import { createBlockUploadsSchema } from './0009-block-uploads.ts'
 import { createScrubSchema } from './0010-scrub.ts'
+import { createFingerprintsSchema } from './0011-fingerprints.ts'
+import { createSegmentsSchema } from './0012-segments.ts'
+import { createEngineSchema } from './0013-engine.ts'
+import { createChangeNumberSchema } from './0014-change-number.ts'
+import { createSearchIndexesSchema } from './0015-search-indexes.ts'
 
 /** One step of the schema, in one transaction with the others that are due. Never changed once released. */
 export interface Migration {
@@ -29,4 +34,9 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: '0008-packages', apply: createPackagesSchema },
   { name: '0009-block-uploads', apply: createBlockUploadsSchema },
   { name: '0010-scrub', apply: createScrubSchema },
+  { name: '0011-fingerprints', apply: createFingerprintsSchema },
+  { name: '0012-segments', apply: createSegmentsSchema },
+  { name: '0013-engine', apply: createEngineSchema },
+  { name: '0014-change-number', apply: createChangeNumberSchema },
+  { name: '0015-search-indexes', apply: createSearchIndexesSchema },
 ]

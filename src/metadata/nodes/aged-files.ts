@@ -1,7 +1,9 @@
 import { sql } from 'kysely'
 import type { NodePath } from '../../core/paths.ts'
 import type { Reader } from '../database.ts'
+import { dialectOf } from '../sql/dialect-of.ts'
 import { below, live } from './nodes.ts'
+import { searchIndexed } from './search-indexed.ts'
 
 /** A live file, expired ones included, and when it was last modified (UTC epoch ms). */
 export interface AgedFile {
@@ -19,6 +21,7 @@ export async function listModifiedBefore(
   limit: number,
 ): Promise<AgedFile[]> {
   let query = live(reader, repoId).where('folder', '=', 0).where('modified_at', '<', before)
+  for (const condition of searchIndexed(dialectOf(reader))) query = query.where(condition)
   if (after !== undefined) {
     const { modifiedAt, id } = after
     query = query

@@ -1,15 +1,15 @@
-import { type Insertable, sql } from 'kysely'
+import type { Selectable } from 'kysely'
 import type { Hlc } from '../../core/hlc.ts'
+import type { Lanes } from '../../core/lanes.ts'
 import type { NodePath } from '../../core/paths.ts'
 import type { Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
 import { dialectOf } from '../sql/dialect-of.ts'
-import { live, type NodeRecord, nodesByPath, rowsAt } from './nodes.ts'
+import { insertingRows, type RowInsert, updatingRows } from '../sql/insert-rows.ts'
+import { nextId } from '../sql/next-id.ts'
+import { live, lockedRowsAt, type NodeRecord, nodesByPath } from './nodes.ts'
 
-/** 28 columns a row: below the 32,766 parameters of a SQLite statement, and few texts of statements to prepare. */
-const ROWS_PER_STATEMENT = 250
-
-export type NewNode = Insertable<Schema['node']>
+export type NewNode = Omit<Selectable<Schema['node']>, 'id'>
 
 /** Who deletes, when (UTC epoch ms), and with which stamp. */
 export interface Deletion {
@@ -30,26 +30,91 @@ export async function lockLiveRows(
   repoId: number,
   paths: readonly NodePath[],
 ): Promise<Map<NodePath, NodeRecord>> {
-  if (dialectOf(trx) === 'sqlite') return nodesByPath(await rowsAt(trx, repoId, paths))
-  const files = await rowsAt(trx, repoId, paths, { folder: 0, strength: 'update' })
-  const folders = await rowsAt(trx, repoId, paths, { folder: 1, strength: 'share' })
-  return nodesByPath([...files, ...folders])
+  return nodesByPath(await lockedRowsAt(trx, repoId, paths, 'share'))
 }
+
+type NumberedNode = NewNode & { readonly id: number }
+
+const NODE_COLUMNS: RowInsert<'node', NewNode>['columns'] = {
+  repo_id: ['bigint', (row) => row.repo_id],
+  path: ['text', (row) => row.path],
+  parent: ['text', (row) => row.parent],
+  folder: ['bigint', (row) => row.folder],
+  sha256: ['bytea', (row) => row.sha256],
+  md5: ['text', (row) => row.md5],
+  crc64: ['text', (row) => row.crc64],
+  size: ['bigint', (row) => row.size],
+  metadata: ['text', (row) => row.metadata],
+  origin: ['bigint', (row) => row.origin],
+  hlc: ['text', (row) => row.hlc],
+  via_link: ['bigint', (row) => row.via_link],
+  via_mark: ['bigint', (row) => row.via_mark],
+  c0: ['integer', (row) => row.c0],
+  c1: ['integer', (row) => row.c1],
+  c2: ['integer', (row) => row.c2],
+  c3: ['integer', (row) => row.c3],
+  m0: ['integer', (row) => row.m0],
+  m1: ['integer', (row) => row.m1],
+  m2: ['integer', (row) => row.m2],
+  m3: ['integer', (row) => row.m3],
+  expires_at: ['bigint', (row) => row.expires_at],
+  created_by: ['text', (row) => row.created_by],
+  created_at: ['bigint', (row) => row.created_at],
+  modified_by: ['text', (row) => row.modified_by],
+  modified_at: ['bigint', (row) => row.modified_at],
+  accessed_at: ['bigint', (row) => row.accessed_at],
+  deleted_by: ['text', (row) => row.deleted_by],
+  deleted_at: ['bigint', (row) => row.deleted_at],
+}
+const UNLESS_LIVE = 'on conflict (repo_id, path) where deleted_at is null do nothing'
+const insertNumbered = insertingRows<'node', NumberedNode>({
+  into: 'node',
+  columns: { id: ['bigint', (row) => row.id], ...NODE_COLUMNS },
+  onConflict: UNLESS_LIVE,
+})
+const insertReturning = insertingRows<'node', NewNode, { id: number; path: NodePath }>({
+  into: 'node',
+  columns: NODE_COLUMNS,
+  onConflict: UNLESS_LIVE,
+  returning: 'id, path',
+})
 
 /** Inserts what is not there. @returns id by path of the rows that went in; for the others a live row stands at their path. */
 export async function insertNodes(trx: Transaction, rows: readonly NewNode[]): Promise<Map<NodePath, number>> {
-  const inserted = new Map<NodePath, number>()
-  for (const slice of slices(rows)) {
-    const made = await trx
-      .insertInto('node')
-      .values(slice)
-      .onConflict((oc) => oc.columns(['repo_id', 'path']).where('deleted_at', 'is', null).doNothing())
-      .returning(['id', 'path'])
-      .execute()
-    for (const { id, path } of made) inserted.set(path as NodePath, id)
+  if (rows.length === 0) return new Map()
+  if (dialectOf(trx) === 'postgres') {
+    const { returned } = await insertReturning(trx, rows)
+    return new Map(returned.map(({ id, path }) => [path, id]))
   }
-  return inserted
+  const firstId = await nextId(trx, 'node')
+  const numbered = rows.map((row, index): NumberedNode => ({ ...row, id: firstId + index }))
+  const { affected } = await insertNumbered(trx, numbered)
+  const inserted =
+    affected === rows.length ? numbered : await thoseInserted(trx, numbered, firstId, firstId + rows.length)
+  return new Map(inserted.map(({ id, path }) => [path as NodePath, id]))
 }
+
+async function thoseInserted(
+  trx: Transaction,
+  rows: readonly NumberedNode[],
+  fromId: number,
+  toId: number,
+): Promise<NumberedNode[]> {
+  const there = await trx.selectFrom('node').select('id').where('id', '>=', fromId).where('id', '<', toId).execute()
+  const ids = new Set(there.map(({ id }) => id))
+  return rows.filter(({ id }) => ids.has(id))
+}
+
+interface Retirement {
+  readonly id: number
+  readonly by: string
+  readonly at: number
+}
+const retire = updatingRows<Retirement>({
+  columns: { id: ['bigint', ({ id }) => id], deleter: ['text', ({ by }) => by], moment: ['bigint', ({ at }) => at] },
+  statement: `update node set deleted_at = v.moment, modified_at = v.moment, deleted_by = v.deleter, modified_by = v.deleter
+    from v where node.id = v.id and node.deleted_at is null`,
+})
 
 /** Soft-deletes rows by id, each in its own name. @returns how many were still live. */
 export async function retireNodes(
@@ -57,21 +122,17 @@ export async function retireNodes(
   nodes: readonly { readonly id: number; readonly by: string }[],
   at: number,
 ): Promise<number> {
-  let retired = 0
-  for (const slice of slices(nodes)) {
-    const values = slice.map(({ id, by }) => sql`(cast(${id} as bigint), cast(${by} as text))`)
-    const { numAffectedRows } = await sql`
-      update node set deleted_at = ${at}, modified_at = ${at}, deleted_by = gone.column2, modified_by = gone.column2
-      from (values ${sql.join(values)}) as gone where node.id = gone.column1 and node.deleted_at is null`.execute(trx)
-    retired += Number(numAffectedRows)
-  }
-  return retired
+  const { affected } = await retire(
+    trx,
+    nodes.map(({ id, by }) => ({ id, by, at })),
+  )
+  return affected
 }
 
 export interface MetadataWrite {
   readonly id: number
   readonly metadata: string
-  readonly lanes: readonly number[]
+  readonly lanes: Lanes
   readonly modifiedBy: string
   readonly modifiedAt: number
   readonly origin: number
@@ -79,24 +140,30 @@ export interface MetadataWrite {
   readonly viaLink: number | null
   readonly viaMark: number | null
 }
+const updateMetadata = updatingRows<MetadataWrite>({
+  columns: {
+    id: ['bigint', (write) => write.id],
+    metadata: ['text', (write) => write.metadata],
+    m0: ['integer', ({ lanes }) => lanes[0]],
+    m1: ['integer', ({ lanes }) => lanes[1]],
+    m2: ['integer', ({ lanes }) => lanes[2]],
+    m3: ['integer', ({ lanes }) => lanes[3]],
+    modified_by: ['text', (write) => write.modifiedBy],
+    modified_at: ['bigint', (write) => write.modifiedAt],
+    origin: ['bigint', (write) => write.origin],
+    hlc: ['text', (write) => write.hlc],
+    via_link: ['bigint', (write) => write.viaLink],
+    via_mark: ['bigint', (write) => write.viaMark],
+  },
+  statement: `update node set metadata = v.metadata, m0 = v.m0, m1 = v.m1, m2 = v.m2, m3 = v.m3,
+    modified_by = v.modified_by, modified_at = v.modified_at, origin = v.origin, hlc = v.hlc,
+    via_link = v.via_link, via_mark = v.via_mark from v where node.id = v.id and node.deleted_at is null`,
+})
+
 /** Changes live rows in place. @returns how many were still live. */
 export async function updateNodeMetadata(trx: Transaction, writes: readonly MetadataWrite[]): Promise<number> {
-  let updated = 0
-  for (const slice of slices(writes)) {
-    const values = slice.map(
-      (write) => sql`(cast(${write.id} as bigint), cast(${write.metadata} as text),
-        ${sql.join(write.lanes.map((lane) => sql`cast(${lane} as integer)`))},
-        cast(${write.modifiedBy} as text), cast(${write.modifiedAt} as bigint), cast(${write.origin} as bigint),
-        cast(${write.hlc} as text), cast(${write.viaLink} as bigint), cast(${write.viaMark} as bigint))`,
-    )
-    const { numAffectedRows } = await sql`
-      update node set metadata = v.column2, m0 = v.column3, m1 = v.column4, m2 = v.column5, m3 = v.column6,
-        modified_by = v.column7, modified_at = v.column8, origin = v.column9, hlc = v.column10,
-        via_link = v.column11, via_mark = v.column12
-      from (values ${sql.join(values)}) as v where node.id = v.column1 and node.deleted_at is null`.execute(trx)
-    updated += Number(numAffectedRows)
-  }
-  return updated
+  const { affected } = await updateMetadata(trx, writes)
+  return affected
 }
 
 /** Remembers that these files were deleted, in place of earlier tombstones of the same paths. */
@@ -106,19 +173,41 @@ export async function saveTombstones(
   paths: readonly NodePath[],
   { at, hlc, origin }: Deletion,
 ): Promise<void> {
-  for (const slice of slices(paths)) {
-    await trx
-      .insertInto('tombstone')
-      .values(slice.map((path) => ({ repo_id: repoId, path, hlc, origin, deleted_at: at })))
-      .onConflict((oc) =>
-        oc.columns(['repo_id', 'path']).doUpdateSet((eb) => ({
-          hlc: eb.ref('excluded.hlc'),
-          origin: eb.ref('excluded.origin'),
-          deleted_at: eb.ref('excluded.deleted_at'),
-        })),
-      )
-      .execute()
-  }
+  const tombstones = paths.map((path) => ({ path, hlc, origin }))
+  await saveEachTombstone(trx, repoId, tombstones, at)
+}
+
+export interface Tombstone extends Pick<Deletion, 'hlc' | 'origin'> {
+  readonly path: NodePath
+}
+interface TombstoneRow extends Tombstone {
+  readonly repoId: number
+  readonly at: number
+}
+const insertTombstones = insertingRows<'tombstone', TombstoneRow>({
+  into: 'tombstone',
+  columns: {
+    repo_id: ['bigint', ({ repoId }) => repoId],
+    path: ['text', ({ path }) => path],
+    hlc: ['text', ({ hlc }) => hlc],
+    origin: ['bigint', ({ origin }) => origin],
+    deleted_at: ['bigint', ({ at }) => at],
+  },
+  onConflict: `on conflict (repo_id, path) do update
+    set hlc = excluded.hlc, origin = excluded.origin, deleted_at = excluded.deleted_at`,
+})
+
+/** `saveTombstones` where each has a stamp of its own. */
+export async function saveEachTombstone(
+  trx: Transaction,
+  repoId: number,
+  tombstones: readonly Tombstone[],
+  at: number,
+): Promise<void> {
+  await insertTombstones(
+    trx,
+    tombstones.map(({ path, hlc, origin }) => ({ repoId, path, hlc, origin, at })),
+  )
 }
 
 export interface Deleted {
@@ -142,8 +231,4 @@ export async function retireSliceOfRepository(
     .where('deleted_at', 'is', null)
     .executeTakeFirst()
   return Number(numUpdatedRows)
-}
-
-function* slices<T>(rows: readonly T[]): Generator<T[]> {
-  for (let at = 0; at < rows.length; at += ROWS_PER_STATEMENT) yield rows.slice(at, at + ROWS_PER_STATEMENT)
 }

@@ -1,4 +1,4 @@
-import { type Expression, type ExpressionBuilder, type Selectable, type SqlBool, sql } from 'kysely'
+import { type Expression, type ExpressionBuilder, type RawBuilder, type Selectable, type SqlBool, sql } from 'kysely'
 import { type Digest, digestFromBytes } from '../../core/digest.ts'
 import type { Hlc } from '../../core/hlc.ts'
 import type { Lanes } from '../../core/lanes.ts'
@@ -6,9 +6,10 @@ import type { Metadata } from '../../core/metadata.ts'
 import { type Page, type PageRequest, pageOffset } from '../../core/paging.ts'
 import type { PathScope } from '../../core/path-scope.ts'
 import { comparePaths, type NodePath, ROOT } from '../../core/paths.ts'
-import type { Reader } from '../database.ts'
+import type { Reader, Transaction } from '../database.ts'
 import type { RepositoryCategory } from '../repositories/repositories.ts'
 import type { Schema } from '../schema.ts'
+import { arrayLiteral } from '../sql/array-literal.ts'
 import { dialectOf } from '../sql/dialect-of.ts'
 import { inScopes } from '../sql/in-scopes.ts'
 import { preparedQuery } from '../sql/prepared-query.ts'
@@ -71,34 +72,60 @@ export async function liveAt(
   return nodesByPath(await rowsAt(reader, repoId, paths))
 }
 
-export interface RowLock {
-  readonly folder: 0 | 1
-  readonly strength: 'update' | 'share'
-}
 /**
  * One lookup in the unique index per path, in one statement. PostgreSQL is told so by a lateral join: a list of values it would
  * compare with every row of the repository, as long as it has no statistics of a table that just grew.
  */
-export async function rowsAt(
-  reader: Reader,
+export async function rowsAt(reader: Reader, repoId: number, paths: readonly NodePath[]): Promise<readonly NodeRow[]> {
+  if (paths.length === 0) return []
+  if (dialectOf(reader) === 'sqlite') return sqliteRows(reader, { repoId, paths: JSON.stringify(paths) })
+  return postgresRows(reader, { repoId, paths: arrayLiteral(paths, (path) => path) })
+}
+
+/**
+ * The same rows, locked in one round trip: files for change, folders as told. SQLite has one writer, and locks nothing. Locks are
+ * taken in order of path, files first, so that two batches over the same paths wait for each other.
+ */
+export async function lockedRowsAt(
+  trx: Transaction,
   repoId: number,
   paths: readonly NodePath[],
-  lock?: RowLock,
-): Promise<NodeRow[]> {
-  if (paths.length === 0) return []
-  if (dialectOf(reader) === 'sqlite') {
-    const wanted = sql<string>`(select value from json_each(${JSON.stringify(paths)}))`
-    return live(reader, repoId).where('path', 'in', wanted).selectAll().execute()
-  }
-  // Locks are taken in order of path, so that two batches over the same paths wait for each other.
-  const sorted = [...paths].sort(comparePaths)
-  const locking = lock && sql`and folder = ${sql.lit(lock.folder)} limit 1 for ${sql.raw(lock.strength)}`
-  const { rows } = await sql<NodeRow>`select found.* from unnest(${sorted}::text[]) as wanted (path)
-    cross join lateral (
-      select * from node where repo_id = ${repoId} and path = wanted.path and deleted_at is null ${locking ?? sql`limit 1`}
-    ) as found`.execute(reader)
-  return rows
+  folders: FolderLock,
+): Promise<readonly NodeRow[]> {
+  if (paths.length === 0 || dialectOf(trx) === 'sqlite') return rowsAt(trx, repoId, paths)
+  const sorted = arrayLiteral([...paths].sort(comparePaths), (path) => path)
+  return LOCKED_ROWS[folders](trx, { repoId, paths: sorted })
 }
+/** `share`: writers below one folder do not wait for each other. */
+export type FolderLock = 'share' | 'update'
+
+interface PathsWanted {
+  readonly repoId: number
+  /** A JSON array; PostgreSQL: an array. */
+  readonly paths: string
+}
+const sqliteRows = preparedQuery<PathsWanted, NodeRow>((reader, { repoId, paths }) =>
+  live(reader, repoId).where('path', 'in', sql<string>`(select value from json_each(${paths}))`).selectAll(),
+)
+const postgresRows = preparedQuery<PathsWanted, NodeRow>((reader, wanted) => ({
+  compile: () => lateralRows(wanted, sql``).compile(reader),
+}))
+const LOCKED_ROWS = { share: lockedRows('share'), update: lockedRows('update') } as const
+
+/** Materialized: each part by itself, one after the other. */
+function lockedRows(folders: FolderLock) {
+  return preparedQuery<PathsWanted, NodeRow>((reader, wanted) => ({
+    compile: () =>
+      sql<NodeRow>`with files as materialized (${lateralRows(wanted, sql`and folder = 0`, sql`for update`)}),
+        folders as materialized (${lateralRows(wanted, sql`and folder = 1`, sql`for ${sql.raw(folders)}`)})
+        select * from files union all select * from folders`.compile(reader),
+  }))
+}
+
+const lateralRows = ({ repoId, paths }: PathsWanted, kind: RawBuilder<unknown>, lock = sql``) =>
+  sql<NodeRow>`select found.* from unnest(${paths}::text[]) as wanted (path) cross join lateral (
+    select * from node where repo_id = ${repoId} and path = wanted.path and deleted_at is null ${kind} limit 1 ${lock}
+  ) as found`
 
 interface ServedValues {
   readonly project: string
@@ -282,7 +309,7 @@ export function toNode(row: NodeRow): NodeRecord {
     md5: row.md5,
     crc64: row.crc64,
     sizeBytes: row.size,
-    metadata: JSON.parse(row.metadata) as Metadata,
+    metadata: row.metadata === '[]' ? [] : (JSON.parse(row.metadata) as Metadata),
     origin: row.origin,
     hlc: row.hlc as Hlc,
     viaLink: row.via_link,

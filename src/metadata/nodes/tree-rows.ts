@@ -3,7 +3,7 @@ import { type NodePath, ROOT } from '../../core/paths.ts'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
 import { dialectOf } from '../sql/dialect-of.ts'
-import { below, live, type NodeRecord, nodesByPath, rowsAt, toNode } from './nodes.ts'
+import { below, live, lockedRowsAt, type NodeRecord, nodesByPath, toNode } from './nodes.ts'
 
 /** Part of a tree, from its end: descending, so that a folder comes after all that lies in it. */
 export interface SliceSpan {
@@ -48,10 +48,7 @@ export async function lockTreeRows(
   repoId: number,
   paths: readonly NodePath[],
 ): Promise<Map<NodePath, NodeRecord>> {
-  if (dialectOf(trx) === 'sqlite') return nodesByPath(await rowsAt(trx, repoId, paths))
-  const files = await rowsAt(trx, repoId, paths, { folder: 0, strength: 'update' })
-  const folders = await rowsAt(trx, repoId, paths, { folder: 1, strength: 'update' })
-  return nodesByPath([...files, ...folders])
+  return nodesByPath(await lockedRowsAt(trx, repoId, paths, 'update'))
 }
 
 /** Those of the folders in which a live node lies that is none of `exceptIds`. One lookup in an index for each. */

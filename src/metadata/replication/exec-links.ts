@@ -59,7 +59,7 @@ export async function listExecLinks(reader: Reader, recordId: string): Promise<E
 }
 
 export interface LinkPlan {
-  readonly mode: 'cursor' | 'listing'
+  readonly mode: 'cursor' | 'ranges'
   readonly fromSeq: number | null
   readonly toSeq: number
   readonly remote: RemotePosition

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
+import { deletePlannedPaths } from './exec-paths.ts'
 
 /** A part of the work of one link in one record, persisted before it begins (sync.md B.8). */
 export interface ShardKey {
@@ -12,12 +13,15 @@ export interface ShardKey {
 export interface ShardClaim extends ShardKey {
   readonly owner: string
   readonly token: number
+  readonly kind: ShardKind
   readonly lo: string
   readonly hi: string | null
   readonly pos: string | null
 }
+export type ShardKind = Schema['exec_shard']['kind']
 export interface NewShard {
   readonly shardNo: number
+  readonly kind: ShardKind
   readonly lo: string
   readonly hi: string | null
   readonly files: number
@@ -47,6 +51,7 @@ export async function createShards(
     record_id: recordId,
     link_id: linkId,
     shard_no: shard.shardNo,
+    kind: shard.kind,
     lo: shard.lo,
     hi: shard.hi,
     pos: null,
@@ -106,7 +111,7 @@ export async function claimShard(
     .where('link_id', '=', linkId)
     .where('shard_no', '=', free.shard_no)
     .where('token', '=', free.token)
-    .returning(['lo', 'hi', 'pos', 'token'])
+    .returning(['kind', 'lo', 'hi', 'pos', 'token'])
     .executeTakeFirst()
   if (row === undefined) return claimShard(trx, recordId, linkId, lease)
   return { recordId, linkId, shardNo: free.shard_no, owner: lease.owner, ...row }
@@ -160,8 +165,9 @@ export async function heartbeatShard(
   return result.numUpdatedRows > 0n
 }
 
-/** DONE, or READY again for whoever comes next. False as above. */
+/** DONE, and its paths forgotten, or READY again for whoever comes next. False as above. */
 export async function leaveShard(trx: Transaction, claim: ShardClaim, state: 'DONE' | 'READY'): Promise<boolean> {
+  if (state === 'DONE' && claim.kind !== 'range') await deletePlannedPaths(trx, claim)
   const result = await mine(trx, claim)
     .set({ state, owner: null, lease_until: 0, in_flight_bytes: 0 })
     .executeTakeFirst()

@@ -1,8 +1,6 @@
 import type { Selectable } from 'kysely'
-import type { PathRange } from '../../core/path-range.ts'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
-import { inRanges } from '../sql/in-ranges.ts'
 
 /** One (task object, target cluster) and how far it got. */
 export interface Link {
@@ -13,14 +11,12 @@ export interface Link {
   /** Undefined: nothing is known of the target, it has to be compared as a whole. */
   readonly cursor: LinkCursor | undefined
 }
-/** Up to `ackedSeq` of our change log the target has everything but what the ledger (`link_divergence`) lists. */
+/** Up to `ackedSeq` of our change log the target has everything but what the ledger (`divergences.ts`) lists. */
 export interface LinkCursor {
   readonly repoEpoch: string
   readonly ackedSeq: number
   /** Up to here of the target's change log nobody but this link wrote in the scope. */
   readonly remote: RemotePosition
-  /** Live files of the scope at `ackedSeq`. */
-  readonly scopeFiles: number
 }
 /** A place in the target's change log. */
 export interface RemotePosition {
@@ -55,7 +51,6 @@ export async function ensureLink(trx: Transaction, link: NewLink): Promise<Link>
       remote_epoch: null,
       remote_seq: null,
       remote_mark: null,
-      scope_files: 0,
     })
     .onConflict((oc) => oc.column('key').doUpdateSet({ repo_id: link.repoId }))
     .execute()
@@ -84,7 +79,6 @@ function toLink(row: Selectable<Schema['link']>): Link {
           repoEpoch: repo_epoch,
           ackedSeq: acked_seq,
           remote,
-          scopeFiles: row.scope_files,
         }
       : undefined,
   }
@@ -105,71 +99,8 @@ export async function saveCursor(
       remote_epoch: cursor.remote.epoch,
       remote_seq: cursor.remote.seq,
       remote_mark: cursor.remote.mark,
-      scope_files: cursor.scopeFiles,
     })
     .where('id', '=', linkId)
-    .execute()
-}
-
-/** Forgets cursor and ledger together: from here on only a comparison of the whole scope tells what is missing. */
-export async function voidCursor(trx: Transaction, linkId: number): Promise<void> {
-  const none = { repo_epoch: null, acked_seq: null, remote_epoch: null, remote_seq: null, remote_mark: null }
-  await trx.updateTable('link').set(none).where('id', '=', linkId).execute()
-  await trx.deleteFrom('link_divergence').where('link_id', '=', linkId).execute()
-}
-
-export interface Divergence {
-  readonly path: string
-  readonly reason: 'conflict' | 'failed'
-}
-
-/** Paths of the ledger inside the ranges, ascending by path bytes. */
-export async function divergentPaths(reader: Reader, linkId: number, ranges: readonly PathRange[]): Promise<string[]> {
-  const rows = await reader
-    .selectFrom('link_divergence')
-    .select('path')
-    .where('link_id', '=', linkId)
-    .where(inRanges(ranges))
-    .orderBy('path')
-    .execute()
-  return rows.map((row) => row.path)
-}
-
-/** Of the paths looked at, the ledger afterwards holds `found` and no other. */
-export async function settleDivergences(
-  trx: Transaction,
-  linkId: number,
-  looked: readonly string[],
-  found: readonly Divergence[],
-  now: number,
-): Promise<void> {
-  if (looked.length > 0) {
-    await trx.deleteFrom('link_divergence').where('link_id', '=', linkId).where('path', 'in', looked).execute()
-  }
-  if (found.length > 0) {
-    const rows = found.map(({ path, reason }) => ({ link_id: linkId, path, reason, since: now }))
-    await trx.insertInto('link_divergence').values(rows).execute()
-  }
-}
-
-/** Takes paths out of the ledger that are no live files any more: there is nothing left to bring over. */
-export async function forgetVanished(trx: Transaction, linkId: number, repoId: number): Promise<void> {
-  await trx
-    .deleteFrom('link_divergence')
-    .where('link_id', '=', linkId)
-    .where((eb) =>
-      eb.not(
-        eb.exists(
-          eb
-            .selectFrom('node')
-            .select('node.id')
-            .where('node.repo_id', '=', repoId)
-            .whereRef('node.path', '=', 'link_divergence.path')
-            .where('node.deleted_at', 'is', null)
-            .where('node.folder', '=', 0),
-        ),
-      ),
-    )
     .execute()
 }
 

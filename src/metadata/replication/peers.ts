@@ -67,6 +67,17 @@ export async function takeStream(
   return row !== undefined
 }
 
+/** The highest fence seen on the stream; 0: none. */
+export async function streamFence(reader: Reader, peerLinkId: number, stream: string): Promise<number> {
+  const row = await reader
+    .selectFrom('peer_state')
+    .select('fence')
+    .where('peer_link_id', '=', peerLinkId)
+    .where('stream', '=', stream)
+    .executeTakeFirst()
+  return row?.fence ?? 0
+}
+
 /** Fences of streams that were last used before `before`: their runs have long ended. */
 export async function deleteOldStreams(trx: Transaction, before: number): Promise<void> {
   await trx.deleteFrom('peer_state').where('at', '<', before).execute()

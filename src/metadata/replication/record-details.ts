@@ -1,6 +1,6 @@
-import { sql } from 'kysely'
 import { type Digest, digestBytes } from '../../core/digest.ts'
 import type { Reader, Transaction } from '../database.ts'
+import { insertingRows } from '../sql/insert-rows.ts'
 
 /** One artifact on one target in one record, as it is written by the run. */
 export interface DetailWrite {
@@ -20,42 +20,31 @@ export interface DetailWrite {
   readonly attempts: number
 }
 
+const insertDetails = insertingRows<'record_detail', DetailWrite>({
+  into: 'record_detail',
+  columns: {
+    id: ['text', (detail) => detail.id],
+    record_id: ['text', (detail) => detail.recordId],
+    link_id: ['bigint', (detail) => detail.linkId],
+    path: ['text', (detail) => detail.path],
+    sha256: ['bytea', ({ digest }) => (digest === null ? null : digestBytes(digest))],
+    size: ['bigint', (detail) => detail.sizeBytes],
+    status: ['text', (detail) => detail.status],
+    conflict_strategy: ['text', (detail) => detail.conflictStrategy],
+    error_reason: ['text', (detail) => detail.errorReason],
+    execute_type: ['text', (detail) => detail.executeType],
+    started_at: ['bigint', (detail) => detail.startedAt],
+    ended_at: ['bigint', (detail) => detail.endedAt],
+    attempts: ['bigint', (detail) => detail.attempts],
+  },
+  onConflict: `on conflict (id) do update set sha256 = excluded.sha256, size = excluded.size, status = excluded.status,
+    conflict_strategy = excluded.conflict_strategy, error_reason = excluded.error_reason,
+    ended_at = excluded.ended_at, attempts = excluded.attempts`,
+})
+
 /** Rows by their deterministic id: what a resumed run writes again replaces itself. */
 export async function putDetails(trx: Transaction, details: readonly DetailWrite[]): Promise<void> {
-  if (details.length === 0) return
-  await trx
-    .insertInto('record_detail')
-    .values(
-      details.map((detail) => ({
-        id: detail.id,
-        record_id: detail.recordId,
-        link_id: detail.linkId,
-        path: detail.path,
-        package_key: null,
-        version: null,
-        sha256: detail.digest === null ? null : digestBytes(detail.digest),
-        size: detail.sizeBytes,
-        status: detail.status,
-        conflict_strategy: detail.conflictStrategy,
-        error_reason: detail.errorReason,
-        execute_type: detail.executeType,
-        started_at: detail.startedAt,
-        ended_at: detail.endedAt,
-        attempts: detail.attempts,
-      })),
-    )
-    .onConflict((oc) =>
-      oc.column('id').doUpdateSet({
-        sha256: sql`excluded.sha256`,
-        size: sql`excluded.size`,
-        status: sql`excluded.status`,
-        conflict_strategy: sql`excluded.conflict_strategy`,
-        error_reason: sql`excluded.error_reason`,
-        ended_at: sql`excluded.ended_at`,
-        attempts: sql`excluded.attempts`,
-      }),
-    )
-    .execute()
+  await insertDetails(trx, details)
 }
 
 /** Rows of transfers that were under way when the file vanished from the source: they say nothing any more. */

@@ -172,6 +172,7 @@ async function deleteRunRows(trx: Transaction, recordIds: readonly string[]): Pr
   for (let at = 0; at < recordIds.length; at += IDS_PER_DELETE) {
     const ids = recordIds.slice(at, at + IDS_PER_DELETE)
     await trx.deleteFrom('exec_link').where('record_id', 'in', ids).execute()
+    await trx.deleteFrom('exec_path').where('record_id', 'in', ids).execute()
     await trx.deleteFrom('exec_shard').where('record_id', 'in', ids).execute()
     await trx.deleteFrom('record_detail').where('record_id', 'in', ids).execute()
   }

@@ -1,4 +1,4 @@
-import type { ExpressionBuilder, Selectable } from 'kysely'
+import { type ExpressionBuilder, type Selectable, sql } from 'kysely'
 import { type Digest, digestFromBytes } from '../../core/digest.ts'
 import type { Hlc } from '../../core/hlc.ts'
 import type { Lanes } from '../../core/lanes.ts'
@@ -7,7 +7,10 @@ import type { PathRange } from '../../core/path-range.ts'
 import type { NodePath } from '../../core/paths.ts'
 import type { Reader } from '../database.ts'
 import type { Schema } from '../schema.ts'
+import { arrayLiteral } from '../sql/array-literal.ts'
+import { dialectOf } from '../sql/dialect-of.ts'
 import { inRanges } from '../sql/in-ranges.ts'
+import { preparedQuery } from '../sql/prepared-query.ts'
 
 /** A live file as replication reads it: the state of now, not of when it changed. */
 export interface SourceFile {
@@ -15,6 +18,7 @@ export interface SourceFile {
   readonly digest: Digest
   readonly sizeBytes: number
   readonly md5: string | null
+  readonly crc64: string | null
   readonly metadata: Metadata
   /** Of its JSON, in characters. */
   readonly metadataLength: number
@@ -34,6 +38,7 @@ const COLUMNS = [
   'sha256',
   'size',
   'md5',
+  'crc64',
   'metadata',
   'm0',
   'm1',
@@ -80,9 +85,33 @@ export async function filesAt(
   now: number,
 ): Promise<SourceFile[]> {
   if (paths.length === 0) return []
-  const rows = await liveFiles(reader, repoId, now).where('path', 'in', paths).select(COLUMNS).orderBy('path').execute()
+  const isSqlite = dialectOf(reader) === 'sqlite'
+  const wanted = isSqlite ? JSON.stringify(paths) : arrayLiteral(paths, (path) => path)
+  const rows = await (isSqlite ? sqliteFilesAt : postgresFilesAt)(reader, { repoId, paths: wanted, now })
   return rows.map(toFile)
 }
+
+interface FilesWanted {
+  readonly repoId: number
+  /** A JSON array; PostgreSQL: an array. */
+  readonly paths: string
+  readonly now: number
+}
+const sqliteFilesAt = preparedQuery<FilesWanted, Row>((reader, { repoId, paths, now }) =>
+  liveFiles(reader, repoId, now)
+    .where('path', 'in', sql<string>`(select value from json_each(${paths}))`)
+    .select(COLUMNS)
+    .orderBy('path'),
+)
+/** One lookup per path, as `rowsAt` does. */
+const postgresFilesAt = preparedQuery<FilesWanted, Row>((reader, { repoId, paths, now }) => ({
+  compile: () =>
+    sql<Row>`select ${sql.join(COLUMNS.map((name) => sql.ref(`found.${name}`)))}
+      from unnest(${paths}::text[]) as wanted (path) cross join lateral (
+        select * from node where repo_id = ${repoId} and path = wanted.path and deleted_at is null and folder = 0
+          and (expires_at is null or expires_at > ${now}) limit 1) as found
+      order by found.path`.compile(reader),
+}))
 
 export interface ScopeSize {
   readonly files: number
@@ -102,22 +131,23 @@ export async function scopeSize(
   return { files: Number(row.files), bytes: Number(row.bytes ?? 0) }
 }
 
-/** The first path of the ranges after `skip` more files, from which a new shard can begin; undefined past the end. */
-export async function pathAfterSkipping(
+/** Files that count in fingerprints and that nobody sees any more: they expired, and are not deleted yet. */
+export async function countExpired(
   reader: Reader,
   repoId: number,
-  scope: { readonly ranges: readonly PathRange[]; readonly from: string; readonly skip: number },
+  ranges: readonly PathRange[],
   now: number,
-): Promise<string | undefined> {
-  const row = await liveFiles(reader, repoId, now)
-    .where(inRanges(scope.ranges))
-    .where('path', '>=', scope.from)
-    .select('path')
-    .orderBy('path')
-    .offset(scope.skip)
-    .limit(1)
-    .executeTakeFirst()
-  return row?.path
+): Promise<number> {
+  const row = await reader
+    .selectFrom('node')
+    .where('repo_id', '=', repoId)
+    .where('deleted_at', 'is', null)
+    .where('folder', '=', 0)
+    .where('expires_at', '<=', now)
+    .where(inRanges(ranges))
+    .select((eb) => eb.fn.countAll<number>().as('files'))
+    .executeTakeFirstOrThrow()
+  return Number(row.files)
 }
 
 type Row = Pick<Selectable<Schema['node']>, (typeof COLUMNS)[number]>
@@ -128,7 +158,8 @@ function toFile(row: Row): SourceFile {
     digest: digestFromBytes(row.sha256!),
     sizeBytes: row.size,
     md5: row.md5,
-    metadata: JSON.parse(row.metadata) as Metadata,
+    crc64: row.crc64,
+    metadata: row.metadata === '[]' ? [] : (JSON.parse(row.metadata) as Metadata),
     metadataLength: row.metadata.length,
     metadataLanes: [row.m0, row.m1, row.m2, row.m3],
     origin: row.origin,

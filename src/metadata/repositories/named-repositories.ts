@@ -34,3 +34,15 @@ const LAYOUT_LOCK = 7_303_001
 export async function lockVirtualLayout(trx: Transaction): Promise<void> {
   if (dialectOf(trx) === 'postgres') await sql`select pg_advisory_xact_lock(${sql.lit(LAYOUT_LOCK)})`.execute(trx)
 }
+
+/** All live ones, as `project/name`, in order of project and name. */
+export async function repositoryNames(reader: Reader): Promise<string[]> {
+  const rows = await reader
+    .selectFrom('repository')
+    .select(['project', 'name'])
+    .where('deleted_at', 'is', null)
+    .orderBy('project')
+    .orderBy('name')
+    .execute()
+  return rows.map(({ project, name }) => `${project}/${name}`)
+}

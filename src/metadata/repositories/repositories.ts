@@ -168,18 +168,23 @@ export async function markRepositoryDeleted(trx: Transaction, id: number, by: st
 /** A repository that neither goes away nor gets another quota before the transaction ends. */
 export type HeldRepository = Pick<Repository, 'id' | 'name' | 'quota'>
 
+const holdById = preparedQuery<{ id: number }, HeldRepository>((trx, { id }) => {
+  const query = trx
+    .selectFrom('repository')
+    .select(['id', 'name', 'quota'])
+    .where('id', '=', id)
+    .where('deleted_at', 'is', null)
+  return dialectOf(trx) === 'postgres' ? query.forKeyShare() : query
+})
+
 /**
  * Keeps the repository as it is until the transaction ends: who deletes one, or sets its quota, waits for those who write in it.
  * Writers do not wait for each other (PostgreSQL: the lock that a foreign key takes; SQLite has one writer anyway).
  * @returns undefined when it is gone.
  */
 export async function holdRepository(trx: Transaction, id: number): Promise<HeldRepository | undefined> {
-  const query = trx
-    .selectFrom('repository')
-    .select(['id', 'name', 'quota'])
-    .where('id', '=', id)
-    .where('deleted_at', 'is', null)
-  return (dialectOf(trx) === 'postgres' ? query.forKeyShare() : query).executeTakeFirst()
+  const [held] = await holdById(trx, { id })
+  return held
 }
 /** Waits for all who write in it, and keeps others from beginning until the transaction ends. */
 export async function lockRepository(trx: Transaction, id: number): Promise<void> {

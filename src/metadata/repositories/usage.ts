@@ -1,8 +1,9 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import { AppError } from '../../core/errors.ts'
 import type { Reader, Transaction } from '../database.ts'
 import { anyOf } from '../sql/any-of.ts'
 import { dialectOf } from '../sql/dialect-of.ts'
+import { preparedQuery } from '../sql/prepared-query.ts'
 import type { HeldRepository } from './repositories.ts'
 
 /** Writers of one repository that meet in one slot wait for each other, so there are a few. SQLite has one writer anyway. */
@@ -81,7 +82,15 @@ export async function usedBytesOf(reader: Reader, repoIds: readonly number[]): P
 
 async function add(trx: Transaction, repoId: number, bytes: number, where: 'any slot' | 'quota slot'): Promise<void> {
   const spread = where === 'any slot' && dialectOf(trx) === 'postgres'
-  const slot = spread ? sql<number>`pg_backend_pid() % ${sql.lit(SLOTS)}` : sql<number>`${sql.lit(QUOTA_SLOT)}`
-  await sql`insert into repository_usage (repo_id, slot, bytes) values (${repoId}, ${slot}, ${bytes})
-    on conflict (repo_id, slot) do update set bytes = repository_usage.bytes + excluded.bytes`.execute(trx)
+  await (spread ? addToAnySlot : addToQuotaSlot)(trx, { repoId, bytes })
+}
+
+const addToAnySlot = addTo(sql<number>`pg_backend_pid() % ${sql.lit(SLOTS)}`)
+const addToQuotaSlot = addTo(sql<number>`${sql.lit(QUOTA_SLOT)}`)
+function addTo(slot: RawBuilder<number>) {
+  return preparedQuery<{ repoId: number; bytes: number }, never>((trx, { repoId, bytes }) => ({
+    compile: () =>
+      sql<never>`insert into repository_usage (repo_id, slot, bytes) values (${repoId}, ${slot}, ${bytes})
+        on conflict (repo_id, slot) do update set bytes = repository_usage.bytes + excluded.bytes`.compile(trx),
+  }))
 }

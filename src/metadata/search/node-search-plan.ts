@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import { isNest, type SearchLeaf, type SearchRule, type SearchTest } from '../../core/search-rule.ts'
 import type { Dialect } from '../database.ts'
+import { searchIndexed } from '../nodes/search-indexed.ts'
 import {
   digestsOf,
   entryCondition,
@@ -72,11 +73,11 @@ export function planCandidates(rules: readonly SearchRule[], project: string, di
 }
 
 /** All nodes of the repositories in order of change, which is about the order that they lie in on disk. */
-export const everyNode: Candidates = {
+export const everyNode = (dialect: Dialect): Candidates => ({
   index: 'node_modified',
   covers: [],
-  ...rowsIn([REPOSITORY, MODIFIED, ID]),
-}
+  ...rowsIn([REPOSITORY, MODIFIED, ID], searchIndexed(dialect)),
+})
 
 /** The rows of repositories in the order of a field, merged; of those that the leaves about the field leave. */
 export interface MergedOrder {
@@ -100,7 +101,7 @@ export function inOrderOf(
     order: ordered(sql.ref('sorted')),
     select: (repoId, where, limit, lookAtMost) => sql`select * from (
       select node.*, ${value} as sorted from node
-      where ${allOf([sql<boolean>`repo_id = ${sql.lit(repoId)}`, LIVE, ...bounds])}
+      where ${allOf([sql<boolean>`repo_id = ${sql.lit(repoId)}`, LIVE, ...searchIndexed(dialect), ...bounds])}
       order by ${sql.join(ordered(value))} limit ${lookAtMost}) as looked where ${where} limit ${limit}`,
   }
 }
@@ -127,10 +128,7 @@ function byField(field: IndexedField, leaves: readonly SearchLeaf[], project: st
   return {
     index,
     covers: usable.map(({ leaf }) => leaf).filter(({ test }) => test.is !== 'match'),
-    ...rowsIn(
-      order,
-      usable.map((one) => one.where),
-    ),
+    ...rowsIn(order, [...searchIndexed(dialect), ...usable.map((one) => one.where)]),
   } satisfies Candidates
 }
 

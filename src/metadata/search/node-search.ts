@@ -136,7 +136,7 @@ async function hasExpired(reader: Reader, now: number): Promise<boolean> {
 }
 
 async function choose(reader: Reader, planned: readonly Candidates[], repositories: Condition): Promise<Candidates> {
-  if (planned.length <= 1) return planned[0] ?? everyNode
+  if (planned.length <= 1) return planned[0] ?? everyNode(dialectOf(reader))
   let best: { readonly candidates: Candidates; readonly rows: number } | undefined
   for (const candidates of planned) {
     const { rows } = await sql<{

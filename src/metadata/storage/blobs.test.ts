@@ -25,14 +25,14 @@ const claim = (db: MetadataDatabase, at: number, ...texts: string[]) =>
 const mark = (db: MetadataDatabase, touchedBefore: number, ...texts: string[]) =>
   db.transact((trx) => markUnneeded(trx, texts.map(digestOf), touchedBefore))
 const unneeded = (db: MetadataDatabase, before: number) =>
-  db.transact(async (trx) => (await lockUnneeded(trx, before, 100)).map(({ digest }) => digest))
+  db.transact(async (trx) => (await lockUnneeded(trx, 'file', before, 100)).map(({ digest }) => digest))
 
 eachDatabase('metadata/blobs', (make) => {
   it('given new, live and marked blobs, when claimed, then all can be relied on and only the live one is certain', async () => {
     await using db = await make()
     await claim(db, 10, 'live', 'marked')
     await mark(db, 20, 'marked')
-    const uncertain = await claim(db, 30, 'new', 'live', 'marked', 'new')
+    const { uncertain } = await claim(db, 30, 'new', 'live', 'marked', 'new')
     assert.deepEqual(sorted(uncertain), sorted([digestOf('new'), digestOf('marked')]))
     const all = ['new', 'live', 'marked'].map(digestOf)
     assert.deepEqual(sorted(await knownBlobs(db.read, all)), sorted(all))
@@ -43,8 +43,8 @@ eachDatabase('metadata/blobs', (make) => {
     await using db = await make()
     const blobs = Array.from({ length: 1_201 }, (_, number) => blob(`${number}`))
     const digests = blobs.map(({ digest }) => digest)
-    assert.equal((await db.transact((trx) => claimBlobs(trx, blobs, 10))).size, 1_201)
-    assert.equal((await db.transact((trx) => claimBlobs(trx, blobs, 20))).size, 0)
+    assert.equal((await db.transact((trx) => claimBlobs(trx, blobs, 10))).uncertain.size, 1_201)
+    assert.equal((await db.transact((trx) => claimBlobs(trx, blobs, 20))).uncertain.size, 0)
     assert.equal((await db.transact((trx) => touchBlobs(trx, digests, 30))).size, 1_201)
     assert.equal((await knownBlobs(db.read, digests)).size, 1_201)
     assert.equal(await db.transact((trx) => noteOrphans(trx, [...blobs, blob('x')], 40)), 1)
@@ -98,7 +98,7 @@ eachDatabase('metadata/blobs', (make) => {
     assert.equal((await unreferencedAmong(db.read, [])).length, 0)
     await db.transact(async (trx) => {
       assert.equal((await touchBlobs(trx, [], 20)).size, 0)
-      assert.equal((await claimBlobs(trx, [], 20)).size, 0)
+      assert.equal((await claimBlobs(trx, [], 20)).uncertain.size, 0)
       assert.equal(await noteOrphans(trx, [], 20), 0)
       await deleteBlobRows(trx, [])
     })

@@ -1,15 +1,14 @@
 import { sql } from 'kysely'
-import { type Digest, digestBytes, digestFromBytes, digestHex } from '../../core/digest.ts'
+import { type Digest, digestBytes, digestFromBytes } from '../../core/digest.ts'
 import type { Reader, Transaction } from '../database.ts'
+import { anyDigest } from '../sql/any-digest.ts'
 import { dialectOf } from '../sql/dialect-of.ts'
+import { insertingRows } from '../sql/insert-rows.ts'
 
 export interface BlobRow {
   readonly digest: Digest
   readonly sizeBytes: number
 }
-
-/** Four columns a row: below the 32,766 parameters of a SQLite statement, and few texts of statements to prepare. */
-const ROWS_PER_STATEMENT = 500
 
 /** Which of the digests can be relied on at this moment. Nothing keeps them: `touchBlobs` does. */
 export async function knownBlobs(reader: Reader, digests: readonly Digest[]): Promise<Set<Digest>> {
@@ -21,6 +20,18 @@ export async function knownBlobs(reader: Reader, digests: readonly Digest[]): Pr
     .where('unneeded_since', 'is', null)
     .execute()
   return digestsOf(rows)
+}
+
+/** When those of the digests that can be relied on were last touched. Nothing keeps them: `touchBlobs` does. */
+export async function touchesOf(reader: Reader, digests: readonly Digest[]): Promise<Map<Digest, number>> {
+  if (digests.length === 0) return new Map()
+  const rows = await reader
+    .selectFrom('blob')
+    .select(['sha256', 'touched_at'])
+    .where(oneOf(reader, digests))
+    .where('unneeded_since', 'is', null)
+    .execute()
+  return new Map(rows.map(({ sha256, touched_at }) => [digestFromBytes(sha256), touched_at]))
 }
 
 /**
@@ -43,49 +54,73 @@ export async function touchBlobs(trx: Transaction, digests: readonly Digest[], n
   return digestsOf(rows)
 }
 
+export interface ClaimedBlobs {
+  /**
+   * The row is new, or the blob was about to be removed: the caller has to make sure of its file. A row that somebody made within the
+   * same millisecond is among them as well; looking twice does no harm.
+   */
+  readonly uncertain: Set<Digest>
+  /** The row promises the bytes in a segment. */
+  readonly packed: Set<Digest>
+}
+
 /**
- * Makes or touches the rows, and holds them until the transaction ends.
- * @returns those whose file the caller has to make sure of: the row is new, or the blob was about to be removed. A row that
- * somebody made within the same millisecond is among them as well; looking twice does no harm.
+ * Makes or touches the rows of blobs that have a file of their own, and holds them until the transaction ends. A row that promises
+ * the bytes in a segment keeps its place.
  */
-export async function claimBlobs(trx: Transaction, blobs: readonly BlobRow[], now: number): Promise<Set<Digest>> {
-  const uncertain = new Set<Digest>()
-  for (const slice of slices(inOrder(blobs))) {
-    const rows = await trx
-      .insertInto('blob')
-      .values(slice.map((blob) => ({ ...newRow(blob, now), unneeded_since: null })))
-      .onConflict((oc) =>
-        oc.column('sha256').doUpdateSet((eb) => ({
-          touched_at: now,
-          created_at: eb
-            .case()
-            .when('blob.unneeded_since', 'is', null)
-            .then(eb.ref('blob.created_at'))
-            .else(eb.ref('excluded.created_at'))
-            .end(),
-          unneeded_since: null,
-        })),
-      )
-      .returning(['sha256', 'created_at'])
-      .execute()
-    for (const row of rows) if (row.created_at === now) uncertain.add(digestFromBytes(row.sha256))
+export async function claimBlobs(trx: Transaction, blobs: readonly BlobRow[], now: number): Promise<ClaimedBlobs> {
+  const claimed = { uncertain: new Set<Digest>(), packed: new Set<Digest>() }
+  for (const row of (await upsertClaims(trx, datedInOrder(blobs, now))).returned) {
+    if (row.created_at === now) claimed.uncertain.add(digestFromBytes(row.sha256))
+    if (row.segment !== null) claimed.packed.add(digestFromBytes(row.sha256))
   }
-  return uncertain
+  return claimed
+}
+
+interface DatedBlob extends BlobRow {
+  readonly at: number
+}
+const upsertClaims = insertingRows<
+  'blob',
+  DatedBlob,
+  { readonly sha256: Uint8Array; readonly created_at: number; readonly segment: number | null }
+>({
+  into: 'blob',
+  columns: {
+    sha256: ['bytea', ({ digest }) => digestBytes(digest)],
+    size: ['bigint', ({ sizeBytes }) => sizeBytes],
+    created_at: ['bigint', ({ at }) => at],
+    touched_at: ['bigint', ({ at }) => at],
+  },
+  onConflict: `on conflict (sha256) do update set touched_at = excluded.touched_at, unneeded_since = null,
+    created_at = case when blob.unneeded_since is null then blob.created_at else excluded.created_at end,
+    segment = case when blob.unneeded_since is null then blob.segment end,
+    place = case when blob.unneeded_since is null then blob.place end`,
+  returning: 'sha256, created_at, segment',
+})
+
+/** The blobs have files of their own from here on. The caller holds their rows. */
+export async function unpackBlobs(trx: Transaction, digests: readonly Digest[]): Promise<void> {
+  if (digests.length === 0) return
+  await trx.updateTable('blob').set({ segment: null, place: null }).where(oneOf(trx, digests)).execute()
 }
 
 /** Notes files that have no row, as needed by nobody since `now`. @returns how many there were. */
 export async function noteOrphans(trx: Transaction, files: readonly BlobRow[], now: number): Promise<number> {
-  let noted = 0
-  for (const slice of slices(inOrder(files))) {
-    const { numInsertedOrUpdatedRows } = await trx
-      .insertInto('blob')
-      .values(slice.map((file) => ({ ...newRow(file, now), unneeded_since: now })))
-      .onConflict((oc) => oc.column('sha256').doNothing())
-      .executeTakeFirstOrThrow()
-    noted += Number(numInsertedOrUpdatedRows ?? 0)
-  }
-  return noted
+  return (await insertOrphans(trx, datedInOrder(files, now))).affected
 }
+
+const insertOrphans = insertingRows<'blob', DatedBlob>({
+  into: 'blob',
+  columns: {
+    sha256: ['bytea', ({ digest }) => digestBytes(digest)],
+    size: ['bigint', ({ sizeBytes }) => sizeBytes],
+    created_at: ['bigint', ({ at }) => at],
+    touched_at: ['bigint', ({ at }) => at],
+    unneeded_since: ['bigint', ({ at }) => at],
+  },
+  onConflict: 'on conflict (sha256) do nothing',
+})
 
 /** Which of the digests have a row of any kind. */
 export async function rowsAmong(reader: Reader, digests: readonly Digest[]): Promise<Set<Digest>> {
@@ -145,16 +180,28 @@ export async function markUnneeded(trx: Transaction, digests: readonly Digest[],
     .execute()
 }
 
+/** `file`: of their own; `segment`: shared with others. */
+export type BlobHome = 'file' | 'segment'
+
 /** Locks blobs that nobody needs since before `before`: none of them is claimed before the transaction ends. */
-export async function lockUnneeded(trx: Transaction, before: number, limit: number): Promise<BlobRow[]> {
+export async function lockUnneeded(
+  trx: Transaction,
+  home: BlobHome,
+  before: number,
+  limit: number,
+): Promise<BlobRow[]> {
   const unneeded = trx
     .selectFrom('blob')
     .select(['sha256', 'size'])
     .where('unneeded_since', '<', before)
+    .where('segment', home === 'file' ? 'is' : 'is not', null)
     .where(hasNoNode())
-    .orderBy('sha256')
     .limit(limit)
-  const rows = await (dialectOf(trx) === 'postgres' ? unneeded.forUpdate().skipLocked() : unneeded).execute()
+  // Asked for an order, SQLite reads all rows in that order instead of the few that are marked.
+  const rows = await (dialectOf(trx) === 'postgres'
+    ? unneeded.orderBy('sha256').forUpdate().skipLocked()
+    : unneeded
+  ).execute()
   return rows.map(({ sha256, size }) => ({ digest: digestFromBytes(sha256), sizeBytes: size }))
 }
 
@@ -162,33 +209,18 @@ export async function deleteBlobRows(trx: Transaction, digests: readonly Digest[
   if (digests.length > 0) await trx.deleteFrom('blob').where(oneOf(trx, digests)).execute()
 }
 
-/** "The digest is one of these", in one parameter, so that the statement's text does not grow with them. */
-function oneOf(reader: Reader, digests: readonly Digest[]) {
-  const column = sql.ref('blob.sha256')
-  if (dialectOf(reader) === 'sqlite') {
-    return sql<boolean>`${column} in (select unhex(value) from json_each(${JSON.stringify(digests.map(digestHex))}))`
-  }
-  return sql<boolean>`${column} = any(${digests.map(digestBytes)}::bytea[])`
-}
+const oneOf = (reader: Reader, digests: readonly Digest[]) => anyDigest(reader, 'blob.sha256', digests)
 
 const hasNoNode = () => sql<boolean>`not exists (select 1 from node where node.sha256 = blob.sha256)`
 
 /** Each once, in the order in which everybody locks rows: two batches over the same blobs wait for each other at the first. */
-function inOrder(blobs: readonly BlobRow[]): BlobRow[] {
+export function inOrder<Blob extends Pick<BlobRow, 'digest'>>(blobs: readonly Blob[]): Blob[] {
   const once = new Map(blobs.map((blob) => [blob.digest, blob]))
   return [...once.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1))
 }
 
-const newRow = ({ digest, sizeBytes }: BlobRow, now: number) => ({
-  sha256: digestBytes(digest),
-  size: sizeBytes,
-  created_at: now,
-  touched_at: now,
-})
+const datedInOrder = (blobs: readonly BlobRow[], at: number): DatedBlob[] =>
+  inOrder(blobs).map(({ digest, sizeBytes }) => ({ digest, sizeBytes, at }))
 
 const digestsOf = (rows: readonly { readonly sha256: Uint8Array }[]): Set<Digest> =>
   new Set(rows.map(({ sha256 }) => digestFromBytes(sha256)))
-
-function* slices<T>(rows: readonly T[]): Generator<T[]> {
-  for (let at = 0; at < rows.length; at += ROWS_PER_STATEMENT) yield rows.slice(at, at + ROWS_PER_STATEMENT)
-}

@@ -118,16 +118,25 @@ interface LinkTable {
   remote_seq: number | null
   /** Tells the row at `remote_seq` (sync-protocol.md). */
   remote_mark: string | null
-  /** Live files of the scope at `acked_seq`. */
-  scope_files: number
 }
 
-/** Paths the target does not have as we do: kept by policy, or failed. Looked at again by every run. */
+/** The ledger: paths the target does not have as we do, because policy says so or because they failed. */
 interface LinkDivergenceTable {
   link_id: number
   path: string
-  reason: 'conflict' | 'failed'
+  /** `conflict` kept by SKIP · `failed` looked at again by every run · `foreign` at the target only. */
+  reason: 'conflict' | 'failed' | 'foreign'
   since: number
+  /** The target's row minus ours; null: not known, so that the path has to be looked at. */
+  dn: number | null
+  d0: number | null
+  d1: number | null
+  d2: number | null
+  d3: number | null
+  e0: number | null
+  e1: number | null
+  e2: number | null
+  e3: number | null
 }
 
 interface RecordTable {
@@ -157,7 +166,8 @@ interface ExecLinkTable {
   local_repo: string
   repo_type: string
   state: ExecState
-  mode: 'cursor' | 'listing' | null
+  /** How the difference was found. `listing`: by an earlier version. */
+  mode: 'cursor' | 'ranges' | 'listing' | null
   from_seq: number | null
   to_seq: number | null
   remote_epoch: string | null
@@ -182,6 +192,8 @@ interface ExecShardTable {
   lo: string
   hi: string | null
   pos: string | null
+  /** `range` all that the source has in [lo, hi) · `paths` those of `exec_path` · `kept` those, known to be kept as they are. */
+  kind: 'range' | 'paths' | 'kept'
   state: 'READY' | 'LEASED' | 'DONE' | 'FAILED'
   est_files: number
   est_bytes: number

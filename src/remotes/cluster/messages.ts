@@ -1,11 +1,10 @@
-import type { MetadataEntry } from '../../core/metadata.ts'
 import type { PathRange } from '../../core/path-range.ts'
 
 /**
  * What two clusters say to each other under `/sync/v1` (docs/design/sync-protocol.md). JSON in the contract's envelope, but for
  * the blob calls, which carry raw bytes. Both sides ignore fields they do not know.
  */
-export const SYNC_PROTOCOL = 1
+export const SYNC_PROTOCOL = 2
 
 /** Answer of `GET /hello`. */
 export interface HelloAnswer {
@@ -15,7 +14,33 @@ export interface HelloAnswer {
   readonly name: string
   /** The answering side's clock, UTC epoch ms. */
   readonly now: number
-  readonly limits: { readonly batchFiles: number; readonly inlineMaxBytes: number; readonly partSizeBytes: number }
+  readonly features: SyncFeatures
+  readonly limits: SyncLimits
+}
+
+/** What the answering side can do; a field that is not there is false. */
+export interface SyncFeatures {
+  /** It takes bundles of frames, and bodies with `content-encoding: zstd`. */
+  readonly zstd: boolean
+  /** Small contents that come inline share large files. */
+  readonly segments: boolean
+  /** It answers while the request is open. */
+  readonly duplex: boolean
+  /** It takes DELETE. */
+  readonly deletes: boolean
+  /** It takes VERSION. */
+  readonly packages: boolean
+}
+export interface SyncLimits {
+  /** Of one frame without its inline content. */
+  readonly frameBytes: number
+  /** Of the inline content of one ENTRY. */
+  readonly inlineMaxBytes: number
+  readonly partSizeBytes: number
+  /** Items that are written in one transaction at most. */
+  readonly batchItems: number
+  /** Of one `POST /blobs/missing`. */
+  readonly missingDigests: number
 }
 
 /** Repository wanted at the target: what it is made of when it has to be created. */
@@ -35,6 +60,8 @@ export interface RepositoryWanted {
 
 /** `POST /links/{linkKey}/open`: make sure of the repository and learn whether the cursor still holds. */
 export interface OpenRequest {
+  /** Of the source: a target that does not speak it refuses. */
+  readonly protocol: number
   readonly sourceId: string
   readonly repository: RepositoryWanted
   readonly scope: readonly PathRange[]
@@ -48,98 +75,12 @@ export interface LogPosition {
   readonly mark: string
 }
 export interface OpenAnswer {
+  /** As `GET /hello` answers. */
+  readonly hello: HelloAnswer
   /** Where the log ends. */
   readonly head: LogPosition
   /** Nobody but this link changed the scope since `known`. False without `known`. */
   readonly pure: boolean
-}
-
-/** Which run and shard speaks, and with which right: a lower fence than the last seen on the stream is refused. */
-export interface StreamRef {
-  readonly sourceId: string
-  readonly project: string
-  readonly repo: string
-  /** Of the target's repository when the run was planned: with another one it is another repository, and nothing is written. */
-  readonly epoch: string
-  /** `<record id>/<shard number>`. */
-  readonly stream: string
-  readonly fence: number
-  /** Names the run, 48 bits of its record's hash: tells what this run delivered from what others did. */
-  readonly run: number
-}
-
-/** One file as the source has it. `sha256` in hex, `metaLanes` the four metadata lanes. */
-export interface FileOffer {
-  readonly path: string
-  readonly sha256: string
-  readonly sizeBytes: number
-  readonly metaLanes: readonly [number, number, number, number]
-  readonly expiresAt: number | null
-}
-/** `POST /links/{linkKey}/compare`, at most `limits.batchFiles` offers. */
-export interface CompareRequest extends StreamRef {
-  readonly includeMetadata: boolean
-  readonly offers: readonly FileOffer[]
-}
-export interface CompareAnswer {
-  /** In the order of the offers. */
-  readonly verdicts: readonly Verdict[]
-}
-export interface Verdict {
-  /**
-   * `absent` no live node · `same` equal content (and metadata when asked) · `ours` differs, but this link wrote it and nobody
-   * touched it since · `other` differs · `folder` a folder stands there, or a file stands where a folder is needed.
-   */
-  readonly there: 'absent' | 'same' | 'ours' | 'other' | 'folder'
-  /** Opaque name of the row's state; echoed as the precondition of `apply`. Null when absent. */
-  readonly rev: string | null
-  /** With `same`: this very run delivered it, before it was interrupted. `conflict`: it replaced other content. */
-  readonly delivered?: 'clean' | 'conflict'
-  /** The target holds the bytes already, and keeps them for the grace time of its collection. */
-  readonly hasBlob: boolean
-}
-
-/** One file to be written, if the target still stands as `expect` says. */
-export interface FileEntry {
-  readonly path: string
-  readonly sha256: string
-  readonly sizeBytes: number
-  readonly md5: string | null
-  /** User entries; null: leave the target's as they are (includeMetadata is false). */
-  readonly metadata: readonly MetadataEntry[] | null
-  /** Cluster id of the last writer. */
-  readonly origin: string
-  readonly hlc: string
-  readonly expiresAt: number | null
-  readonly createdBy: string
-  readonly createdAt: number
-  readonly modifiedBy: string
-  readonly modifiedAt: number
-  /** `rev` of the verdict; null: absent. */
-  readonly expect: string | null
-  /** It replaces content that neither this link delivered nor the source has. */
-  readonly conflict: boolean
-}
-/** `POST /links/{linkKey}/apply`: one transaction at the target. */
-export interface ApplyRequest extends StreamRef {
-  readonly entries: readonly FileEntry[]
-}
-export interface ApplyAnswer {
-  /** In the order of the entries. */
-  readonly results: readonly ApplyResult[]
-}
-export interface ApplyResult {
-  /**
-   * `written` durable and visible · `changed` the row is not as expected: compare again · `no-blob` the bytes are not here: send
-   * them · `refused` never, for `reason`.
-   */
-  readonly result: 'written' | 'changed' | 'no-blob' | 'refused'
-  readonly reason?: string
-}
-
-/** Answer of `POST /blobs/pack`: hex digests whose bytes did not hash to them and were dropped. */
-export interface PackAnswer {
-  readonly broken: readonly string[]
 }
 
 /** `POST /uploads`: opens or finds the resumable upload of one large blob; its id is its digest. */

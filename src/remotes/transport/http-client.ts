@@ -1,9 +1,16 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import {
+  type AgentOptions,
+  type ClientRequest,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { guardedLookup } from '../outgoing-url.ts'
-import { LinkDown, NotOurProtocol } from './failures.ts'
+import { LinkDown, NotOurProtocol, RemoteRefusal } from './failures.ts'
 
 /** A server of somebody else, and how to be known there. */
 export interface HttpTarget {
@@ -37,6 +44,11 @@ export interface HttpClient extends Disposable {
    * NotOurProtocol when what came back is not HTTP.
    */
   send(call: HttpCall, signal: AbortSignal): Promise<HttpAnswer>
+  /**
+   * A POST whose answer may come while its body goes out, over a connection that no other call waits for. The caller writes, listens
+   * and watches for silence; errors go through `asFailure`.
+   */
+  duplex(call: Pick<HttpCall, 'path' | 'headers'>, signal: AbortSignal): ClientRequest
 }
 
 export interface HttpClientLimits {
@@ -50,21 +62,27 @@ export function createHttpClient(target: HttpTarget, limits: HttpClientLimits): 
   const base = new URL(target.url)
   const secure = base.protocol === 'https:'
   const shared = { keepAlive: true, maxSockets: limits.connections, lookup: guardedLookup }
-  const agent = secure
-    ? new HttpsAgent({ ...shared, ...(target.certificate === undefined ? {} : { ca: target.certificate }) })
-    : new HttpAgent(shared)
+  const trust = target.certificate === undefined ? {} : { ca: target.certificate }
+  const agentFor = (options: AgentOptions) =>
+    secure ? new HttpsAgent({ ...options, ...trust }) : new HttpAgent(options)
+  const agent = agentFor(shared)
+  // Streams last for hours: those that a worker has open must not keep other calls waiting.
+  const streams = agentFor({ ...shared, maxSockets: Number.POSITIVE_INFINITY })
   const authorization =
     target.username === undefined
       ? undefined
       : `Basic ${Buffer.from(`${target.username}:${target.password ?? ''}`).toString('base64')}`
 
+  const urlOf = (path: string) => base.origin + base.pathname.replace(/\/$/, '') + path
+  const headersOf = ({ headers }: Pick<HttpCall, 'headers'>): Record<string, string> =>
+    authorization === undefined ? { ...headers } : { ...headers, authorization }
+
   async function send(call: HttpCall, signal: AbortSignal): Promise<HttpAnswer> {
-    const headers: Record<string, string> = { ...call.headers }
-    if (authorization !== undefined) headers.authorization = authorization
+    const headers = headersOf(call)
     if (Buffer.isBuffer(call.body)) headers['content-length'] = String(call.body.length)
     else if (call.bodyBytes !== undefined) headers['content-length'] = String(call.bodyBytes)
     const options: RequestOptions = { method: call.method, agent, headers, timeout: limits.idleMs, signal }
-    const url = base.origin + base.pathname.replace(/\/$/, '') + call.path
+    const url = urlOf(call.path)
     const request = secure ? httpsRequest(url, options) : httpRequest(url, options)
     request.on('timeout', () => request.destroy(new Error(`no answer for ${limits.idleMs} ms`)))
     const answer = new Promise<HttpAnswer>((resolve, reject) => {
@@ -90,10 +108,20 @@ export function createHttpClient(target: HttpTarget, limits: HttpClientLimits): 
     }
   }
 
-  return { send, [Symbol.dispose]: () => agent.destroy() }
+  return {
+    send,
+    duplex(call, signal) {
+      const options: RequestOptions = { method: 'POST', agent: streams, headers: headersOf(call), signal }
+      return secure ? httpsRequest(urlOf(call.path), options) : httpRequest(urlOf(call.path), options)
+    },
+    [Symbol.dispose]() {
+      agent.destroy()
+      streams.destroy()
+    },
+  }
 }
 
-async function collect(response: IncomingMessage, maxBytes: number): Promise<HttpAnswer> {
+export async function collect(response: IncomingMessage, maxBytes: number): Promise<HttpAnswer> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
@@ -111,7 +139,7 @@ async function settled(answer: Promise<HttpAnswer>): Promise<HttpAnswer | undefi
 
 /** What a failed request means. @param host of the target, for the message. */
 export function asFailure(error: unknown, host: string): Error {
-  if (error instanceof NotOurProtocol || error instanceof LinkDown) return error
+  if (error instanceof NotOurProtocol || error instanceof LinkDown || error instanceof RemoteRefusal) return error
   const { code = '', message } = error as { code?: string; message: string }
   if (code.startsWith('HPE_')) return new NotOurProtocol(`${host} does not speak HTTP`, { cause: error })
   if (code.startsWith('ERR_TLS') || code.includes('CERT') || code.includes('SSL') || code === 'EPROTO') {

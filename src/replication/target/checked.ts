@@ -3,7 +3,7 @@ import { AppError, invalid } from '../../core/errors.ts'
 import { type NodePath, normalisePath, ROOT } from '../../core/paths.ts'
 import { isExpired, type NodeRecord } from '../../metadata/nodes/nodes.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
-import type { StreamRef } from '../../remotes/cluster/messages.ts'
+import type { StreamBegin } from '../../remotes/cluster/frames/frame.ts'
 
 /** A path from another cluster is normalised there already: one that is not would be stored under another name here. */
 export function checkedPath(raw: string): NodePath {
@@ -21,7 +21,7 @@ export function checkedDigest(hex: string): Digest {
 }
 
 /** The repository is the one that the run was planned for, not another one that was made in its place. */
-export function checkEpoch(repository: Repository, { epoch }: StreamRef): void {
+export function checkEpoch(repository: Repository, { epoch }: Pick<StreamBegin, 'epoch'>): void {
   if (repository.epoch === epoch) return
   const name = `${repository.project}/${repository.name}`
   throw new AppError(

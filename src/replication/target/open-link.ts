@@ -7,7 +7,13 @@ import type { MetadataDatabase } from '../../metadata/database.ts'
 import { internPeerLink } from '../../metadata/replication/peers.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
 import { numberChanges } from '../../metadata/sequencer.ts'
-import type { LogPosition, OpenAnswer, OpenRequest, RepositoryWanted } from '../../remotes/cluster/messages.ts'
+import {
+  type LogPosition,
+  type OpenAnswer,
+  type OpenRequest,
+  type RepositoryWanted,
+  SYNC_PROTOCOL,
+} from '../../remotes/cluster/messages.ts'
 
 interface OpenLinkDeps {
   readonly db: MetadataDatabase
@@ -54,7 +60,12 @@ export function createLinkOpener({ db, projects, repositories }: OpenLinkDeps) {
     return known.mark === (await changeMark(db.read, id, known.seq))
   }
 
-  return async function openLink(linkKey: string, request: OpenRequest, by: string): Promise<OpenAnswer> {
+  return async function openLink(
+    linkKey: string,
+    request: OpenRequest,
+    by: string,
+  ): Promise<Omit<OpenAnswer, 'hello'>> {
+    if (request.protocol !== SYNC_PROTOCOL) throw otherProtocol(request.protocol)
     const repository = await ensureRepository(request.repository, by)
     const via = await db.transact((trx) => internPeerLink(trx, request.sourceId, linkKey))
     await numberChanges(db)
@@ -67,6 +78,13 @@ export function createLinkOpener({ db, projects, repositories }: OpenLinkDeps) {
     return { head: at, pure }
   }
 }
+
+const otherProtocol = (protocol: number | undefined) =>
+  new AppError(
+    'CLUSTER_VERSION_UNSUPPORTED',
+    `The source speaks sync protocol ${protocol ?? 1}, this cluster ${SYNC_PROTOCOL}: run the same release on both`,
+    {},
+  )
 
 /** Two runs may create the same thing at once: the second finds it there. */
 async function tolerating(

@@ -3,12 +3,14 @@ import type { BlobIntake } from '../../artifacts/blobs/blob-intake.ts'
 import type { Clock } from '../../core/clock.ts'
 import { type Digest, digestHex } from '../../core/digest.ts'
 import { hasCode } from '../../core/errors.ts'
+import type { Metrics } from '../../core/metrics.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { knownBlobs, touchBlobs } from '../../metadata/storage/blobs.ts'
 import { deleteUpload, expiredUploads, findUpload, keepUpload } from '../../metadata/storage/uploads.ts'
 import type { UploadAnswer } from '../../remotes/cluster/messages.ts'
 import type { UploadSpool } from '../../storage/upload-spool.ts'
 import { notItsDigest } from './receive-blobs.ts'
+import { storageFailure, tellingOfDisk } from './storage-failure.ts'
 
 /** Large blobs of other clusters, in parts that survive a restart of either side. The id of an upload is its blob's digest. */
 export interface UploadReceiver {
@@ -27,6 +29,7 @@ interface UploadReceiverDeps {
   readonly spool: UploadSpool
   readonly intake: BlobIntake
   readonly clock: Clock
+  readonly metrics: Pick<Metrics, 'syncReceivedBytes' | 'syncRedundantBytes'>
   readonly partSizeBytes: number
 }
 
@@ -34,7 +37,9 @@ interface UploadReceiverDeps {
 const KEPT_MS = 24 * 60 * 60_000
 const SWEPT_AT_ONCE = 100
 
-export function createUploadReceiver({ db, spool, intake, clock, partSizeBytes }: UploadReceiverDeps): UploadReceiver {
+export function createUploadReceiver(deps: UploadReceiverDeps): UploadReceiver {
+  const { db, spool, intake, clock, metrics, partSizeBytes } = deps
+
   async function drop(uploadId: string): Promise<void> {
     await spool.abort(uploadId)
     await db.transact((trx) => deleteUpload(trx, uploadId))
@@ -57,7 +62,13 @@ export function createUploadReceiver({ db, spool, intake, clock, partSizeBytes }
       return { ...answer, have, complete: false }
     },
     async putPart(digest, part, body, signal) {
-      await spool.putPart(digestHex(digest), part, body, () => {}, signal)
+      const uploadId = digestHex(digest)
+      const wasHere = (await spool.listParts(uploadId, signal)).some((done) => done.part === part)
+      const onBytes = (count: number) => {
+        metrics.syncReceivedBytes(count)
+        if (wasHere) metrics.syncRedundantBytes(count)
+      }
+      await tellingOfDisk(() => spool.putPart(uploadId, part, body, onBytes, signal))
     },
     async complete(digest, signal) {
       const uploadId = digestHex(digest)
@@ -74,7 +85,7 @@ export function createUploadReceiver({ db, spool, intake, clock, partSizeBytes }
       } catch (error) {
         // The same call came twice, and the other one was first.
         if (hasCode(error, 'UPLOAD_UNKNOWN') && (await knownBlobs(db.read, [digest])).has(digest)) return
-        throw error
+        throw storageFailure(error)
       }
       await drop(uploadId)
       throw notItsDigest(digest)

@@ -1,5 +1,6 @@
-import { link, rename, rm } from 'node:fs/promises'
+import { link, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { type Digest, digestHex } from '../../core/digest.ts'
 import { hasErrno, makeDirectory, syncDirectory } from './directories.ts'
 
@@ -14,6 +15,8 @@ export interface BlobPlaces {
   publish(file: string, digest: Digest): Promise<void>
   /** Moves a blob's file to `<root>/.quarantine/`. */
   quarantine(digest: Digest): Promise<void>
+  /** Writes the bytes of a blob that has no file to `<root>/.quarantine/`. */
+  keepAside(digest: Digest, bytes: Readable): Promise<void>
 }
 
 export function createBlobPlaces(root: string): BlobPlaces {
@@ -30,6 +33,7 @@ export function createBlobPlaces(root: string): BlobPlaces {
     const leaf = join(top, hex.slice(2, 4))
     return { top, leaf, path: join(leaf, hex) }
   }
+  const quarantine = join(root, '.quarantine')
   return {
     pathOf: (digest) => placeOf(digest).path,
     async publish(file, digest) {
@@ -51,7 +55,6 @@ export function createBlobPlaces(root: string): BlobPlaces {
     },
     async quarantine(digest) {
       const { leaf, path } = placeOf(digest)
-      const quarantine = join(root, '.quarantine')
       await makeDirectory(quarantine)
       try {
         await rename(path, join(quarantine, digestHex(digest)))
@@ -61,6 +64,11 @@ export function createBlobPlaces(root: string): BlobPlaces {
       }
       await syncDirectory(quarantine)
       await syncDirectory(leaf)
+    },
+    async keepAside(digest, bytes) {
+      await makeDirectory(quarantine)
+      await writeFile(join(quarantine, digestHex(digest)), bytes, { flush: true })
+      await syncDirectory(quarantine)
     },
   }
 }

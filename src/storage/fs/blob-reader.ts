@@ -1,7 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
-import type { Digest } from '../../core/digest.ts'
-import { AppError } from '../../core/errors.ts'
 import type { ByteRange } from '../blob-store.ts'
 import { hasErrno } from './directories.ts'
 
@@ -10,14 +8,14 @@ const READ_AT_ONCE_BYTES = 64 * 1024
 /** Per read of a stream, of which two are in memory at most. */
 const READ_BYTES = 256 * 1024
 
-/** Bytes [start, end) of a file, cut at its end. @throws AppError BLOB_UNKNOWN. */
+/** Bytes [start, end) of a file, cut at its end. @returns undefined when there is no such file. */
 export async function openBlobFile(
   path: string,
-  digest: Digest,
   range: ByteRange | undefined,
   signal: AbortSignal,
-): Promise<Readable> {
-  const file = await openExisting(path, digest)
+): Promise<Readable | undefined> {
+  const file = await openExisting(path)
+  if (file === undefined) return undefined
   try {
     const start = range?.start ?? 0
     const end = range?.end ?? (await file.stat()).size
@@ -36,12 +34,25 @@ export async function openBlobFile(
   }
 }
 
-async function openExisting(path: string, digest: Digest): Promise<FileHandle> {
+/** All of a small file; undefined when there is none, or it has another size. */
+export async function readBlobFile(path: string, sizeBytes: number): Promise<Buffer | undefined> {
+  const file = await openExisting(path)
+  if (file === undefined) return undefined
+  try {
+    // One byte more than there should be tells a longer file.
+    const bytes = await readBytes(file, 0, sizeBytes + 1)
+    return bytes.length === sizeBytes ? bytes : undefined
+  } finally {
+    await file.close()
+  }
+}
+
+async function openExisting(path: string): Promise<FileHandle | undefined> {
   try {
     return await open(path, 'r')
   } catch (error) {
-    if (!hasErrno(error, 'ENOENT')) throw error
-    throw new AppError('BLOB_UNKNOWN', `Blob [${digest}] is not in the store`, { digest }, { cause: error })
+    if (hasErrno(error, 'ENOENT')) return undefined
+    throw error
   }
 }
 
@@ -56,7 +67,7 @@ async function readBytes(file: FileHandle, start: number, length: number): Promi
   return bytes.subarray(0, filled)
 }
 
-function streamOfOne(bytes: Buffer): Readable {
+export function streamOfOne(bytes: Buffer): Readable {
   return new Readable({
     read() {
       if (bytes.length > 0) this.push(bytes)

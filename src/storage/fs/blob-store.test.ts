@@ -5,12 +5,15 @@ import { setImmediate } from 'node:timers/promises'
 import { digestOf, streamOf, textOf } from '../../../test/helpers/blobs.ts'
 import { tempDir } from '../../../test/helpers/temp.ts'
 import { blobStoreContract } from '../blob-store.contract.ts'
+import { createMemorySegmentIndex } from '../memory/segment-index.ts'
 import { openFsBlobStore } from './blob-store.ts'
 
 blobStoreContract('fs', async () => {
   const dir = await tempDir()
-  const config = { root: dir.file('blobs'), owner: 'one' }
+  const index = createMemorySegmentIndex()
+  const config = { root: dir.file('blobs'), owner: 'one', index }
   return {
+    index,
     store: await openFsBlobStore(config),
     leftovers: async () => (await readdir(dir.file('blobs', '.staging', 'one'))).length,
     restart: () => openFsBlobStore(config),
@@ -22,16 +25,16 @@ const signal = new AbortController().signal
 
 it('given a root shared by two owners, when one starts, then what the other has staged stays', async () => {
   await using dir = await tempDir()
-  const one = await openFsBlobStore({ root: dir.path, owner: 'one' })
+  const one = await openFsBlobStore({ root: dir.path, owner: 'one', index: createMemorySegmentIndex() })
   await using staged = await one.receive(streamOf('hello'), {}, signal)
-  const two = await openFsBlobStore({ root: dir.path, owner: 'two' })
+  const two = await openFsBlobStore({ root: dir.path, owner: 'two', index: createMemorySegmentIndex() })
   await staged.publish(signal)
   assert.equal(await textOf(await two.open(staged.digest, undefined, signal)), 'hello')
 })
 
 it('given a published blob, when its file is looked for, then it lies under two levels of its digest', async () => {
   await using dir = await tempDir()
-  const store = await openFsBlobStore({ root: dir.path, owner: 'one' })
+  const store = await openFsBlobStore({ root: dir.path, owner: 'one', index: createMemorySegmentIndex() })
   await using staged = await store.receive(streamOf('hello'), {}, signal)
   await staged.publish(signal)
   assert.deepEqual(await readdir(dir.file('2c', 'f2')), [digestOf('hello').slice(7)])
@@ -39,7 +42,7 @@ it('given a published blob, when its file is looked for, then it lies under two 
 
 it('given an opened blob to which nobody listens yet, when the caller gives up, then the process lives and reading it fails', async () => {
   await using dir = await tempDir()
-  const store = await openFsBlobStore({ root: dir.path, owner: 'one' })
+  const store = await openFsBlobStore({ root: dir.path, owner: 'one', index: createMemorySegmentIndex() })
   await using staged = await store.receive(streamOf(Buffer.alloc(1_000_000, 1)), {}, signal)
   await staged.publish(signal)
   const caller = new AbortController()
@@ -51,7 +54,7 @@ it('given an opened blob to which nobody listens yet, when the caller gives up, 
 
 it('given foreign files in the root, when listed, then they are no blobs', async () => {
   await using dir = await tempDir()
-  const store = await openFsBlobStore({ root: dir.path, owner: 'one' })
+  const store = await openFsBlobStore({ root: dir.path, owner: 'one', index: createMemorySegmentIndex() })
   await using staged = await store.receive(streamOf('hello'), {}, signal)
   await staged.publish(signal)
   await writeFile(dir.file('2c', 'f2', 'README'), 'not a blob')

@@ -1,11 +1,21 @@
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { BlobStore } from '../blob-store.ts'
+import { mapConcurrent } from '../../core/concurrency.ts'
+import type { Digest } from '../../core/digest.ts'
+import { AppError } from '../../core/errors.ts'
+import type { BlobStat, BlobStore } from '../blob-store.ts'
+import type { PackedPlace, SegmentIndex } from '../segments/segment-index.ts'
 import { listBlobFiles } from './blob-listing.ts'
 import { createBlobPlaces } from './blob-places.ts'
-import { openBlobFile } from './blob-reader.ts'
+import { openBlobFile, readBlobFile } from './blob-reader.ts'
 import { hasErrno, makeDirectory, syncDirectory } from './directories.ts'
 import { removeFile, writeIncoming } from './incoming-file.ts'
+import { type OpenRawFile, openRawFile } from './raw-file.ts'
+import { listSegmentFiles, ownerDirectory, segmentPath, segmentsOf } from './segments/segment-directory.ts'
+import { createSegmentFiles } from './segments/segment-files.ts'
+import { createSegmentReader } from './segments/segment-reader.ts'
+import { recoverSegments } from './segments/segment-recovery.ts'
+import { createSegmentWriter } from './segments/segment-writer.ts'
 import { stagedFile } from './staged-file.ts'
 
 export interface FsBlobStoreConfig {
@@ -13,21 +23,79 @@ export interface FsBlobStoreConfig {
   readonly root: string
   /** Installation id: each process of a shared root has its own, and sweeps what it had staged when it died. */
   readonly owner: string
+  /** Where packed blobs lie: the rows of the database. */
+  readonly index: SegmentIndex
+  /** A segment that has grown so far is sealed. */
+  readonly segmentBytes?: number
+  /** Of segments that are written. */
+  readonly openFile?: OpenRawFile
+  /** Hears of what heals by itself, or with the next start, and of segments that rows name and that are gone. */
+  readonly onError?: (error: unknown) => void
 }
 
+const SEGMENT_BYTES = 256 * 1024 * 1024
+const FILES_AT_ONCE = 8
+const SMALL_BYTES = 64 * 1024
+/** A reader may have looked up a place just before its blob was moved. */
+const LOOK_UPS = 2
+
 /**
- * Blobs as files below `<root>/aa/bb/`. Incoming bytes go to `<root>/.staging/<owner>/`, on the same file system, and are linked
- * to their place when published (docs/decisions/0004-blob-store.md).
+ * Blobs as files below `<root>/aa/bb/`, and small ones in segments below `<root>/.segments/<owner>/`. Incoming bytes go to
+ * `<root>/.staging/<owner>/`, on the same file system, and are linked to their place when published
+ * (docs/decisions/0004-blob-store.md, docs/design/blobs.md).
  */
-export async function openFsBlobStore({ root, owner }: FsBlobStoreConfig): Promise<BlobStore> {
+export async function openFsBlobStore(config: FsBlobStoreConfig): Promise<BlobStore & AsyncDisposable> {
+  const { root, owner, index, segmentBytes = SEGMENT_BYTES, openFile = openRawFile, onError = () => {} } = config
   const staging = join(root, '.staging', owner)
   await mkdir(root, { recursive: true })
   await syncDirectory(dirname(root))
   await rm(staging, { recursive: true, force: true })
   await makeDirectory(dirname(staging))
   await mkdir(staging)
+  await makeDirectory(segmentsOf(root))
+  await makeDirectory(ownerDirectory(root, owner))
+  for (const segment of await recoverSegments(root, owner, index)) {
+    onError(new Error(`Segment [${owner}/${segment}] has blobs and is gone or cut short: have stored bytes scrubbed`))
+  }
   const places = createBlobPlaces(root)
+  const files = createSegmentFiles(root)
+  const segments = createSegmentReader(files)
+  const writer = createSegmentWriter({ root, owner, index, maxBytes: segmentBytes, openFile, onError })
   let received = 0
+
+  const placeOf = async (digest: Digest): Promise<PackedPlace | undefined> =>
+    (await index.placesOf([digest])).get(digest)
+
+  async function findFile(digest: Digest): Promise<BlobStat | undefined> {
+    try {
+      return { digest, sizeBytes: (await stat(places.pathOf(digest))).size }
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) return undefined
+      throw error
+    }
+  }
+  async function findPacked(digest: Digest): Promise<BlobStat | undefined> {
+    for (let tried = 1; tried <= LOOK_UPS; tried++) {
+      const place = await placeOf(digest)
+      if (place === undefined) return undefined
+      if (await segments.holds(place)) return { digest, sizeBytes: place.sizeBytes }
+    }
+    return undefined
+  }
+  /** @returns those that were not there. */
+  async function readPacked(
+    blobs: readonly BlobStat[],
+    found: Map<Digest, Buffer>,
+    signal: AbortSignal,
+  ): Promise<BlobStat[]> {
+    const byDigest = await index.placesOf(blobs.map(({ digest }) => digest))
+    const placed = blobs.flatMap(({ digest, sizeBytes }) => {
+      const place = byDigest.get(digest)
+      return place?.sizeBytes === sizeBytes ? [[digest, place] as const] : []
+    })
+    for (const [digest, bytes] of await segments.readMany(placed, signal)) found.set(digest, bytes)
+    return blobs.filter(({ digest }) => !found.has(digest))
+  }
 
   return {
     capabilities: { presignedUrl: false },
@@ -36,18 +104,45 @@ export async function openFsBlobStore({ root, owner }: FsBlobStoreConfig): Promi
       const content = await writeIncoming(path, source, options, signal)
       return stagedFile(places, { ...content, path, remove: () => removeFile(path) })
     },
-    async open(digest, range, signal) {
+    async putMany(contents, signal) {
       signal.throwIfAborted()
-      return openBlobFile(places.pathOf(digest), digest, range, signal)
+      return writer.append(contents)
+    },
+    async readMany(blobs, signal) {
+      const found = new Map<Digest, Buffer>()
+      let left: readonly BlobStat[] = blobs
+      for (let tried = 1; tried <= LOOK_UPS && left.length > 0; tried++) {
+        left = await readPacked(left, found, signal)
+        const readFile = async ({ digest, sizeBytes }: BlobStat) => {
+          const bytes = await readBlobFile(places.pathOf(digest), sizeBytes)
+          if (bytes !== undefined) found.set(digest, bytes)
+        }
+        await mapConcurrent(left, FILES_AT_ONCE, readFile, signal)
+        left = left.filter(({ digest }) => !found.has(digest))
+      }
+      return found
+    },
+    async open(digest, range, signal) {
+      const openFileOf = () => openBlobFile(places.pathOf(digest), range, signal)
+      const openPacked = async () => {
+        const place = await placeOf(digest)
+        return place && segments.open(place, range, signal)
+      }
+      // Either may look first. What is large, or may be, most likely has a file.
+      const isSmall = range?.end !== undefined && range.end - range.start <= SMALL_BYTES
+      const ways = isSmall && index.isAtHand ? [openPacked, openFileOf] : [openFileOf, openPacked]
+      for (let tried = 1; tried <= LOOK_UPS; tried++) {
+        for (const way of ways) {
+          signal.throwIfAborted()
+          const stream = await way()
+          if (stream !== undefined) return stream
+        }
+      }
+      throw new AppError('BLOB_UNKNOWN', `Blob [${digest}] is not in the store`, { digest })
     },
     async find(digest, signal) {
       signal.throwIfAborted()
-      try {
-        return { digest, sizeBytes: (await stat(places.pathOf(digest))).size }
-      } catch (error) {
-        if (hasErrno(error, 'ENOENT')) return undefined
-        throw error
-      }
+      return (await findFile(digest)) ?? (await findPacked(digest))
     },
     list: (signal) => listBlobFiles(root, signal),
     async delete(digest, signal) {
@@ -56,7 +151,19 @@ export async function openFsBlobStore({ root, owner }: FsBlobStoreConfig): Promi
     },
     async quarantine(digest, signal) {
       signal.throwIfAborted()
-      await places.quarantine(digest)
+      if ((await findFile(digest)) !== undefined) return places.quarantine(digest)
+      const place = await index.withdrawnPlaceOf(digest)
+      const bytes = place && (await segments.open(place, undefined, signal))
+      if (bytes !== undefined) await places.keepAside(digest, bytes)
+    },
+    listSegments: (signal) => listSegmentFiles(root, signal),
+    async removeSegment(segment) {
+      files.forget(segment)
+      await removeFile(segmentPath(root, segment))
+    },
+    async [Symbol.asyncDispose]() {
+      await writer.close()
+      files.close()
     },
   }
 }

@@ -1,5 +1,6 @@
 import { manualClock } from '../../../test/helpers/clock.ts'
 import { tempDir } from '../../../test/helpers/temp.ts'
+import { createMemorySegmentIndex } from '../memory/segment-index.ts'
 import { uploadSpoolContract } from '../upload-spool.contract.ts'
 import { openFsBlobStore } from './blob-store.ts'
 import { openFsUploadSpool } from './upload-spool.ts'
@@ -10,7 +11,7 @@ uploadSpoolContract('fs', async () => {
   const config = { root: dir.path, clock }
   return {
     clock,
-    store: await openFsBlobStore({ root: dir.path, owner: 'one' }),
+    store: await openFsBlobStore({ root: dir.path, owner: 'one', index: createMemorySegmentIndex() }),
     spool: await openFsUploadSpool(config),
     restart: () => openFsUploadSpool(config),
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),

@@ -1,11 +1,31 @@
 import { Readable } from 'node:stream'
 import type { Digest } from '../../core/digest.ts'
 import { AppError } from '../../core/errors.ts'
-import type { BlobStore } from '../blob-store.ts'
+import type { BlobStore, PackPlace } from '../blob-store.ts'
+import type { SegmentIndex } from '../segments/segment-index.ts'
 import { collectBytes } from './collected-bytes.ts'
+import { createMemorySegmentIndex } from './segment-index.ts'
 
-/** For tests. `blobs` is what is published, so that a second store on the same map is the first one after a restart. */
-export function createMemoryBlobStore(blobs = new Map<Digest, Buffer>()): BlobStore {
+/** Packed contents, by segment and offset. */
+export type MemorySegments = Map<number, Map<number, Buffer>>
+
+const OWNER = 'memory'
+
+/**
+ * For tests. `blobs` is what is published, so that a second store on the same maps is the first one after a restart. Contents that
+ * rows of a database are to name need its index.
+ */
+export function createMemoryBlobStore(
+  blobs = new Map<Digest, Buffer>(),
+  index: SegmentIndex = createMemorySegmentIndex(),
+  segments: MemorySegments = new Map(),
+): BlobStore {
+  let opening: Promise<number> | undefined
+
+  async function packed(digest: Digest): Promise<Buffer | undefined> {
+    const place = (await index.placesOf([digest])).get(digest)
+    return place && segments.get(place.segment)?.get(place.offset)
+  }
   return {
     capabilities: { presignedUrl: false },
 
@@ -22,9 +42,36 @@ export function createMemoryBlobStore(blobs = new Map<Digest, Buffer>()): BlobSt
       }
     },
 
+    async putMany(contents, signal) {
+      signal.throwIfAborted()
+      if (contents.length === 0) return []
+      opening ??= index.begin(OWNER)
+      const segment = await opening
+      const records = segments.get(segment) ?? new Map<number, Buffer>()
+      segments.set(segment, records)
+      let end = [...records].reduce((last, [offset, { length }]) => Math.max(last, offset + length), 0)
+      return contents.map(({ bytes }): PackPlace => {
+        // One byte between two, so that empty ones have places of their own.
+        const offset = end + 1
+        records.set(offset, Buffer.from(bytes))
+        end = offset + bytes.length
+        return { segment, offset }
+      })
+    },
+
+    async readMany(wanted, signal) {
+      signal.throwIfAborted()
+      const found = new Map<Digest, Buffer>()
+      for (const { digest, sizeBytes } of wanted) {
+        const bytes = blobs.get(digest) ?? (await packed(digest))
+        if (bytes?.length === sizeBytes) found.set(digest, bytes)
+      }
+      return found
+    },
+
     async open(digest, range, signal) {
       signal.throwIfAborted()
-      const bytes = blobs.get(digest)
+      const bytes = blobs.get(digest) ?? (await packed(digest))
       if (bytes === undefined) throw new AppError('BLOB_UNKNOWN', `Blob [${digest}] is not in the store`, { digest })
       const wanted = range === undefined ? bytes : bytes.subarray(range.start, range.end)
       return Readable.from(wanted.length === 0 ? [] : [wanted], { objectMode: false, signal })
@@ -32,7 +79,7 @@ export function createMemoryBlobStore(blobs = new Map<Digest, Buffer>()): BlobSt
 
     async find(digest, signal) {
       signal.throwIfAborted()
-      const bytes = blobs.get(digest)
+      const bytes = blobs.get(digest) ?? (await packed(digest))
       return bytes === undefined ? undefined : { digest, sizeBytes: bytes.length }
     },
 
@@ -52,6 +99,18 @@ export function createMemoryBlobStore(blobs = new Map<Digest, Buffer>()): BlobSt
     async quarantine(digest, signal) {
       signal.throwIfAborted()
       blobs.delete(digest)
+    },
+
+    async *listSegments(signal) {
+      for (const [segment, records] of segments) {
+        signal.throwIfAborted()
+        const sizeBytes = [...records.values()].reduce((sum, { length }) => sum + length, 0)
+        yield { segment, owner: OWNER, sizeBytes }
+      }
+    },
+
+    async removeSegment({ segment }) {
+      segments.delete(segment)
     },
   }
 }

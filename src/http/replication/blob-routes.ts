@@ -1,0 +1,52 @@
+import { buffer } from 'node:stream/consumers'
+import { Type } from 'typebox'
+import type { Clock } from '../../core/clock.ts'
+import { digestFromBytes } from '../../core/digest.ts'
+import { AppError } from '../../core/errors.ts'
+import type { SyncTarget } from '../../replication/target/sync-target.ts'
+import { keepBodiesRaw, openBody } from '../raw-body.ts'
+import type { Routes } from '../route.ts'
+import { answerBeforeBody } from '../unread-body.ts'
+
+const OCTETS = 'application/octet-stream'
+const DIGEST_BYTES = 32
+/** Of one `POST /blobs/missing`. */
+export const MAX_DIGESTS = 10_000
+
+const bitmap = {
+  200: {
+    description: 'Bit n, most significant first, is 1 when the bytes of digest n are not here',
+    content: { [OCTETS]: { schema: Type.Unsafe<Buffer>({ type: 'string', format: 'binary' }) } },
+  },
+}
+
+/** What a source asks about blobs before it sends any (docs/design/sync-protocol.md). */
+export const blobRoutes =
+  ({ target, clock }: { readonly target: Pick<SyncTarget, 'missing'>; readonly clock: Clock }): Routes =>
+  async (app) => {
+    keepBodiesRaw(app)
+    answerBeforeBody(app, clock)
+    app.post(
+      '/sync/v1/blobs/missing',
+      {
+        schema: { tags: ['cluster to cluster'], summary: 'Which of these blobs are not here', response: bitmap },
+        config: { access: 'REPLICATION_WRITE' },
+      },
+      async (request, reply) => {
+        // A body of unknown length is not read to find out that it is too long.
+        const sizeBytes = Number(request.headers['content-length'])
+        if (!(sizeBytes % DIGEST_BYTES === 0 && sizeBytes <= MAX_DIGESTS * DIGEST_BYTES)) throw notDigests()
+        const body = await buffer(openBody(request, reply))
+        const digests = Array.from({ length: sizeBytes / DIGEST_BYTES }, (_, n) =>
+          digestFromBytes(body.subarray(n * DIGEST_BYTES, (n + 1) * DIGEST_BYTES)),
+        )
+        return reply.type(OCTETS).send(await target.missing(digests))
+      },
+    )
+  }
+
+const notDigests = () =>
+  new AppError(
+    'REQUEST_CONTENT_INVALID',
+    `Invalid request content: send 1 to ${MAX_DIGESTS} SHA-256 of ${DIGEST_BYTES} bytes each, with their length`,
+  )

@@ -1,0 +1,53 @@
+import { AppError } from '../../../core/errors.ts'
+import { SYNC_PROTOCOL } from '../messages.ts'
+import type { ByteReader } from './byte-reader.ts'
+import { type ByteWriter, maxTextBytes } from './byte-writer.ts'
+import type { BeginFrame, StreamBegin } from './frame.ts'
+import { FRAME_NUMBER } from './frame-kinds.ts'
+import { broken, MAX_JSON_BYTES } from './frame-limits.ts'
+import { jsonObject } from './item-codec.ts'
+
+const STRATEGIES: readonly unknown[] = ['SKIP', 'OVERWRITE', 'FAST_FAIL'] satisfies StreamBegin['conflictStrategy'][]
+
+const isText = (value: unknown): boolean => typeof value === 'string' && value !== '' && value.length <= 256
+const isNumber = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+const isFlag = (value: unknown): boolean => typeof value === 'boolean'
+
+const FIELDS: Readonly<Record<keyof StreamBegin, (value: unknown) => boolean>> = {
+  protocol: isNumber,
+  sourceId: isText,
+  project: isText,
+  repo: isText,
+  epoch: isText,
+  stream: isText,
+  fence: isNumber,
+  run: isNumber,
+  includeMetadata: isFlag,
+  conflictStrategy: (value) => STRATEGIES.includes(value),
+  stopAtFailure: isFlag,
+  honourTombstones: isFlag,
+}
+
+export function writeBegin(writer: ByteWriter, { begin }: BeginFrame): number {
+  const json = JSON.stringify(begin)
+  writer.open(FRAME_NUMBER.begin, 0, maxTextBytes(json))
+  writer.text(json)
+  return writer.close(0)
+}
+
+/** @throws AppError CLUSTER_VERSION_UNSUPPORTED before anything else is looked at; ARTIFACT_BROKEN. */
+export function readBegin(reader: ByteReader): BeginFrame {
+  const begin = jsonObject(reader.json(MAX_JSON_BYTES), 'BEGIN')
+  reader.done()
+  if (isNumber(begin.protocol) && begin.protocol !== SYNC_PROTOCOL) {
+    throw new AppError(
+      'CLUSTER_VERSION_UNSUPPORTED',
+      `The source speaks sync protocol ${begin.protocol}, this cluster ${SYNC_PROTOCOL}: run the same release on both`,
+      {},
+    )
+  }
+  for (const [name, fits] of Object.entries(FIELDS)) {
+    if (!fits(begin[name])) throw broken(`BEGIN has no usable [${name}]`)
+  }
+  return { type: 'begin', begin: begin as unknown as StreamBegin }
+}

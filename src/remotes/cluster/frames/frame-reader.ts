@@ -1,0 +1,136 @@
+import { unpackBundle } from './bundle.ts'
+import type { Frame, SourceFrame, TargetFrame } from './frame.ts'
+import { decodeFrame } from './frame-decoder.ts'
+import { BUNDLE, FRAME_NUMBER, LAST_WITH_CREDIT, ZSTD } from './frame-kinds.ts'
+import { broken, FRAME_BYTES, HEADER_BYTES, PREFIX_BYTES } from './frame-limits.ts'
+
+/** Frames of one direction of a stream, from bytes that come in any pieces. @throws AppError ARTIFACT_BROKEN from both calls. */
+export interface FrameReader<F extends Frame> {
+  /** @returns the frames that are whole with these bytes. Inline contents lie in the chunk: it must not be used again. */
+  push(chunk: Buffer): F[]
+  /** The bytes ended. @throws when that was inside a frame. */
+  end(): void
+  /** Bytes of all frames 1 to 5 so far, those of bundles as they are without it: what credit counts. */
+  readonly creditBytes: number
+}
+
+const LENGTH_AND_TYPE = 5
+
+const FROM_TARGET: ReadonlySet<number> = new Set([
+  FRAME_NUMBER.ack,
+  FRAME_NUMBER.credit,
+  FRAME_NUMBER.ping,
+  FRAME_NUMBER.fenced,
+  FRAME_NUMBER.end,
+  FRAME_NUMBER.refused,
+])
+const FROM_SOURCE: ReadonlySet<number> = new Set([
+  FRAME_NUMBER.begin,
+  FRAME_NUMBER.entry,
+  FRAME_NUMBER.delete,
+  FRAME_NUMBER.metadata,
+  FRAME_NUMBER.barrier,
+  FRAME_NUMBER.version,
+  FRAME_NUMBER.ping,
+  FRAME_NUMBER.end,
+  BUNDLE,
+])
+
+/** @param inlineMaxBytes of the content in one ENTRY. */
+export const readSourceFrames = (inlineMaxBytes: number): FrameReader<SourceFrame> =>
+  createReader(FROM_SOURCE, inlineMaxBytes)
+export const readTargetFrames = (): FrameReader<TargetFrame> => createReader(FROM_TARGET, 0)
+
+function createReader<F extends Frame>(accepted: ReadonlySet<number>, inlineMaxBytes: number): FrameReader<F> {
+  let creditBytes = 0
+  let ended = false
+  /** The beginning of a frame whose end is to come: `heldBytes` of it, in memory for the whole once its length is known. */
+  let held = Buffer.alloc(LENGTH_AND_TYPE)
+  let heldBytes = 0
+
+  /** Length of the frame at `at`, the length field included. Refused by what it says, before its bytes are there. */
+  function frameBytes(bytes: Buffer, at: number): number {
+    const length = bytes.readUInt32BE(at)
+    if (length < HEADER_BYTES) throw broken(`a frame of ${length} bytes is shorter than its header`)
+    // Its type decides how long it may be, and comes right after its length.
+    const entry = bytes[at + 4] === FRAME_NUMBER.entry
+    const limit = entry ? FRAME_BYTES + inlineMaxBytes : FRAME_BYTES
+    if (length + 4 > limit) throw broken(`a frame of ${length + 4} bytes is larger than ${limit}`)
+    return length + 4
+  }
+
+  /** Decodes the whole frames in `bytes` from `from`. @returns where the first one begins that is not whole. */
+  function decodeAll(bytes: Buffer, from: number, into: F[], nested: 'bundle' | 'stream'): number {
+    let at = from
+    while (bytes.length - at >= LENGTH_AND_TYPE) {
+      const end = at + frameBytes(bytes, at)
+      if (end > bytes.length) break
+      const header = { type: bytes[at + 4]!, flags: bytes[at + 5]!, item: bytes.readUInt32BE(at + 6) }
+      const start = at + PREFIX_BYTES
+      at = end
+      if (ended) throw broken('something follows its END')
+      if (!accepted.has(header.type)) throw broken(unexpected(header.type))
+      if (header.type === BUNDLE) {
+        if (nested === 'bundle') throw broken('a bundle within a bundle')
+        if (header.flags !== ZSTD) throw broken(`flags 0x${header.flags.toString(16)} of a bundle are not known`)
+        if (header.item !== 0) throw broken(`a bundle is about no item, not about ${header.item}`)
+        unbundle(bytes.subarray(start, end), into)
+        continue
+      }
+      const counts = header.type <= LAST_WITH_CREDIT
+      if (nested === 'bundle' && !counts) throw broken(`frame type ${header.type} within a bundle`)
+      into.push(decodeFrame(header, bytes, start, end) as F)
+      if (counts) creditBytes += end - start + PREFIX_BYTES
+      if (header.type === FRAME_NUMBER.end) ended = true
+    }
+    return at
+  }
+  function unbundle(payload: Buffer, into: F[]): void {
+    const plain = unpackBundle(payload)
+    if (decodeAll(plain, 0, into, 'bundle') !== plain.length) throw broken('a bundle ends inside a frame')
+  }
+
+  return {
+    push(chunk) {
+      const frames: F[] = []
+      let at = 0
+      while (heldBytes > 0) {
+        at += hold(chunk, at)
+        if (heldBytes < held.length) return frames
+        if (held.length === LENGTH_AND_TYPE) {
+          const whole = Buffer.allocUnsafeSlow(frameBytes(held, 0))
+          held.copy(whole)
+          held = whole
+          continue
+        }
+        const bytes = held
+        held = Buffer.alloc(LENGTH_AND_TYPE)
+        heldBytes = 0
+        decodeAll(bytes, 0, frames, 'stream')
+      }
+      at = decodeAll(chunk, at, frames, 'stream')
+      const left = chunk.length - at
+      if (left >= LENGTH_AND_TYPE) held = Buffer.allocUnsafeSlow(frameBytes(chunk, at))
+      if (left > 0) hold(chunk, at)
+      return frames
+    },
+    end() {
+      if (heldBytes > 0) throw broken('it ends inside a frame')
+    },
+    get creditBytes() {
+      return creditBytes
+    },
+  }
+
+  /** @returns how many bytes of the chunk from `at` were taken. */
+  function hold(chunk: Buffer, at: number): number {
+    const bytes = chunk.copy(held, heldBytes, at)
+    heldBytes += bytes
+    return bytes
+  }
+}
+
+function unexpected(type: number): string {
+  const known = type === BUNDLE || (Object.values(FRAME_NUMBER) as number[]).includes(type)
+  return known ? `frame type ${type} does not belong in this direction` : `frame type ${type} is not known`
+}

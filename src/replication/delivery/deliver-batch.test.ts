@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { manualClock } from '../../../test/helpers/clock.ts'
+import { type Digest, digestOfBytes } from '../../core/digest.ts'
+import { EMPTY_SUM } from '../../core/fingerprint.ts'
+import { HLC_ZERO } from '../../core/hlc.ts'
+import { contentLanes, metadataLanes } from '../../core/lanes.ts'
+import type { NodePath } from '../../core/paths.ts'
+import type { SourceFile } from '../../metadata/replication/source-files.ts'
+import type { ItemOutcome, OutgoingItem } from '../../remotes/cluster/frame-stream.ts'
+import { createRateLimiter } from '../limits/rate-limiter.ts'
+import type { Supply } from './contents.ts'
+import { type DeliveryContext, deliverBatch } from './deliver-batch.ts'
+import type { Outcome } from './outcome.ts'
+import { UNKNOWN, type WorkItem } from './work-item.ts'
+
+const never = new AbortController().signal
+
+function file(path: string, content = path): SourceFile {
+  return {
+    ...{ path: path as NodePath, digest: digestOfBytes(content), sizeBytes: content.length, md5: null, crc64: null },
+    ...{ metadata: [], metadataLength: 2, metadataLanes: metadataLanes(path, []), origin: 0, hlc: HLC_ZERO },
+    ...{ expiresAt: null, createdBy: 'a', createdAt: 1, modifiedBy: 'a', modifiedAt: 1 },
+  }
+}
+const work = (...files: SourceFile[]): WorkItem[] => files.map((one) => ({ file: one, expect: UNKNOWN }))
+const answer = (result: ItemOutcome['result'], more: Partial<ItemOutcome> = {}): ItemOutcome => {
+  return { reason: '', remote: null, ...more, result }
+}
+
+interface Script {
+  /** By path, one answer per attempt; the last one repeats. Nothing: written. */
+  readonly answers?: Readonly<Record<string, readonly ItemOutcome[]>>
+  readonly supply?: Partial<Supply>
+  readonly context?: Partial<DeliveryContext>
+}
+
+/** A target that answers as scripted, and lacks all contents. */
+function target({ answers = {}, supply = {}, context = {} }: Script = {}) {
+  const clock = manualClock()
+  const sent: OutgoingItem[][] = []
+  const settled: string[] = []
+  const tries = new Map<string, number>()
+  const answerTo = (item: OutgoingItem): ItemOutcome => {
+    const { path } = item as { path: string }
+    const attempt = tries.get(path) ?? 0
+    tries.set(path, attempt + 1)
+    return (answers[path] ?? [answer('written')]).at(Math.min(attempt, (answers[path]?.length ?? 1) - 1))!
+  }
+  const ctx: DeliveryContext = {
+    stream: {
+      async send(items) {
+        sent.push([...items])
+        return items.map(answerTo)
+      },
+      async end() {},
+      async [Symbol.asyncDispose]() {},
+    },
+    contents: {
+      async supply(blobs) {
+        const inline = new Map(blobs.map((blob) => [blob.digest, Buffer.alloc(blob.sizeBytes)]))
+        return {
+          ...{ inline, ours: new Set(inline.keys()), failed: new Map(), elsewhere: new Map() },
+          ...supply,
+          settle: (outcome) => settled.push(outcome),
+        }
+      },
+    },
+    rate: createRateLimiter({ clock }),
+    includeMetadata: true,
+    stopAtFailure: false,
+    originOf: () => 'here',
+    clock,
+    random: { next: () => 0.5 } as never,
+    retryDelaysMs: [1_000, 4_000],
+    ...context,
+  }
+  return { clock, sent, settled, deliver: (items: readonly WorkItem[]) => deliverBatch(items, ctx, never) }
+}
+const told = (outcomes: readonly Outcome[]) =>
+  Object.fromEntries(outcomes.map(({ file: { path }, result, conflict, blob }) => [path, [result, conflict, blob]]))
+
+describe('delivering a batch', () => {
+  const rule: [ItemOutcome['result'], Outcome['result'], boolean][] = [
+    ['written', 'written', false],
+    ['replaced', 'written', true],
+    ['unchanged', 'unchanged', false],
+    ['superseded', 'unchanged', false],
+    ['kept', 'kept', true],
+    ['conflict', 'failed', true],
+    ['refused', 'failed', false],
+  ]
+  for (const [result, outcome, conflict] of rule) {
+    it(`given the answer ${result}, when delivered, then the artifact counts as ${outcome}${conflict ? ', a conflict' : ''}`, async () => {
+      const { deliver } = target({ answers: { '/a': [answer(result)] } })
+      assert.deepEqual(told(await deliver(work(file('/a')))), { '/a': [outcome, conflict, 'sent'] })
+    })
+  }
+
+  for (const [result, conflict] of [
+    ['delivered', false],
+    ['delivered-replaced', true],
+  ] as const) {
+    it(`given the answer ${result}, when delivered, then it counts as written once, and its content was not sent`, async () => {
+      const { deliver } = target({ answers: { '/a': [answer(result)] } })
+      assert.deepEqual(told(await deliver(work(file('/a')))), { '/a': ['written', conflict, 'not-sent'] })
+    })
+  }
+
+  it('given two files of one content, when delivered, then the content travels with the first, and counts once', async () => {
+    const { deliver, sent } = target()
+    const outcomes = await deliver(work(file('/a', 'x'), file('/b', 'x')))
+    assert.deepEqual(told(outcomes), { '/a': ['written', false, 'sent'], '/b': ['written', false, 'not-sent'] })
+    assert.deepEqual(
+      sent[0]!.map((item) => (item as { content?: Buffer }).content?.length),
+      [1, undefined],
+    )
+  })
+
+  it('given a file that is kept, when delivered, then the ledger hears by how much the target differs', async () => {
+    const theirs = { content: contentLanes('/a', digestOfBytes('other'), 5), metadata: metadataLanes('/a', []) }
+    const { deliver } = target({ answers: { '/a': [answer('kept', { remote: theirs })] } })
+    const [outcome] = await deliver(work(file('/a', 'ours')))
+    const ours = contentLanes('/a', digestOfBytes('ours'), 4)
+    const content = theirs.content.map((lane, index) => BigInt(lane) - BigInt(ours[index]!))
+    assert.deepEqual(outcome!.delta, { ...EMPTY_SUM, rows: 0, content })
+  })
+
+  it('given a target that changed meanwhile, when delivered, then it is sent again at once with what stands there', async () => {
+    const theirs = { content: contentLanes('/a', digestOfBytes('o'), 1), metadata: metadataLanes('/a', []) }
+    const { deliver, sent } = target({ answers: { '/a': [answer('changed', { remote: theirs }), answer('written')] } })
+    const [outcome] = await deliver(work(file('/a')))
+    assert.equal(outcome!.result, 'written')
+    assert.equal(outcome!.attempts, 2)
+    assert.equal((sent[1]![0] as { expect: { is: string } }).expect.is, 'row')
+  })
+
+  it('given a target that changes all the time, when delivered, then it fails after a few attempts and says so', async () => {
+    const { deliver } = target({ answers: { '/a': [answer('changed')] } })
+    const [outcome] = await deliver(work(file('/a')))
+    assert.equal(outcome!.result, 'failed')
+    assert.match(outcome!.reason!, /kept changing/)
+  })
+
+  it('given a passing refusal of one file, when delivered, then it is tried again after a pause, and the others only once', async () => {
+    const { deliver, clock, sent } = target({
+      answers: { '/a': [answer('retry', { reason: 'busy' }), answer('written')] },
+    })
+    const delivering = deliver(work(file('/a'), file('/b')))
+    await clock.untilSleeping()
+    await clock.advance(1_000)
+    assert.deepEqual(told(await delivering), {
+      '/a': ['written', false, 'sent'],
+      '/b': ['written', false, 'sent'],
+    })
+    assert.deepEqual(
+      sent.map((items) => items.length),
+      [2, 1],
+    )
+  })
+
+  it('given a refusal that does not pass, when all pauses are over, then the file fails with its words', async () => {
+    const { deliver, clock } = target({ answers: { '/a': [answer('retry', { reason: 'the disk is full' })] } })
+    const delivering = deliver(work(file('/a')))
+    await clock.untilSleeping()
+    await clock.advance(1_000)
+    await clock.untilSleeping()
+    await clock.advance(4_000)
+    const [outcome] = await delivering
+    assert.equal(outcome!.attempts, 3)
+    assert.match(outcome!.reason!, /File \[\/a\] could not be written: the disk is full/)
+  })
+
+  it('given FAST_FAIL and a content that is lost, when delivered, then nothing after it is sent, and has no outcome', async () => {
+    const failed = new Map<Digest, { reason: string; retryable: boolean }>([
+      [digestOfBytes('/b'), { reason: 'gone', retryable: false }],
+    ])
+    const { deliver, sent } = target({ supply: { failed }, context: { stopAtFailure: true } })
+    const outcomes = await deliver(work(file('/a'), file('/b'), file('/c')))
+    assert.deepEqual(Object.keys(told(outcomes)).sort(), ['/a', '/b'])
+    assert.equal(sent.flat().length, 1)
+  })
+
+  it('given files that the target did not try, when delivered, then they have no outcome', async () => {
+    const { deliver } = target({ answers: { '/a': [answer('refused')], '/b': [answer('not-tried')] } })
+    assert.deepEqual(Object.keys(told(await deliver(work(file('/a'), file('/b'))))), ['/a'])
+  })
+
+  it('given a content that somebody else is sending, when that has ended, then the file goes without waiting longer', async () => {
+    const elsewhere = new Map([[digestOfBytes('/a'), Promise.resolve('arrived')]])
+    let first = true
+    const { deliver, sent } = target({
+      supply: {
+        get elsewhere() {
+          const now = first ? elsewhere : new Map()
+          first = false
+          return now
+        },
+      },
+    })
+    assert.deepEqual(told(await deliver(work(file('/a'), file('/b')))), {
+      '/a': ['written', false, 'sent'],
+      '/b': ['written', false, 'sent'],
+    })
+    assert.equal(sent.length, 2)
+  })
+
+  it('given a stream that breaks, when delivered, then the failure goes up, and others hear that the contents did not arrive', async () => {
+    const stream = {
+      send: () => Promise.reject(new Error('broken')),
+      async end() {},
+      async [Symbol.asyncDispose]() {},
+    }
+    const { deliver, settled } = target({ context: { stream } })
+    await assert.rejects(deliver(work(file('/a'))), /broken/)
+    assert.deepEqual(settled, ['failed'])
+  })
+})

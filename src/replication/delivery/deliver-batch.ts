@@ -1,0 +1,239 @@
+import type { Clock } from '../../core/clock.ts'
+import type { Digest } from '../../core/digest.ts'
+import { addSums, EMPTY_SUM, negated, type RangeSum, rowIdOf, sumOfRow } from '../../core/fingerprint.ts'
+import type { Random } from '../../core/ids.ts'
+import { contentLanes } from '../../core/lanes.ts'
+import type { SourceFile } from '../../metadata/replication/source-files.ts'
+import type { FrameStream, ItemOutcome, OutgoingItem } from '../../remotes/cluster/frame-stream.ts'
+import type { RemoteRow } from '../../remotes/cluster/frames/frame.ts'
+import type { RateLimit } from '../limits/rate-limiter.ts'
+import type { Contents, Supply } from './contents.ts'
+import type { Outcome } from './outcome.ts'
+import type { BlobFailure } from './send-blobs.ts'
+import { ABSENT, comparedLanes, type WorkItem } from './work-item.ts'
+
+export interface DeliveryContext {
+  readonly stream: FrameStream
+  readonly contents: Contents
+  /** Of the stream. */
+  readonly rate: RateLimit
+  readonly includeMetadata: boolean
+  /** FAST_FAIL: what comes after the first file that failed is left alone, and has no outcome. */
+  readonly stopAtFailure: boolean
+  /** Cluster id of the last writer of a row; `origin` 0 is this cluster. */
+  originOf(origin: number): string
+  readonly clock: Clock
+  readonly random: Random
+  /** Waits between attempts on an artifact that the target could not take for now. */
+  readonly retryDelaysMs: readonly number[]
+}
+
+/** What came of one attempt on one artifact. */
+type Attempt = Omit<Outcome, 'attempts' | 'startedAt' | 'endedAt'> & { readonly again?: Again }
+/** To be tried again: after a pause, or at once, because more is known. */
+type Again = { readonly after: 'pause' | 'nothing'; readonly item: WorkItem }
+
+/** Of attempts on one artifact that only learnt that the target changed meanwhile. */
+const MAX_SURPRISES = 5
+/** With a limit of its rate a batch goes out in slices of about this size. */
+const SLICE_BYTES = 128 * 1024
+
+/**
+ * Brings one batch of files to the target: asks which contents it lacks, sends them with the files, and hears what became of each.
+ * Artifacts that failed for a passing reason are tried again, the rest of the batch is not held back by them.
+ * Idempotent: files the target has already are found equal. @throws LinkDown, NotOurProtocol, and RemoteRefusal when the target
+ * refuses the stream as a whole.
+ */
+export async function deliverBatch(
+  batch: readonly WorkItem[],
+  ctx: DeliveryContext,
+  signal: AbortSignal,
+): Promise<Outcome[]> {
+  const startedAt = ctx.clock.now()
+  const settled: Outcome[] = []
+  let pauses = 0
+  let surprises = 0
+  for (let pending = batch, attempts = 1; pending.length > 0; attempts++) {
+    const again: Again[] = []
+    for (const { again: wanted, ...attempt } of await attemptAll(pending, ctx, signal)) {
+      const more = wanted?.after === 'pause' ? pauses < ctx.retryDelaysMs.length : surprises < MAX_SURPRISES
+      if (wanted !== undefined && more) again.push(wanted)
+      else settled.push({ ...attempt, attempts, startedAt, endedAt: ctx.clock.now() })
+    }
+    pending = again.map(({ item }) => item)
+    if (again.some(({ after }) => after === 'pause')) {
+      await ctx.clock.sleep(jittered(ctx.retryDelaysMs[pauses++]!, ctx.random), signal)
+    } else surprises++
+  }
+  return settled
+}
+const jittered = (delayMs: number, random: Random) => delayMs * (0.75 + random.next() / 2)
+
+async function attemptAll(items: readonly WorkItem[], ctx: DeliveryContext, signal: AbortSignal): Promise<Attempt[]> {
+  const supply = await ctx.contents.supply(
+    items.map(({ file }) => file),
+    signal,
+  )
+  let outcome: 'arrived' | 'failed' = 'failed'
+  try {
+    const { ready, done, waiting } = sorted(items, supply, ctx)
+    const sent = await sendAll(ready, supply, ctx, signal)
+    outcome = 'arrived'
+    await Promise.all(waiting.map(({ file }) => supply.elsewhere.get(file.digest)))
+    return [...done, ...sent, ...waiting.map((item) => attemptAgain(item))]
+  } finally {
+    supply.settle(outcome)
+  }
+}
+
+/** What can go now, what cannot, and what waits for somebody else's bytes. With `stopAtFailure` nothing goes after a failure. */
+function sorted(items: readonly WorkItem[], { failed, elsewhere }: Supply, { stopAtFailure }: DeliveryContext) {
+  const ready: WorkItem[] = []
+  const waiting: WorkItem[] = []
+  const done: Attempt[] = []
+  for (const item of items) {
+    const failure = failed.get(item.file.digest)
+    if (failure !== undefined) {
+      done.push(contentFailed(item, failure))
+      if (stopAtFailure) break
+    } else if (elsewhere.has(item.file.digest)) waiting.push(item)
+    else ready.push(item)
+  }
+  return { ready, waiting, done }
+}
+
+async function sendAll(
+  items: readonly WorkItem[],
+  { inline, ours }: Supply,
+  ctx: DeliveryContext,
+  signal: AbortSignal,
+): Promise<Attempt[]> {
+  const carried = new Set<Digest>()
+  const bearers = new Set<WorkItem>()
+  const answers: Promise<ItemOutcome[]>[] = []
+  let slice: OutgoingItem[] = []
+  let sliceBytes = 0
+  const flush = () => {
+    answers.push(ctx.stream.send(slice))
+    // Whoever waits first hears of a broken stream; the others must not end the process.
+    answers.at(-1)!.catch(() => undefined)
+    slice = []
+    sliceBytes = 0
+  }
+  for (const item of items) {
+    const { digest } = item.file
+    const isFirst = !carried.has(digest)
+    carried.add(digest)
+    const content = isFirst ? inline.get(digest) : undefined
+    if (isFirst && ours.has(digest)) bearers.add(item)
+    slice.push(entryOf(item, content, ctx))
+    sliceBytes += content?.length ?? 0
+    if (sliceBytes < SLICE_BYTES) continue
+    const waiting = ctx.rate.take(sliceBytes, signal)
+    sliceBytes = 0
+    if (waiting === undefined) continue
+    flush()
+    await waiting
+  }
+  if (sliceBytes > 0) await ctx.rate.take(sliceBytes, signal)
+  if (slice.length > 0) flush()
+  const outcomes = (await Promise.all(answers)).flat()
+  return items.flatMap((item, index) => attemptOf(item, outcomes[index]!, bearers.has(item), ctx))
+}
+
+function entryOf({ file, expect }: WorkItem, content: Buffer | undefined, ctx: DeliveryContext): OutgoingItem {
+  return {
+    type: 'entry',
+    path: file.path,
+    digest: file.digest,
+    sizeBytes: file.sizeBytes,
+    md5: file.md5,
+    crc64: file.crc64,
+    metadata: ctx.includeMetadata ? userEntries(file) : null,
+    origin: ctx.originOf(file.origin),
+    hlc: file.hlc,
+    via: [],
+    expiresAt: file.expiresAt,
+    createdBy: file.createdBy,
+    createdAt: file.createdAt,
+    modifiedBy: file.modifiedBy,
+    modifiedAt: file.modifiedAt,
+    expect,
+    content,
+  }
+}
+const userEntries = ({ metadata }: SourceFile) =>
+  metadata.length === 0 ? metadata : metadata.filter((entry) => entry.system !== true)
+
+/** Nothing when the target left it alone because an earlier one failed. */
+function attemptOf(
+  item: WorkItem,
+  { result, reason, remote }: ItemOutcome,
+  blobSent: boolean,
+  { includeMetadata }: DeliveryContext,
+): Attempt[] {
+  const { file } = item
+  const blob = blobSent ? 'sent' : 'not-sent'
+  const base = { file, blob, conflict: false } as const
+  const failed = (why: string, again?: Again): Attempt => ({
+    ...base,
+    result: 'failed',
+    reason: `File [${file.path}] ${why}`,
+    ...(again && { again }),
+  })
+  switch (result) {
+    case 'written':
+      return [{ ...base, result: 'written' }]
+    case 'replaced':
+      return [{ ...base, result: 'written', conflict: true }]
+    case 'delivered':
+      return [{ ...base, result: 'written', blob: 'not-sent' }]
+    case 'delivered-replaced':
+      return [{ ...base, result: 'written', blob: 'not-sent', conflict: true }]
+    case 'unchanged':
+    case 'superseded':
+      return [{ ...base, result: 'unchanged' }]
+    case 'kept':
+      return [{ ...base, result: 'kept', conflict: true, delta: deltaOf(file, remote) }]
+    case 'conflict':
+      return [{ ...failed(''), reason, conflict: true }]
+    case 'changed': {
+      const compared = comparedLanes(includeMetadata)
+      const expect = remote === null ? ABSENT : ({ is: 'row', id: rowIdOf(remote, compared) } as const)
+      return [
+        failed('could not be written: it kept changing at the target', { after: 'nothing', item: { file, expect } }),
+      ]
+    }
+    case 'no-blob':
+      return [failed('could not be written: its content did not stay at the target', { after: 'nothing', item })]
+    case 'retry':
+      return [failed(`could not be written: ${reason}`, { after: 'pause', item })]
+    case 'refused':
+      return [failed(`was refused: ${reason}`)]
+    case 'not-tried':
+      return []
+  }
+}
+
+const attemptAgain = (item: WorkItem): Attempt => ({
+  file: item.file,
+  result: 'failed',
+  conflict: false,
+  blob: 'not-sent',
+  reason: `File [${item.file.path}] could not be sent: another transfer of the same content kept failing`,
+  again: { after: 'nothing', item },
+})
+
+function contentFailed(item: WorkItem, failure: BlobFailure): Attempt {
+  const { file } = item
+  const reason = `File [${file.path}] could not be sent: ${failure.reason}`
+  const outcome = { file, result: 'failed', reason, conflict: false, blob: 'failed' } as const
+  return failure.retryable ? { ...outcome, again: { after: 'pause', item } } : outcome
+}
+
+/** The target's row minus ours. */
+function deltaOf(file: SourceFile, remote: RemoteRow | null): RangeSum {
+  const content = contentLanes(file.path, file.digest, file.sizeBytes)
+  const ours = sumOfRow({ content, metadata: file.metadataLanes })
+  return addSums(remote === null ? EMPTY_SUM : sumOfRow(remote), negated(ours))
+}

@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { artifactServices, fileWrite, makeRepository, path } from '../../../test/helpers/artifacts.ts'
+import { eachDatabase } from '../../../test/helpers/databases.ts'
+import { deleteFiles, lockLive, putFiles } from '../../artifacts/nodes/node-writer.ts'
+import type { Repository } from '../../artifacts/repositories/repositories.ts'
+import { addSums, negated, sumOfRow } from '../../core/fingerprint.ts'
+import { EVERY_PATH } from '../../core/path-range.ts'
+import { headSeq } from '../../metadata/change-log.ts'
+import type { MetadataDatabase } from '../../metadata/database.ts'
+import { createFingerprints } from '../../metadata/fingerprints/fingerprints.ts'
+import { type Divergence, settleDivergences } from '../../metadata/replication/divergences.ts'
+import { ensureLink, findLink, saveCursor } from '../../metadata/replication/links.ts'
+import { numberChanges } from '../../metadata/sequencer.ts'
+import { answerRecon } from '../recon/answer.ts'
+import { repositoryFingerprints } from '../recon/repository-fingerprints.ts'
+import type { RunSpec } from '../runs/run-spec.ts'
+import { type Difference, findDifference } from './find-difference.ts'
+
+const never = new AbortController().signal
+const HEAD = { epoch: 'of the target', seq: 7, mark: 'm' }
+
+/** Source and target as two repositories of one database. */
+async function link(db: MetadataDatabase) {
+  const on = artifactServices(db)
+  const source = await makeRepository(on, 'demo/source')
+  const target = await makeRepository(on, 'demo/target')
+  const fingerprints = createFingerprints(db)
+  const of = (repository: Repository) => repositoryFingerprints(fingerprints, repository.id)
+  const { id } = await db.transact((trx) =>
+    ensureLink(trx, {
+      ...{ key: 'k', taskKey: 't', clusterId: 'c', repoId: source.id, remoteProject: 'demo', remoteRepo: 'target' },
+      scopeHash: 'all',
+    }),
+  )
+  const scope = { repository: source, ranges: [EVERY_PATH], scopeHash: 'all' }
+  let questions = 0
+
+  const put = (repository: Repository, files: Readonly<Record<string, string>>) =>
+    db.transact(async (trx) => {
+      const writes = Object.entries(files).map(([name, content]) => fileWrite(on, name, content))
+      const rows = await lockLive(
+        trx,
+        repository.id,
+        writes.map((write) => write.path),
+      )
+      return putFiles(trx, repository, writes, rows, on.clock.now())
+    })
+  const remove = (repository: Repository, name: string) =>
+    db.transact(async (trx) => {
+      const rows = await lockLive(trx, repository.id, [path(name)])
+      const deletion = { by: 'a', at: on.clock.now(), hlc: on.hlc.next(), origin: 0, viaLink: null }
+      await deleteFiles(trx, repository, [...rows.values()], deletion)
+    })
+  return {
+    on,
+    source,
+    target,
+    put,
+    remove,
+    ledger: (...entries: Divergence[]) => db.transact((trx) => settleDivergences(trx, id, [], entries, 0)),
+    async deltaAt(name: string) {
+      const range = { lo: name, hi: `${name}\u0001` }
+      const [[ours], [theirs]] = [await of(source).rows(range, 1), await of(target).rows(range, 1)]
+      return addSums(sumOfRow(theirs!), negated(sumOfRow(ours!)))
+    },
+    async saveCursor() {
+      await numberChanges(db)
+      const ackedSeq = await headSeq(db.read, source.id)
+      const cursor = { repoEpoch: source.epoch, ackedSeq, remote: HEAD }
+      await db.transact((trx) => saveCursor(trx, id, 'all', cursor))
+    },
+    async find({ pure = false, strategy = 'SKIP' as RunSpec['conflictStrategy'] } = {}) {
+      const ask = (message: Buffer, signal: AbortSignal) => {
+        questions++
+        return answerRecon(message, of(target), signal)
+      }
+      const deps = { db, fingerprints: of(source), ask, now: on.clock.now() }
+      const spec = { includeMetadata: true, conflictStrategy: strategy } as RunSpec
+      const known = (await findLink(db.read, id))!
+      return findDifference(deps, known, scope, spec, { hello: undefined as never, head: HEAD, pure }, never)
+    },
+    questions: () => questions,
+  }
+}
+const named = ({ paths }: Difference) => Object.fromEntries(paths.map(({ path: name, expect }) => [name, expect.is]))
+const keptPaths = ({ kept }: Difference) => kept.map(({ path: name }) => name)
+
+eachDatabase('finding the difference', (make) => {
+  it('given an empty target, when looked for, then everything is missing, after one question', async () => {
+    await using db = await make()
+    const { source, put, find, questions } = await link(db)
+    await put(source, { '/a': '1', '/b': '2', '/c/d': '3' })
+    const found = await find()
+    assert.equal(found.plan.mode, 'ranges')
+    assert.deepEqual(named(found), { '/a': 'absent', '/b': 'absent', '/c/d': 'absent' })
+    assert.equal(found.unchanged, 0)
+    assert.equal(questions(), 1)
+  })
+
+  it('given two sides without a cursor, when looked for, then exactly what differs is named, with what stands there', async () => {
+    await using db = await make()
+    const { source, target, put, find } = await link(db)
+    await put(source, { '/same': 'x', '/other': 'ours', '/missing': 'x' })
+    await put(target, { '/same': 'x', '/other': 'theirs', '/foreign': 'x' })
+    const found = await find()
+    assert.deepEqual(named(found), { '/missing': 'absent', '/other': 'row' })
+    assert.equal(found.unchanged, 1)
+    assert.deepEqual(
+      found.ledger.found.map(({ path: name, reason }) => [name, reason]),
+      [['/foreign', 'foreign']],
+    )
+  })
+
+  it('given foreign rows in the ledger, when looked for again, then nothing differs; when one goes, it leaves the ledger', async () => {
+    await using db = await make()
+    const { source, target, put, remove, find, ledger, questions } = await link(db)
+    await put(source, { '/a': 'x' })
+    await put(target, { '/a': 'x', '/f1': 'x', '/f2': 'x' })
+    await ledger(...(await find()).ledger.found)
+    const before = questions()
+    const again = await find()
+    assert.deepEqual([named(again), again.ledger.looked, again.unchanged], [{}, [], 1])
+    assert.equal(questions() - before, 1)
+    await remove(target, '/f1')
+    const last = await find()
+    assert.deepEqual([last.ledger.looked, last.ledger.found], [['/f1'], []])
+  })
+
+  it('given a valid cursor, when looked for, then the target is asked nothing, and what changed since is named', async () => {
+    await using db = await make()
+    const { source, put, find, saveCursor, questions } = await link(db)
+    await put(source, { '/a': '1', '/b': '2' })
+    await saveCursor()
+    assert.deepEqual(named(await find({ pure: true })), {})
+    await put(source, { '/b': '3', '/c': '4' })
+    const found = await find({ pure: true })
+    assert.equal(found.plan.mode, 'cursor')
+    assert.deepEqual(named(found), { '/b': 'unknown', '/c': 'unknown' })
+    assert.equal(found.unchanged, 1)
+    assert.equal(questions(), 0)
+  })
+
+  it('given a target that others changed, when looked for, then the cursor does not count', async () => {
+    await using db = await make()
+    const { source, target, put, find, saveCursor } = await link(db)
+    await put(source, { '/a': '1', '/b': '2' })
+    await put(target, { '/a': '1', '/b': '2' })
+    await saveCursor()
+    await put(target, { '/b': 'theirs' })
+    const found = await find({ pure: false })
+    assert.deepEqual(named(found), { '/b': 'row' })
+    assert.equal(found.unchanged, 1)
+  })
+
+  for (const way of ['cursor', 'ranges'] as const) {
+    it(`given a conflict that was kept, when looked for by ${way}, then it is known to be kept; with another strategy it is looked at`, async () => {
+      await using db = await make()
+      const { source, target, put, find, ledger, deltaAt, saveCursor } = await link(db)
+      await put(source, { '/same': 'x', '/kept': 'ours' })
+      await put(target, { '/same': 'x', '/kept': 'theirs' })
+      await ledger({ path: '/kept', reason: 'conflict', delta: await deltaAt('/kept') })
+      await saveCursor()
+      const pure = way === 'cursor'
+      const found = await find({ pure })
+      assert.equal(found.plan.mode, way)
+      assert.deepEqual([named(found), keptPaths(found), found.unchanged], [{}, ['/kept'], 1])
+      const again = await find({ pure, strategy: 'OVERWRITE' })
+      assert.deepEqual([Object.keys(named(again)), keptPaths(again)], [['/kept'], []])
+    })
+
+    it(`given a conflict that was kept, when our side changes, then it is looked at again by ${way}`, async () => {
+      await using db = await make()
+      const { source, target, put, find, ledger, deltaAt, saveCursor } = await link(db)
+      await put(source, { '/kept': 'ours' })
+      await put(target, { '/kept': 'theirs' })
+      await ledger({ path: '/kept', reason: 'conflict', delta: await deltaAt('/kept') })
+      await saveCursor()
+      await put(source, { '/kept': 'ours again' })
+      const found = await find({ pure: way === 'cursor' })
+      assert.deepEqual([Object.keys(named(found)), keptPaths(found)], [['/kept'], []])
+    })
+  }
+
+  it('given a file that failed, when looked for by cursor, then it is named again; by ranges, once it is equal, it leaves the ledger', async () => {
+    await using db = await make()
+    const { source, target, put, find, ledger, saveCursor } = await link(db)
+    await put(source, { '/a': '1', '/b': '2' })
+    await ledger({ path: '/a', reason: 'failed', delta: undefined })
+    await saveCursor()
+    assert.deepEqual(named(await find({ pure: true })), { '/a': 'unknown' })
+    await put(target, { '/a': '1', '/b': '2' })
+    const found = await find()
+    assert.deepEqual([named(found), found.ledger.looked], [{}, ['/a']])
+  })
+
+  it('given a file that expired, when looked for, then it is neither sent nor counted', async () => {
+    await using db = await make()
+    const { on, source, find } = await link(db)
+    await db.transact(async (trx) => {
+      const expiring = fileWrite(on, '/e', 'x', { expiresAt: on.clock.now() + 1_000 })
+      await putFiles(trx, source, [expiring, fileWrite(on, '/k')], new Map(), on.clock.now())
+    })
+    await on.clock.advance(1_000)
+    const found = await find()
+    assert.deepEqual([named(found), found.unchanged], [{ '/k': 'absent' }, 0])
+  })
+})

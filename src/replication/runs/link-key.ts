@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto'
+import type { PathRange } from '../../core/path-range.ts'
+
+/** What makes a link: one object of a task towards one cluster. The same link is found again by every run. */
+export interface LinkIdentity {
+  readonly taskKey: string
+  readonly clusterId: string
+  readonly localProject: string
+  readonly localRepo: string
+  readonly remoteProject: string
+  readonly remoteRepo: string
+}
+
+/** 32 hex digits. */
+export function linkKeyOf(link: LinkIdentity): string {
+  const { taskKey, clusterId, localProject, localRepo, remoteProject, remoteRepo } = link
+  return shortHash([taskKey, clusterId, localProject, localRepo, remoteProject, remoteRepo])
+}
+
+/** A cursor says "all of this scope": with other paths, or with metadata that took no part before, it says nothing. */
+export function scopeHashOf(ranges: readonly PathRange[], includeMetadata: boolean): string {
+  return shortHash([ranges.map(({ lo, hi }) => [lo, hi]), includeMetadata])
+}
+
+/** 24 hex digits: the same row on every retry, so that nothing is recorded twice (sync.md B.2, record_detail). */
+export function detailIdOf(recordId: string, linkId: number, path: string): string {
+  return shortHash([recordId, linkId, null, null, path]).slice(0, 24)
+}
+
+/** 48 bits of the hash of a record's id. */
+export const runNumberOf = (recordId: string): number => Number.parseInt(shortHash([recordId]).slice(0, 12), 16)
+
+function shortHash(parts: unknown): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)
+}

@@ -1,0 +1,78 @@
+import type { Clock } from '../../core/clock.ts'
+import type { MetadataDatabase } from '../../metadata/database.ts'
+import { claimShard } from '../../metadata/replication/exec-shards.ts'
+import { workKeptShard } from '../delivery/kept-shard.ts'
+import { shardFiles } from '../delivery/shard-files.ts'
+import { type ShardContext, workShard } from '../delivery/shard-worker.ts'
+import type { LinkScope } from '../planning/find-difference.ts'
+import type { RemoteState } from './remote-states.ts'
+
+interface StreamDeps {
+  readonly db: MetadataDatabase
+  readonly clock: Clock
+  /** `installationId:bootId`. */
+  readonly owner: string
+  readonly remote: RemoteState
+}
+
+/**
+ * Works on the shards of one link until none is free, each over a stream of its own, as many at once as the target takes well. Every
+ * link has at least one. The first failure ends the others at their last checkpoint and is thrown.
+ */
+export async function workShards(
+  { db, clock, owner, remote }: StreamDeps,
+  link: { readonly recordId: string; readonly linkId: number; readonly scope: LinkScope },
+  context: ShardContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const stop = new AbortController()
+  const both = AbortSignal.any([signal, stop.signal])
+  const failures: unknown[] = []
+  const working = new Set<Promise<void>>()
+  let exhausted = false
+
+  const claim = () => {
+    const lease = { owner, now: clock.now(), leaseMs: context.leaseMs }
+    return db.transact((trx) => claimShard(trx, link.recordId, link.linkId, lease))
+  }
+  async function work(): Promise<void> {
+    for (let first = true; first || remote.streams <= remote.concurrency.limit(); first = false) {
+      if (both.aborted) return
+      const shard = await claim()
+      if (shard === undefined) {
+        exhausted = true
+        return
+      }
+      grow()
+      const pages = shardFiles(db, link.scope, shard, clock)
+      await (shard.kind === 'kept' ? workKeptShard : workShard)(shard, pages, growing, both)
+    }
+  }
+  const begin = () => {
+    remote.streams++
+    const one = work()
+      .catch((error) => {
+        failures.push(error)
+        stop.abort(error)
+      })
+      .finally(() => {
+        remote.streams--
+        working.delete(one)
+      })
+    working.add(one)
+  }
+  function grow(): void {
+    while (!exhausted && !both.aborted && remote.streams < remote.concurrency.limit()) begin()
+  }
+  const growing: ShardContext = {
+    ...context,
+    onOutcomes(outcomes, sentBytes) {
+      context.onOutcomes(outcomes, sentBytes)
+      grow()
+    },
+  }
+  begin()
+  while (working.size > 0) await Promise.race(working)
+  if (failures.length > 0) throw failures[0]
+  signal.throwIfAborted()
+}

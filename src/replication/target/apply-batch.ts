@@ -1,0 +1,151 @@
+import {
+  deleteEach,
+  type FileDeletion,
+  type FileWrite,
+  lockLive,
+  type MetadataChange,
+  putFiles,
+  putMetadata,
+} from '../../artifacts/nodes/node-writer.ts'
+import type { Repository } from '../../artifacts/repositories/repositories.ts'
+import type { Digest } from '../../core/digest.ts'
+import { ancestorsOf, type NodePath } from '../../core/paths.ts'
+import type { Transaction } from '../../metadata/database.ts'
+import type { NodeRecord } from '../../metadata/nodes/nodes.ts'
+import { tombstonesAt } from '../../metadata/nodes/tombstones.ts'
+import type { ItemException, ItemResult, StreamBegin, VersionFrame } from '../../remotes/cluster/frames/frame.ts'
+import { decide, type Outcome, type Standing } from './apply-rule.ts'
+import { visible } from './checked.ts'
+import { deliveryMark } from './delivery-mark.ts'
+import { fileWriteOf, isSameFile, metadataAfter } from './entry-write.ts'
+import type { ItemFrame } from './incoming-batch.ts'
+import { createParentLookup } from './parent-lookup.ts'
+import { roomIn } from './room.ts'
+
+/** Who writes, where to, and under which rules. */
+export interface StreamSession {
+  readonly repository: Repository
+  readonly begin: StreamBegin
+  /** `peer_link.id`. */
+  readonly via: number
+}
+
+/** One batch, judged as far as it can be without the database. */
+export interface BatchToApply {
+  readonly items: readonly ItemFrame[]
+  /** By item: those that are not to be written, whatever stands at their path. */
+  readonly spoilt: ReadonlyMap<number, Pick<ItemException, 'result' | 'reason'>>
+  /** `peer.id` of each cluster id. */
+  readonly peerIds: ReadonlyMap<string, number>
+}
+export interface Applied {
+  readonly exceptions: ItemException[]
+  /** An item failed for good: with `stopAtFailure` those that follow were not tried. */
+  readonly failed: boolean
+}
+
+type Written = Exclude<ItemFrame, VersionFrame>
+const NOT_TRIED: Outcome = { result: 'not-tried' }
+const NO_BLOB: Outcome = { result: 'no-blob' }
+const FAILURES: ReadonlySet<ItemResult> = new Set(['conflict', 'refused'])
+
+/**
+ * Decides about each item as it stands in this transaction, and writes all of them together. `claim` is called once the nodes are
+ * locked: it answers which of the digests are here, and keeps them.
+ */
+export async function applyBatch(
+  trx: Transaction,
+  { repository, begin, via }: StreamSession,
+  { items, spoilt, peerIds }: BatchToApply,
+  claim: (digests: ReadonlySet<Digest>) => Promise<ReadonlySet<Digest>>,
+  now: number,
+): Promise<Applied> {
+  const good = items.filter((frame): frame is Written => frame.type !== 'version' && !spoilt.has(frame.item))
+  const rows = await lockLive(trx, repository.id, pathsAround(good))
+  const tombstones = begin.honourTombstones
+    ? await tombstonesAt(
+        trx,
+        repository.id,
+        good.flatMap(({ path }) => (rows.has(path as NodePath) ? [] : [path as NodePath])),
+      )
+    : undefined
+  const here = await claim(new Set(good.flatMap((frame) => (frame.type === 'entry' ? [frame.digest] : []))))
+  const room = await roomIn(trx, repository.id)
+
+  const rules = { ...begin, via }
+  const visibleAt = (path: NodePath) => visible(rows.get(path), now)
+  const obstacles = new Map<NodePath, string | undefined>()
+  const parentAt = createParentLookup()
+  const files: FileWrite[] = []
+  const metadata: MetadataChange[] = []
+  const deletions: FileDeletion[] = []
+
+  function standing(path: NodePath): Standing {
+    const parent = parentAt(path)
+    // Files of one folder share what stands above them.
+    if (!obstacles.has(parent)) {
+      const file = ancestorsOf(path).find((ancestor) => visibleAt(ancestor)?.folder === false)
+      obstacles.set(parent, file && `the target has a file at [${file}], where it needs a folder`)
+    }
+    return { row: visibleAt(path), deletedAt: tombstones?.get(path), blocked: obstacles.get(parent) }
+  }
+  function write(frame: Written, row: NodeRecord | undefined, as: 'written' | 'replaced'): Outcome {
+    const stamp = {
+      origin: peerIds.get(frame.origin) ?? 0,
+      viaLink: via,
+      viaMark: deliveryMark.write(begin.run, as === 'replaced'),
+    }
+    if (frame.type === 'delete') {
+      deletions.push({ file: row!, by: frame.deletedBy, hlc: frame.hlc, origin: stamp.origin })
+      return { result: as }
+    }
+    const entries = metadataAfter(frame.metadata, row)
+    if (frame.type === 'metadata' || isSameFile(frame, row)) {
+      const { modifiedBy, modifiedAt, hlc } = frame
+      metadata.push({ node: row!, metadata: entries, modifiedBy, modifiedAt, hlc, ...stamp })
+      return { result: as }
+    }
+    if (!here.has(frame.digest)) return NO_BLOB
+    const full = room.take(frame.sizeBytes - (rows.get(frame.path as NodePath)?.sizeBytes ?? 0))
+    if (full !== undefined) return { result: 'refused', reason: full }
+    files.push(fileWriteOf(frame, entries, stamp))
+    return { result: as }
+  }
+  function settle(frame: ItemFrame): Outcome {
+    const fault = spoilt.get(frame.item)
+    if (fault !== undefined) return fault
+    // Versions are spoilt, all of them (`item-check.ts`).
+    const item = frame as Written
+    const stands = standing(item.path as NodePath)
+    const decision = decide(item, stands, rules)
+    return 'write' in decision ? write(item, stands.row, decision.write) : decision
+  }
+
+  const exceptions: ItemException[] = []
+  let failed = false
+  for (const frame of items) {
+    const { result, reason = '', remote = null } = failed && begin.stopAtFailure ? NOT_TRIED : settle(frame)
+    if (FAILURES.has(result)) failed = true
+    if (result !== 'written') exceptions.push({ item: frame.item, result, reason, remote })
+  }
+  await putFiles(trx, repository, files, rows, now)
+  await putMetadata(trx, repository, metadata, now)
+  await deleteEach(trx, repository, deletions, { at: now, viaLink: via })
+  return { exceptions, failed }
+}
+
+/** The items' own and all folders above them, each once. */
+function pathsAround(items: readonly Written[]): NodePath[] {
+  const paths = new Set<NodePath>()
+  const seen = new Set<NodePath>()
+  const parentAt = createParentLookup()
+  for (const frame of items) {
+    const path = frame.path as NodePath
+    paths.add(path)
+    const parent = parentAt(path)
+    if (seen.has(parent)) continue
+    seen.add(parent)
+    for (const folder of ancestorsOf(path)) paths.add(folder)
+  }
+  return [...paths]
+}

@@ -1,0 +1,133 @@
+import { rowIdOf } from '../../core/fingerprint.ts'
+import type { Hlc } from '../../core/hlc.ts'
+import { metadataLanes, sameLanes } from '../../core/lanes.ts'
+import type { NodeRecord } from '../../metadata/nodes/nodes.ts'
+import type {
+  DeleteFrame,
+  EntryFrame,
+  ItemResult,
+  MetadataFrame,
+  Precondition,
+  RemoteRow,
+  StreamBegin,
+} from '../../remotes/cluster/frames/frame.ts'
+import { deliveryMark } from './delivery-mark.ts'
+import { isSameFile } from './entry-write.ts'
+
+/** How the stream wants conflicts to be decided, and which link of which run it is. */
+export interface Rules extends Pick<StreamBegin, 'run' | 'includeMetadata' | 'conflictStrategy' | 'honourTombstones'> {
+  /** `peer_link.id`. */
+  readonly via: number
+}
+
+/** What stands at the path of an item. */
+export interface Standing {
+  /** As users see it. */
+  readonly row: NodeRecord | undefined
+  /** Of the last deletion of the path. */
+  readonly deletedAt: Hlc | undefined
+  /** Why no file can be there: a file stands above it. */
+  readonly blocked: string | undefined
+}
+
+/** What became of an item; without reason or remote row where the result says it all. */
+export interface Outcome {
+  readonly result: ItemResult
+  readonly reason?: string
+  readonly remote?: RemoteRow | null
+}
+/** To be written, or left as it is. */
+export type Decision = { readonly write: 'written' | 'replaced' } | Outcome
+
+const WRITE: Decision = { write: 'written' }
+const UNCHANGED: Decision = { result: 'unchanged' }
+
+/** Which rule an item falls under. Pure. */
+export function decide(frame: EntryFrame | MetadataFrame | DeleteFrame, standing: Standing, rules: Rules): Decision {
+  switch (frame.type) {
+    case 'entry':
+      return decideEntry(frame, standing, rules)
+    case 'metadata':
+      return decideMetadata(frame, standing, rules)
+    case 'delete':
+      return decideDelete(frame, standing, rules)
+  }
+}
+
+/** sync.md B.6 and replication.md 3.5 for a file. */
+function decideEntry(entry: EntryFrame, standing: Standing, rules: Rules): Decision {
+  const { row, deletedAt, blocked } = standing
+  if (blocked !== undefined) return { result: 'refused', reason: blocked }
+  if (row?.folder) return { result: 'refused', reason: 'the target has a folder there' }
+  if (row === undefined) {
+    if (rules.honourTombstones && deletedAt !== undefined && deletedAt > entry.hlc) return left('superseded', row)
+    return entry.expect.is === 'row' ? left('changed', row) : WRITE
+  }
+  if (isSameFile(entry, row) && sameMetadata(row, entry.metadata, rules)) return equal(row, rules)
+  return decideConflict(entry.path, entry.expect, row, rules)
+}
+
+/** New metadata of a file that is there already. */
+function decideMetadata(frame: MetadataFrame, { row }: Standing, rules: Rules): Decision {
+  if (row === undefined || row.folder) return left('changed', undefined)
+  if (sameMetadata(row, frame.metadata, { includeMetadata: true })) return equal(row, rules)
+  return decideConflict(frame.path, frame.expect, row, rules)
+}
+
+/** A file that was deleted here and written again is only deleted when that was before, or when this link wrote it. */
+function decideDelete(frame: DeleteFrame, { row }: Standing, rules: Rules): Decision {
+  if (row === undefined || row.folder) return UNCHANGED
+  const mine = row.viaLink === rules.via
+  if (!mine && row.hlc > frame.hlc) return left('superseded', row)
+  return isDelivered(row, rules) || holds(frame.expect, row, rules) ? WRITE : left('changed', row)
+}
+
+/** A row that differs: ours is moved forward, of everybody else's the strategy decides. */
+function decideConflict(path: string, expect: Precondition, row: NodeRecord, rules: Rules): Decision {
+  // What the sender believes is older than what it has written itself in this run.
+  if (!isDelivered(row, rules) && !holds(expect, row, rules)) return left('changed', row)
+  if (row.viaLink === rules.via) return WRITE
+  switch (rules.conflictStrategy) {
+    case 'SKIP':
+      return left('kept', row)
+    case 'OVERWRITE':
+      return { write: 'replaced' }
+    case 'FAST_FAIL':
+      return { ...left('conflict', row), reason: `File [${path}] conflict: the target has other content there.` }
+  }
+}
+
+function equal(row: NodeRecord, rules: Rules): Decision {
+  switch (row.viaLink === rules.via ? deliveryMark.read(row.viaMark, rules.run) : undefined) {
+    case 'clean':
+      return { result: 'delivered' }
+    case 'conflict':
+      return { result: 'delivered-replaced' }
+    case undefined:
+      return UNCHANGED
+  }
+}
+
+const isDelivered = (row: NodeRecord, { via, run }: Rules): boolean =>
+  row.viaLink === via && deliveryMark.read(row.viaMark, run) !== undefined
+
+function sameMetadata(
+  row: NodeRecord,
+  incoming: EntryFrame['metadata'],
+  { includeMetadata }: Pick<Rules, 'includeMetadata'>,
+): boolean {
+  if (!includeMetadata || incoming === null) return true
+  if (incoming.length === 0 && row.metadata.length === 0) return true
+  return sameLanes(row.metadataLanes, metadataLanes(row.path, incoming))
+}
+
+function holds(expect: Precondition, row: NodeRecord, { includeMetadata }: Rules): boolean {
+  if (expect.is !== 'row') return expect.is === 'unknown'
+  const lanes = { content: row.contentLanes, metadata: row.metadataLanes }
+  return expect.id.equals(rowIdOf(lanes, includeMetadata ? 'content+metadata' : 'content'))
+}
+
+const left = (result: ItemResult, row: NodeRecord | undefined): Outcome => ({
+  result,
+  remote: row === undefined ? null : { content: row.contentLanes, metadata: row.metadataLanes },
+})

@@ -1,0 +1,111 @@
+import { setImmediate as yieldThread } from 'node:timers/promises'
+import type { BlobIntake, PackedBlobs } from '../../artifacts/blobs/blob-intake.ts'
+import { settle } from '../../artifacts/nodes/settle.ts'
+import type { Clock } from '../../core/clock.ts'
+import { Semaphore } from '../../core/concurrency.ts'
+import type { Digest } from '../../core/digest.ts'
+import { hasCode } from '../../core/errors.ts'
+import type { Hlc, HlcClock } from '../../core/hlc.ts'
+import type { Metrics } from '../../core/metrics.ts'
+import type { MetadataDatabase } from '../../metadata/database.ts'
+import { internPeers, takeStream } from '../../metadata/replication/peers.ts'
+import { touchBlobs } from '../../metadata/storage/blobs.ts'
+import type { ItemException } from '../../remotes/cluster/frames/frame.ts'
+import { type Applied, applyBatch, type BatchToApply, type StreamSession } from './apply-batch.ts'
+import type { IncomingBatch } from './incoming-batch.ts'
+import { refusalOf } from './item-check.ts'
+import { transactWithinQuota } from './room.ts'
+
+/** Undefined: a higher fence was here, so that nothing was written. */
+export type CommitBatch = (
+  session: StreamSession,
+  batch: IncomingBatch,
+  signal: AbortSignal,
+) => Promise<Applied | undefined>
+
+export interface CommitBatchDeps {
+  readonly db: MetadataDatabase
+  readonly intake: BlobIntake
+  readonly clock: Clock
+  readonly hlc: HlcClock
+  /** Of this cluster: rows that began here keep origin 0. */
+  readonly clusterId: string
+  readonly metrics: Pick<Metrics, 'syncRedundantBytes'>
+}
+
+/** PostgreSQL works while this thread waits for it; SQLite works in this thread. */
+const COMMITS_AT_ONCE = { sqlite: 1, postgres: 4 } as const
+const MAX_PACKINGS = 3
+
+/**
+ * Makes a batch durable and visible: its contents in a segment, synced, then all its items in one transaction, so that an
+ * acknowledgement that is sent afterwards promises both. Commits of all streams follow each other, and whoever else waits for this
+ * thread has its turn before each.
+ */
+export function createBatchCommitter(deps: CommitBatchDeps): CommitBatch {
+  const { db, intake, clock, hlc, clusterId, metrics } = deps
+  const turns = new Semaphore(COMMITS_AT_ONCE[db.dialect])
+  /** Never removed from the database, so that it need not be asked for each batch. */
+  const peerIds = new Map<string, number>()
+
+  async function learnPeers({ items }: IncomingBatch): Promise<void> {
+    const unknown = new Set<string>()
+    for (const { origin } of items) if (!peerIds.has(origin) && origin !== clusterId) unknown.add(origin)
+    if (unknown.size === 0) return
+    for (const [id, peer] of await db.transact((trx) => internPeers(trx, [...unknown]))) peerIds.set(id, peer)
+  }
+  /** Judges what can be judged without the database. */
+  function spoiltOf({ items, broken }: IncomingBatch, now: number) {
+    const spoilt = new Map<number, Pick<ItemException, 'result' | 'reason'>>(broken)
+    let latest: Hlc | undefined
+    for (const frame of items) {
+      const refusal = refusalOf(frame, now)
+      if (refusal !== undefined) spoilt.set(frame.item, { result: 'refused', reason: refusal })
+      else if (latest === undefined || frame.hlc > latest) latest = frame.hlc
+    }
+    if (latest !== undefined) hlc.observe(latest)
+    return spoilt
+  }
+
+  async function commit(session: StreamSession, batch: BatchToApply, packed: PackedBlobs, signal: AbortSignal) {
+    const { via, begin } = session
+    using _turn = await turns.acquire()
+    await yieldThread()
+    signal.throwIfAborted()
+    const now = clock.now()
+    return settle(() =>
+      transactWithinQuota(db, async (trx) => {
+        if (!(await takeStream(trx, via, begin.stream, begin.fence, now))) return undefined
+        const claim = async (digests: ReadonlySet<Digest>) => {
+          if (packed.length > 0) await intake.claimPacked(trx, packed)
+          // Half of the work is done: nobody waits for this thread longer than for one half.
+          await yieldThread()
+          const here = new Set(packed.map(({ digest }) => digest))
+          const elsewhere = [...digests].filter((digest) => !here.has(digest))
+          return here.union(await touchBlobs(trx, elsewhere, now))
+        }
+        return applyBatch(trx, session, batch, claim, now)
+      }),
+    )
+  }
+
+  return async function commitBatch(session, batch, signal) {
+    const spoilt = spoiltOf(batch, clock.now())
+    await learnPeers(batch)
+    for (let attempts = 1; ; attempts++) {
+      const packed = batch.contents.size === 0 ? [] : await intake.pack([...batch.contents.values()], signal)
+      try {
+        const applied = await commit(session, { items: batch.items, spoilt, peerIds }, packed, signal)
+        metrics.syncRedundantBytes(bytesHeldBefore(packed))
+        return applied
+      } catch (error) {
+        // The segment was given up meanwhile.
+        if (!hasCode(error, 'RECEIVE_FAILED') || !error.retryable || attempts === MAX_PACKINGS) throw error
+      }
+    }
+  }
+}
+
+/** Contents that a row promised already, and kept. */
+const bytesHeldBefore = (packed: PackedBlobs): number =>
+  packed.reduce((sum, blob) => (blob.place === undefined && !blob.wasLost ? sum + blob.sizeBytes : sum), 0)

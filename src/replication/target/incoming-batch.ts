@@ -1,0 +1,116 @@
+import { hash } from 'node:crypto'
+import type { Digest } from '../../core/digest.ts'
+import { type NodePath, parentOf, ROOT } from '../../core/paths.ts'
+import type {
+  DeleteFrame,
+  EntryFrame,
+  ItemException,
+  MetadataFrame,
+  VersionFrame,
+} from '../../remotes/cluster/frames/frame.ts'
+import type { SmallContent } from '../../storage/blob-store.ts'
+import { createParentLookup } from './parent-lookup.ts'
+
+export type ItemFrame = EntryFrame | DeleteFrame | MetadataFrame | VersionFrame
+
+/** What one transaction takes. */
+export interface IncomingBatch {
+  readonly items: readonly ItemFrame[]
+  /** By item: those whose content is not what they say. */
+  readonly broken: ReadonlyMap<number, Fault>
+  /** Each once, hashed. */
+  readonly contents: ReadonlyMap<Digest, SmallContent>
+  readonly contentBytes: number
+  /** Number of the last item of the stream up to here, and `seq` of the last barrier. */
+  readonly hi: number
+  readonly seq: number
+}
+export type Fault = Pick<ItemException, 'result' | 'reason'>
+
+export interface BatchBuilder {
+  /** False: full, or a path of the batch is this one, lies above it or below it, so that the item has to wait for the next batch. */
+  take(frame: ItemFrame): boolean
+  barrier(seq: number): void
+  readonly isEmpty: boolean
+  readonly isFull: boolean
+  /** The batch as it is; the builder begins anew. */
+  seal(): IncomingBatch
+}
+
+const MAX_ITEMS = 500
+const MAX_CONTENT_BYTES = 4 * 1024 * 1024
+
+/** Collects the items of one stream, and hashes their contents as they come. */
+export function createBatchBuilder(): BatchBuilder {
+  let [hi, seq] = [0, 0]
+  let batch = emptyBatch()
+  const parentAt = createParentLookup()
+
+  /** Two items that cannot stand in one transaction side by side follow each other in two. */
+  function collides({ path }: Exclude<ItemFrame, VersionFrame>): boolean {
+    const { files, folders } = batch
+    if (files.has(path) || folders.has(path)) return true
+    for (let folder = parentAt(path as NodePath); folder !== ROOT; folder = parentOf(folder)) {
+      if (folders.has(folder)) return false
+      if (files.has(folder)) return true
+    }
+    return false
+  }
+  function note({ path }: Exclude<ItemFrame, VersionFrame>): void {
+    batch.files.add(path)
+    for (let folder = parentAt(path as NodePath); folder !== ROOT; folder = parentOf(folder)) {
+      if (batch.folders.has(folder)) break
+      batch.folders.add(folder)
+    }
+  }
+  function keepContent(entry: EntryFrame, content: Buffer): void {
+    batch.contentBytes += content.length
+    const fault = faultOf(entry, content)
+    if (fault === undefined) batch.contents.set(entry.digest, { digest: entry.digest, bytes: content })
+    else batch.broken.set(entry.item, fault)
+  }
+
+  return {
+    take(frame) {
+      if (frame.type !== 'version') {
+        if (collides(frame)) return false
+        note(frame)
+      }
+      batch.items.push(frame)
+      hi = frame.item
+      if (frame.type === 'entry' && frame.content !== undefined) keepContent(frame, frame.content)
+      return true
+    },
+    barrier(reached) {
+      seq = reached
+    },
+    get isEmpty() {
+      return batch.items.length === 0
+    },
+    get isFull() {
+      return batch.items.length >= MAX_ITEMS || batch.contentBytes >= MAX_CONTENT_BYTES
+    },
+    seal() {
+      const { items, broken, contents, contentBytes } = batch
+      batch = emptyBatch()
+      return { items, broken, contents, contentBytes, hi, seq }
+    },
+  }
+}
+
+const emptyBatch = () => ({
+  items: [] as ItemFrame[],
+  broken: new Map<number, Fault>(),
+  contents: new Map<Digest, SmallContent>(),
+  contentBytes: 0,
+  files: new Set<string>(),
+  folders: new Set<string>(),
+})
+
+function faultOf({ digest, sizeBytes }: EntryFrame, content: Buffer): Fault | undefined {
+  if (content.length !== sizeBytes) {
+    return { result: 'refused', reason: `its content has ${content.length} bytes, not ${sizeBytes} as it says` }
+  }
+  if (`sha256:${hash('sha256', content, 'hex')}` === digest) return undefined
+  return { result: 'retry', reason: 'its content does not hash to its sha256: it was damaged on its way' }
+}
