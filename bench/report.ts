@@ -3,6 +3,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { table } from '../demo/table.ts'
 import type { Measurement } from './measurement.ts'
+import type { Dialect } from './postgres.ts'
 import type { Usage } from './process-usage.ts'
 
 /** One row for each measurement: number, raw number and ratio beside it, memory, processor time, goals. */
@@ -31,7 +32,11 @@ function pair(a: Usage | undefined, b: Usage | undefined, show: (usage: Usage) =
 }
 
 /** Writes everything that was measured, with the machine beside it, and gives the file's name. */
-export async function writeReport(dir: string, scale: number, measurements: readonly Measurement[]): Promise<string> {
+export async function writeReport(
+  dir: string,
+  how: { readonly scale: number; readonly dialect: Dialect },
+  measurements: readonly Measurement[],
+): Promise<string> {
   const at = new Date().toISOString()
   const machine = {
     cores: availableParallelism(),
@@ -42,6 +47,6 @@ export async function writeReport(dir: string, scale: number, measurements: read
   }
   await mkdir(dir, { recursive: true })
   const file = join(dir, `${at.replaceAll(':', '-')}.json`)
-  await writeFile(file, `${JSON.stringify({ at, scale, machine, measurements }, undefined, 2)}\n`)
+  await writeFile(file, `${JSON.stringify({ at, ...how, machine, measurements }, undefined, 2)}\n`)
   return file
 }

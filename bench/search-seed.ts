@@ -86,7 +86,8 @@ async function insertSlice(trx: Transaction, dialect: 'sqlite' | 'postgres', rep
   await sql`insert into node (repo_id, path, parent, folder, sha256, md5, size, metadata, origin, hlc,
       c0, c1, c2, c3, m0, m1, m2, m3, created_by, created_at, modified_by, modified_at)
     select ${sql.lit(repoId)}, ${parent} || '/file-' || ${padded('n', 7)} || ${extension}, ${parent}, 0, ${digest}, null,
-      (n * 7919) % 1000003, ${metadata}, 0, '0000000000000000', 0, 0, 0, 0, 0, 0, 0, 0,
+      (n * 7919) % 1000003, ${metadata}, 0, '0000000000000000',
+      ${scattered} - ${sql.lit(TWO_TO_32 / 2)}, n + 1, 0, 0, 0, 0, 0, 0,
       'user-' || (n % 50), ${sql.lit(SEED_START_MS)} + n * 1000, 'user-' || (n % 50), ${sql.lit(SEED_START_MS)} + n * 1000
     from (${numbers}) as numbered`.execute(trx)
 }

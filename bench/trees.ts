@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openDatabase } from '../src/metadata/open-database.ts'
 import { type Api, connectApi } from '../test/helpers/api.ts'
-import { findPostgres, startPostgres } from '../test/helpers/postgres-server.ts'
 import { createRepository } from '../test/helpers/replication-calls.ts'
 import { startServer } from '../test/helpers/server-process.ts'
 import { atMost, type Measurement } from './measurement.ts'
-import type { Scenario } from './scenarios.ts'
+import { canRun, type Dialect, databasesFor } from './postgres.ts'
+import type { Scenario } from './scenario.ts'
 import { SMALL_FILES } from './stage.ts'
 import { seedTree } from './tree-seed.ts'
 
@@ -20,13 +20,7 @@ const SMALL_BYTES = 4_096
 const QUIET_MS = 3_000
 const NODE = '/repository/api/node'
 
-type TreeDialect = 'sqlite' | 'postgres'
-
-function canRun(dialect: TreeDialect): boolean {
-  return dialect === 'sqlite' || process.env.ENTREPOT_BENCH_POSTGRES !== undefined || !('missing' in findPostgres())
-}
-
-/** On servers of their own; PostgreSQL where `ENTREPOT_BENCH_POSTGRES` names an empty database or npm brought one. */
+/** On servers of their own. */
 export const TREE_SCENARIOS: readonly Scenario[] = (['sqlite', 'postgres'] as const).filter(canRun).map((dialect) => ({
   name: `trees-${dialect}`,
   title: `a folder of 100,000 files copied, moved, deleted, restored on ${dialect} while others read and upload`,
@@ -37,18 +31,13 @@ export const TREE_SCENARIOS: readonly Scenario[] = (['sqlite', 'postgres'] as co
  * A folder of 100,000 files is copied, moved and deleted, one call each, while two other clients ask for node details and upload
  * small files. The number is the longest that either of them waited for an answer.
  */
-async function measureTrees(
-  name: string,
-  dialect: TreeDialect,
-  scale: number,
-  signal: AbortSignal,
-): Promise<Measurement> {
+async function measureTrees(name: string, dialect: Dialect, scale: number, signal: AbortSignal): Promise<Measurement> {
   const files = Math.round(FILES * scale)
   const dir = await mkdtemp(join(tmpdir(), 'entrepot-bench-trees-'))
   await using stack = new AsyncDisposableStack()
   stack.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 3 }))
-  const url = dialect === 'postgres' ? await postgresUrl(stack) : undefined
-  const env = url === undefined ? {} : { ENTREPOT_DATABASE: url }
+  const [env = {}] = await databasesFor(dialect, 1, stack)
+  const url = env.ENTREPOT_DATABASE
   const server = stack.use(await startServer({ name: 'bench-trees', dataDir: join(dir, 'data'), env }, signal))
   const [caller, reader, writer] = [1, 2, 3].map(() => stack.use(connectApi({ ...server, connections: 1 })))
   await createRepository(caller!, REPO, signal)
@@ -88,14 +77,6 @@ async function measureTrees(
     unit: 'ms',
     goals: [atMost('longest wait ms', worst, LONGEST_WAIT_MS)],
   }
-}
-
-async function postgresUrl(stack: AsyncDisposableStack): Promise<string> {
-  const given = process.env.ENTREPOT_BENCH_POSTGRES
-  if (given !== undefined) return given
-  const postgres = await startPostgres()
-  stack.defer(() => postgres.stop())
-  return postgres.url
 }
 
 interface Waits {
