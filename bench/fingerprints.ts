@@ -14,6 +14,7 @@ import { createFingerprintUpkeep } from '../src/metadata/fingerprints/upkeep.ts'
 import { openDatabase } from '../src/metadata/open-database.ts'
 import { numberChanges } from '../src/metadata/sequencer.ts'
 import { startPostgres } from '../test/helpers/postgres-server.ts'
+import { watchHolds } from './holds.ts'
 import { SEED_START_MS, SEEDED, seedNodes } from './search-seed.ts'
 
 const HELP = `Measures fingerprints over many files on SQLite and PostgreSQL.
@@ -122,22 +123,6 @@ async function median(work: () => Promise<unknown>): Promise<number> {
   const times: number[] = []
   for (let round = 0; round < ROUNDS; round++) times.push(await timed(work))
   return times.sort((a, b) => a - b)[ROUNDS >> 1]!
-}
-
-function watchHolds() {
-  let longest = 0
-  let last = performance.now()
-  const timer = setInterval(() => {
-    const now = performance.now()
-    longest = Math.max(longest, now - last - 1)
-    last = now
-  }, 1)
-  return {
-    end() {
-      clearInterval(timer)
-      return longest
-    },
-  }
 }
 
 async function run(): Promise<void> {

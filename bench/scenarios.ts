@@ -9,6 +9,7 @@ import { readSmall } from './scenarios/reads.ts'
 import { readsDuringRun } from './scenarios/reads-during-run.ts'
 import { REPLICATION_SCENARIOS } from './scenarios/replication.ts'
 import { upkeepPostgres } from './scenarios/upkeep.ts'
+import { upkeepSqlite } from './scenarios/upkeep-sqlite.ts'
 import { downloadLarge, uploadLarge, uploadSmall } from './scenarios/uploads.ts'
 import { TREE_SCENARIOS } from './trees.ts'
 
@@ -19,6 +20,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...PEER_SCENARIOS,
   ...[unchanged, oneChanged, unchangedMillion, readsDuringRun, memory],
   ...DIFFERENCE_SCENARIOS,
+  upkeepSqlite,
   ...(canRun('postgres') ? [upkeepPostgres] : []),
   ...TREE_SCENARIOS,
 ]

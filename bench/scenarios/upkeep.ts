@@ -1,19 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
-import { putFiles } from '../../src/artifacts/nodes/node-writer.ts'
 import { mapConcurrent } from '../../src/core/concurrency.ts'
-import { digestOfBytes } from '../../src/core/digest.ts'
-import { HlcClock } from '../../src/core/hlc.ts'
-import { normalisePath } from '../../src/core/paths.ts'
 import type { MetadataDatabase } from '../../src/metadata/database.ts'
 import { createFingerprintUpkeep } from '../../src/metadata/fingerprints/upkeep.ts'
 import { openDatabase } from '../../src/metadata/open-database.ts'
-import { findRepository, type Repository } from '../../src/metadata/repositories/repositories.ts'
+import { findRepository } from '../../src/metadata/repositories/repositories.ts'
 import { numberChanges } from '../../src/metadata/sequencer.ts'
-import { claimBlobs } from '../../src/metadata/storage/blobs.ts'
 import { databasesFor } from '../postgres.ts'
 import { named, perSecond, type Scenario } from '../scenario.ts'
 import { SEEDED, seedNodes } from '../search-seed.ts'
+import { uploader } from '../upload-writes.ts'
 
 const WRITERS = 16
 const SEEDED_FILES = 1_000
@@ -35,7 +31,7 @@ export const upkeepPostgres: Scenario = {
     await db.migrate()
     await seedNodes(db, SEEDED_FILES, () => {})
     const repository = (await findRepository(db.read, SEEDED.project, SEEDED.repo))!
-    const upload = uploader(db, repository)
+    const upload = uploader(db, repository, 1)
     const count = Math.ceil(TRANSACTIONS * scale)
     const measure = async () => {
       const from = performance.now()
@@ -54,26 +50,6 @@ export const upkeepPostgres: Scenario = {
     const goal = { text: `loses ≤ ${MOST_LOST * 100} % (${(lost * 100).toFixed(0)} %)`, met: lost <= MOST_LOST }
     return { ...named(this), value, unit: 'tx/s', raw, goals: [goal] }
   },
-}
-
-function uploader(db: MetadataDatabase, repository: Repository) {
-  const hlc = new HlcClock(Date.now)
-  let uploaded = 0
-  return async (): Promise<void> => {
-    const n = uploaded++
-    const at = Date.now()
-    const write = {
-      path: normalisePath(`/upkeep/d${n % 500}/file-${n}.bin`),
-      digest: digestOfBytes(`content of upload ${n}`),
-      ...{ sizeBytes: 1_024, md5: undefined, metadata: [], expiresAt: undefined },
-      ...{ createdBy: 'bench', createdAt: at, modifiedBy: 'bench', modifiedAt: at },
-      ...{ origin: 0, hlc: hlc.next(), viaLink: undefined, viaMark: undefined },
-    }
-    await db.transact(async (trx) => {
-      await claimBlobs(trx, [write], at)
-      await putFiles(trx, repository, [write], new Map(), at)
-    })
-  }
 }
 
 /** Rows of the log are thrown away by PostgreSQL itself. */

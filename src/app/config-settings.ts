@@ -182,7 +182,7 @@ export const SETTINGS = {
   'replication.batchFiles': setting({
     parse: wholeNumber(1, 500),
     fallback: 500,
-    doc: 'Files that are compared and acknowledged at once',
+    doc: 'Files of one batch, which is acknowledged as a whole',
   }),
   'replication.leaseMs': setting({
     parse: wholeNumber(SECOND, HOUR),
@@ -197,12 +197,12 @@ export const SETTINGS = {
   'replication.inlineMaxBytes': setting({
     parse: wholeNumber(0, MIB),
     fallback: 64 * KIB,
-    doc: 'Files up to this size travel many in one request',
+    doc: 'Files up to this size travel in a stream, many to one request',
   }),
   'replication.concurrency': setting({
     parse: wholeNumber(1, 64),
     fallback: 4,
-    doc: 'Transfers at once to one target',
+    doc: 'Contents of one batch that are sent at once in requests of their own',
   }),
   'replication.streams': setting({
     parse: wholeNumber(1, 64),

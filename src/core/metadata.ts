@@ -16,21 +16,24 @@ const MAX_KEY_LENGTH = 128
 const MAX_ENTRIES = 256
 const MAX_BYTES = 65_536
 
-/** @throws AppError METADATA_INVALID for a key over 128 characters or empty, over 256 entries, over 64 KiB in all. */
+/** @throws AppError METADATA_INVALID for a key over 128 characters or empty, over 256 entries, over 64 KiB in all, for what no database keeps. */
 export function checkMetadata(metadata: Metadata): Metadata {
   if (metadata.length > MAX_ENTRIES) throw refuse(`more than ${MAX_ENTRIES} entries`)
-  for (const { key, value } of metadata) {
-    if (holdsNul(key) || holdsNul(value)) throw refuse(`[${key.replaceAll('\0', '\ufffd')}] holds a NUL character`)
+  for (const entry of metadata) {
+    const { key } = entry
+    const shown = key.toWellFormed().replaceAll('\0', '\ufffd')
+    if (holds(entry, (text) => text.includes('\0'))) throw refuse(`[${shown}] holds a NUL character`)
+    if (holds(entry, (text) => !text.isWellFormed())) throw refuse(`[${shown}] holds half a surrogate pair`)
     if (key === '' || key.length > MAX_KEY_LENGTH) throw refuse(`a key must have 1 to ${MAX_KEY_LENGTH} characters`)
   }
   if (Buffer.byteLength(JSON.stringify(metadata)) > MAX_BYTES) throw refuse(`more than ${MAX_BYTES} bytes`)
   return metadata
 }
-/** No database keeps it as it is. */
-function holdsNul(value: unknown): boolean {
-  if (typeof value === 'string') return value.includes('\0')
+/** NUL and half a surrogate pair: no database keeps them as they are. */
+function holds(value: unknown, isBad: (text: string) => boolean): boolean {
+  if (typeof value === 'string') return isBad(value)
   if (typeof value !== 'object' || value === null) return false
-  return Object.entries(value).some(([key, inner]) => holdsNul(key) || holdsNul(inner))
+  return Object.entries(value).some(([key, inner]) => isBad(key) || holds(inner, isBad))
 }
 const refuse = (why: string) => new AppError('METADATA_INVALID', `Metadata is invalid: ${why}`, {})
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { clipRanges, EVERY_PATH, mergeRanges, rangeHolds, rangesOfTree } from './path-range.ts'
+import fc from 'fast-check'
+import { clipRanges, EVERY_PATH, holderOf, mergeRanges, rangeHolds, rangesOfTree } from './path-range.ts'
 import type { NodePath } from './paths.ts'
 
 const tree = (path: string) => rangesOfTree(path as NodePath)
@@ -33,5 +34,12 @@ describe('path ranges', () => {
   })
   it('given names outside the basic plane, when compared, then the order is that of UTF-8 bytes', () => {
     assert.ok(rangeHolds({ lo: '/\uffee', hi: null }, '/\u{1f600}'))
+  })
+  it('given any ranges, overlapping, empty or none, when looked up, then a path is held as one of them holds it', () => {
+    const path = fc.string({ unit: fc.constantFrom('/', 'a', 'b', '\uffee', '\u{1f600}'), maxLength: 4 })
+    const range = fc.record({ lo: path, hi: fc.option(path) })
+    fc.assert(
+      fc.property(fc.array(range), path, (ranges, one) => assert.equal(holderOf(ranges)(one), holds(ranges, one))),
+    )
   })
 })

@@ -48,3 +48,24 @@ export function clipRanges(ranges: readonly PathRange[], window: PathRange): Pat
     return hi !== null && comparePaths(lo, hi) >= 0 ? [] : [{ lo, hi }]
   })
 }
+
+/** Whether any of the ranges holds a path, which costs the logarithm of their number. They may come in any order, and overlap. */
+export function holderOf(ranges: readonly PathRange[]): (path: string) => boolean {
+  const merged = mergeRanges(ranges.filter(({ lo, hi }) => hi === null || comparePaths(lo, hi) < 0))
+  return (path) => {
+    const range = merged[firstEndingAbove(merged, path)]
+    return range !== undefined && comparePaths(path, range.lo) >= 0
+  }
+}
+
+/** Place of the first of the sorted, merged ranges that ends above `path`; their number when none does. */
+export function firstEndingAbove(ranges: readonly PathRange[], path: string): number {
+  let [low, high] = [0, ranges.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    const { hi } = ranges[middle]!
+    if (hi !== null && comparePaths(hi, path) <= 0) low = middle + 1
+    else high = middle
+  }
+  return low
+}

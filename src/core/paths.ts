@@ -38,7 +38,11 @@ export function normalisePath(raw: string): NodePath {
 
 function invalidPath(raw: string, why: string): AppError {
   const shown = raw.length > 80 ? `${raw.slice(0, 80)}…` : raw
-  return new AppError('PATH_INVALID', `Path [${shown.replaceAll(/[\u0000-\u001f]/g, '\ufffd')}] is invalid: ${why}`, {})
+  return new AppError(
+    'PATH_INVALID',
+    `Path [${shown.toWellFormed().replaceAll(/[\u0000-\u001f]/g, '\ufffd')}] is invalid: ${why}`,
+    {},
+  )
 }
 
 /** `/a/b` → `/a`; the parent of a top-level name and of the root is the root. */

@@ -30,5 +30,14 @@ export function storageTrouble(error: unknown): AppError | undefined {
   return undefined
 }
 
+/** Runs work that stores something; when the disk is what failed, it throws the refusal that says so. */
+export async function tellingOfStorage<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw storageTrouble(error) ?? error
+  }
+}
+
 const unavailable = (what: string, cause: unknown): AppError =>
   new AppError('STORAGE_UNAVAILABLE', `${what}: nothing was stored, try again later`, {}, { cause, retryable: true })

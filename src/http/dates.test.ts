@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { hasCode } from '../core/errors.ts'
+import { LATEST_TIME_MS } from '../core/latest-time.ts'
 import { createDates } from './dates.ts'
 
 const MS = Date.UTC(2021, 4, 12, 12, 19, 8, 813)
@@ -48,6 +49,17 @@ describe('dates on the wire', () => {
       assert.equal(dates.parse('expireDate', '9999-12-31T23:59:59.999'), last)
       assert.equal(dates.format(last), '9999-12-31T23:59:59.999')
       assert.throws(() => dates.parse('expireDate', last + 1), /expireDate/)
+    })
+  }
+
+  for (const zone of ['UTC', 'Asia/Shanghai', 'America/New_York']) {
+    it(`given moments that no year of four digits has, when formatted in ${zone}, then the nearest that one has is shown`, () => {
+      const dates = createDates(zone)
+      for (const late of [LATEST_TIME_MS + 2 * 86_400_000, 2 ** 48 - 1, 2 ** 53 - 1, 1e300]) {
+        assert.equal(dates.format(late), '9999-12-31T23:59:59.999')
+      }
+      for (const early of [-(2 ** 48), -1e300]) assert.equal(dates.format(early), '0000-01-01T00:00:00.000')
+      assert.match(dates.format(LATEST_TIME_MS - 1), /^9999-12-3/)
     })
   }
 

@@ -2,7 +2,7 @@ import { invalid } from '../core/errors.ts'
 
 /** UTC epoch milliseconds inside, date-times without zone on the wire, e.g. `2021-05-12T12:19:08.813` (replication.md 0.3). */
 export interface Dates {
-  /** Always three fraction digits. Null stays null. */
+  /** Always three fraction digits. Null stays null; what lies beyond the years 0 to 9999 is shown as their first or last moment. */
   format(ms: number): string
   format(ms: number | null): string | null
   /**
@@ -17,6 +17,10 @@ export interface Dates {
 const DATE_TIME = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?)\s*(Z|[+-]\d{2}:?\d{2})?$/i
 /** Of the server's zone. Later years have five digits and no place in the form above. */
 const LATEST_MS = Date.UTC(10_000, 0, 1) - 1
+/** Of the server's zone: the year 0 begins. */
+const EARLIEST_MS = -62_167_219_200_000
+/** No zone is further from UTC. */
+const DAY_MS = 24 * 60 * 60_000
 
 /** How far a zone is from UTC. */
 interface Offset {
@@ -48,7 +52,9 @@ export function createDates(timeZone: string): Dates {
   function format(ms: number): string
   function format(ms: number | null): string | null
   function format(ms: number | null): string | null {
-    return ms === null ? null : new Date(ms + offsetAt(ms).ms).toISOString().slice(0, -1)
+    if (ms === null) return null
+    const near = within(ms, EARLIEST_MS - DAY_MS, LATEST_MS + DAY_MS)
+    return new Date(within(near + offsetAt(near).ms, EARLIEST_MS, LATEST_MS)).toISOString().slice(0, -1)
   }
   function epochMs(text: string): number | undefined {
     if (/^-?\d{1,15}$/.test(text)) return Number(text)
@@ -75,3 +81,5 @@ export function createDates(timeZone: string): Dates {
     offset: (ms) => offsetAt(ms).text,
   }
 }
+
+const within = (ms: number, least: number, most: number): number => Math.min(Math.max(ms, least), most)

@@ -1,12 +1,14 @@
-import type { Selectable } from 'kysely'
+import { setImmediate as yieldThread } from 'node:timers/promises'
+import type { Selectable, SelectQueryBuilder } from 'kysely'
 import type { Lanes } from '../core/lanes.ts'
 import { NO_LANES } from '../core/lanes.ts'
-import type { PathRange } from '../core/path-range.ts'
+import { holderOf, type PathRange } from '../core/path-range.ts'
+import { comparePaths } from '../core/paths.ts'
 import type { Reader, Transaction } from './database.ts'
 import { readFoldState } from './fingerprints/fold-state.ts'
 import type { ChangeOp, Schema } from './schema.ts'
 import { dialectOf } from './sql/dialect-of.ts'
-import { inRanges } from './sql/in-ranges.ts'
+import { areFew, inRanges } from './sql/in-ranges.ts'
 import { insertingRows, type RowInsert } from './sql/insert-rows.ts'
 import { nextId } from './sql/next-id.ts'
 
@@ -31,10 +33,10 @@ export interface Change {
   readonly after: FileLanes | undefined
 }
 
-/** Changes numbered in (from, to]; `to` null: also those that came since, numbered or not. */
+/** Changes numbered in (from, to]. */
 export interface ChangeSpan {
   readonly from: number
-  readonly to: number | null
+  readonly to: number
   readonly ranges: readonly PathRange[]
 }
 
@@ -138,11 +140,16 @@ export async function changeMark(reader: Reader, repoId: number, seq: number): P
 export async function changedPaths(
   reader: Reader,
   repoId: number,
-  span: ChangeSpan & { readonly limit?: number },
+  { limit, ...span }: ChangeSpan & { readonly limit?: number },
 ): Promise<string[]> {
-  let query = changesOf(reader, repoId, span).select('path').distinct().orderBy('path')
-  if (span.limit !== undefined) query = query.limit(span.limit)
-  return (await query.execute()).map(({ path }) => path)
+  if (areFew(span.ranges)) {
+    const query = changesOf(reader, repoId, span).where(inRanges(span.ranges)).select('path').distinct().orderBy('path')
+    return (await (limit === undefined ? query : query.limit(limit)).execute()).map(({ path }) => path)
+  }
+  const found = new Set<string>()
+  const slice = (from: number) => changesOf(reader, repoId, { ...span, from }).select(['seq', 'path'])
+  for await (const path of pathsIn(slice, span)) found.add(path)
+  return [...found].sort(comparePaths).slice(0, limit)
 }
 
 /** How many rows the repository's log has in (from, to]; counting stops at `limit`. */
@@ -173,27 +180,37 @@ export async function hasForeignChanges(
   repoId: number,
   { exceptVia, ...span }: ChangeSpan & { readonly exceptVia: number },
 ): Promise<boolean> {
-  const row = await changesOf(reader, repoId, span)
-    .where((eb) => eb.or([eb('via_link', 'is', null), eb('via_link', '!=', exceptVia)]))
-    .select('seq')
-    .limit(1)
-    .executeTakeFirst()
-  return row !== undefined
+  const foreign = (from: number) =>
+    changesOf(reader, repoId, { ...span, from })
+      .where((eb) => eb.or([eb('via_link', 'is', null), eb('via_link', '!=', exceptVia)]))
+      .select(['seq', 'path'])
+  if (areFew(span.ranges)) return (await foreign(span.from).where(inRanges(span.ranges)).limit(1).execute()).length > 0
+  for await (const _path of pathsIn(foreign, span)) return true
+  return false
 }
 
-/** Live files gained minus lost. */
-export async function netFiles(reader: Reader, repoId: number, span: ChangeSpan): Promise<number> {
-  const row = await changesOf(reader, repoId, span)
-    .select((eb) => eb.fn.sum<number | null>('dn').as('net'))
-    .executeTakeFirstOrThrow()
-  return row.net ?? 0
-}
+const changesOf = (reader: Reader, repoId: number, { from, to }: Omit<ChangeSpan, 'ranges'>) =>
+  reader.selectFrom('change_log').where('repo_id', '=', repoId).where('seq', '>', from).where('seq', '<=', to)
 
-function changesOf(reader: Reader, repoId: number, { from, to, ranges }: ChangeSpan) {
-  const query = reader.selectFrom('change_log').where('repo_id', '=', repoId).where(inRanges(ranges))
-  if (to !== null) return query.where('seq', '>', from).where('seq', '<=', to)
-  if (dialectOf(reader) === 'sqlite') return query.where('seq', '>', from)
-  return query.where((eb) => eb.or([eb('seq', '>', from), eb('seq', 'is', null)]))
+/** A few milliseconds. */
+const ROWS_AT_ONCE = 2_000
+
+/**
+ * Those of the changes that are in the ranges, of which there are too many for a condition: read in slices, so that nothing waits
+ * long, and looked up here.
+ */
+async function* pathsIn(
+  after: (from: number) => SelectQueryBuilder<Schema, 'change_log', { seq: number | null; path: string }>,
+  { from, ranges }: ChangeSpan,
+): AsyncGenerator<string> {
+  const holds = holderOf(ranges)
+  for (let last = from; ; ) {
+    const rows = await after(last).orderBy('seq').limit(ROWS_AT_ONCE).execute()
+    for (const { path } of rows) if (holds(path)) yield path
+    if (rows.length < ROWS_AT_ONCE) return
+    last = rows.at(-1)!.seq!
+    await yieldThread()
+  }
 }
 
 /**

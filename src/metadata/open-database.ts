@@ -4,6 +4,7 @@ import type { MetadataDatabase, Transaction } from './database.ts'
 import { isTransient, postgresDialect } from './dialects/postgres.ts'
 import { sqliteDialect } from './dialects/sqlite.ts'
 import { createCheckpoints } from './dialects/sqlite-checkpoints.ts'
+import { createDurability } from './dialects/sqlite-durability.ts'
 import { sqliteThreadDialect } from './dialects/sqlite-thread.ts'
 import { applyMigrations } from './migrate.ts'
 import { MIGRATIONS, type Migration } from './migrations/all.ts'
@@ -64,24 +65,37 @@ export async function openDatabase(
   /** Statements that changed something. Many transactions only look whether there is something to do. */
   let changes = 0
   const checkpoints = config.dialect === 'sqlite' ? createCheckpoints(config.file) : undefined
+  const durability = config.dialect === 'sqlite' ? createDurability(config.file) : undefined
+
+  const countCommit = () => {
+    commits++
+    checkpoints?.committed()
+  }
 
   async function attempt<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
     const state = { open: true }
     let changesBefore = changes
+    durability?.check()
     try {
-      return await writer.transaction().execute(async (trx) => {
+      const done = await writer.transaction().execute(async (trx) => {
         // Only now nobody else writes; what others change before we come to count makes us count once more, which does no harm.
         changesBefore = changes
         const result = await inside.run(state, work, trx)
         await settleUsage(trx)
         return result
       })
-    } finally {
       state.open = false
       if (changes !== changesBefore) {
-        commits++
-        checkpoints?.committed()
+        countCommit()
+        // The next transaction has its turn already: one sync serves all that commit while another is under way.
+        await durability?.settled()
       }
+      return done
+    } catch (error) {
+      if (state.open && changes !== changesBefore) countCommit()
+      throw error
+    } finally {
+      state.open = false
     }
   }
   const database: MetadataDatabase = {
@@ -104,6 +118,7 @@ export async function openDatabase(
     migrate: () => database.transact((trx) => applyMigrations(trx, dialect, migrations)),
     async close() {
       await checkpoints?.close()
+      await durability?.close()
       await slow.destroy()
       await read.destroy()
       await writer.destroy()

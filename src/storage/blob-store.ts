@@ -38,9 +38,7 @@ export interface SmallContent {
 }
 
 /** Where a packed blob lies. */
-export interface PackPlace {
-  /** Number of the segment, unique in the store's database. */
-  readonly segment: number
+export interface PackPlace extends SegmentRef {
   /** Of its first byte, from 0. */
   readonly offset: number
 }
@@ -74,6 +72,8 @@ export interface BlobStore {
    * @returns places, in the order of the contents.
    */
   putMany(contents: readonly SmallContent[], signal: AbortSignal): Promise<PackPlace[]>
+  /** The index takes no blobs there any more: `putMany` appends no more to it, should it be open here. */
+  leaveSegment(segment: SegmentRef): void
   /** Whole contents of small blobs, wherever they lie, in few reads. Those that are not in the store as they should be are left out. */
   readMany(blobs: readonly BlobStat[], signal: AbortSignal): Promise<Map<Digest, Buffer>>
   /** Opens bytes of a blob. The caller consumes or destroys the stream. @throws AppError BLOB_UNKNOWN. */

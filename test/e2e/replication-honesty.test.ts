@@ -51,6 +51,34 @@ eachDialect('SUCCESS is a proof', (dialect) => {
       assert.deepEqual(await paths(two), ['/1', '/2', '/3'])
     })
 
+    it('given it lost what it had acknowledged before the run ended, then the run is FAILED and the next one brings it again', async (t) => {
+      await using two = await twoClusters(dialect, t.signal)
+      await two.put(two.a, '/0', '0')
+      const { key } = await two.replicate()
+      for (const name of ['/1', '/2', '/3']) await two.put(two.a, name, name)
+      const before = await two.b.db.read
+        .selectFrom('change_log')
+        .select((eb) => eb.fn.max('seq').as('seq'))
+        .executeTakeFirstOrThrow()
+      const opens = two.line.seen.filter(({ path }) => path.includes('/open')).length
+      const held = two.line.hold(({ path, nth }) => path.includes('/open') && nth === opens + 2)
+      const running = two.again(key)
+      await held.reached
+      // What a failover to a copy that is some seconds older leaves.
+      await two.b.db.transact(async (trx) => {
+        await trx.deleteFrom('node').where('folder', '=', 0).where('path', '!=', '/0').execute()
+        await trx.deleteFrom('change_log').where('seq', '>', before.seq).execute()
+        await trx.deleteFrom('change_log').where('seq', 'is', null).execute()
+        for (const { id } of await trx.selectFrom('repository').select('id').execute()) await forgetSums(trx, id)
+      })
+      held.release()
+      const run = await running
+      assert.equal(run.record.status, 'FAILED')
+      assert.match(run.record.errorReason ?? '', /does not have all that it acknowledged/)
+      assert.equal(counts(await two.again(key)), '3/1/0/0')
+      assert.deepEqual(await paths(two), ['/0', '/1', '/2', '/3'])
+    })
+
     it('given the source repository was deleted and made again in mid-run, then the run is FAILED and says so', async (t) => {
       await using two = await twoClusters(dialect, t.signal, { ENTREPOT_REPLICATION_BATCH_FILES: '2' })
       for (let n = 0; n < 6; n++) await two.put(two.a, `/${n}`, String(n))

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { createHttpClient, type HttpCall } from '../../src/remotes/transport/http-client.ts'
+import { manualClock } from '../helpers/clock.ts'
 import { eachDialect, type LocalCluster, startCluster } from '../helpers/local-cluster.ts'
 
 const bytes = { 'content-type': 'application/octet-stream' }
@@ -70,8 +71,8 @@ async function call(
   { method, path, headers = {}, body }: HttpCall,
   password = cluster.password,
 ) {
-  const limits = { connections: 1, idleMs: 20_000, maxAnswerBytes: 1_000_000 }
-  using http = createHttpClient({ url: cluster.url, username: 'admin', password }, limits)
+  const limits = { connections: 1, idleMs: 20_000, answerMs: 60_000, maxAnswerBytes: 1_000_000 }
+  using http = createHttpClient({ url: cluster.url, username: 'admin', password }, limits, manualClock())
   const answer = await http.send({ method, path: `/sync/v1${path}`, headers, body }, new AbortController().signal)
   return {
     status: answer.status,

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { digestFromBytes } from '../../src/core/digest.ts'
 import { type Hlc, makeHlc } from '../../src/core/hlc.ts'
 import type { Metadata } from '../../src/core/metadata.ts'
+import { RESULTS } from '../../src/remotes/cluster/frames/ack-codec.ts'
 import type { AckFrame, EntryFrame, Frame, Precondition, StreamBegin } from '../../src/remotes/cluster/frames/frame.ts'
 import { SYNC_PROTOCOL } from '../../src/remotes/cluster/messages.ts'
 
@@ -76,18 +77,7 @@ const entry: fc.Arbitrary<EntryFrame> = record({
 
 const exception = record({
   item: fc.integer({ min: 1, max: 1_000_000 }),
-  result: fc.constantFrom(
-    'unchanged',
-    'replaced',
-    'kept',
-    'conflict',
-    'superseded',
-    'changed',
-    'no-blob',
-    'refused',
-    'retry',
-    'not-tried',
-  ),
+  result: fc.constantFrom(...RESULTS),
   reason: name,
   remote: fc.option(record({ content: lanes, metadata: lanes })),
 }) as fc.Arbitrary<AckFrame['exceptions'][number]>

@@ -9,6 +9,7 @@ import { deleteFiles, lockLive, putFiles } from '../../src/artifacts/nodes/node-
 import { type Digest, digestHex } from '../../src/core/digest.ts'
 import { isRetryable } from '../../src/core/errors.ts'
 import { normalisePath } from '../../src/core/paths.ts'
+import type { MetadataDatabase } from '../../src/metadata/database.ts'
 import { knownBlobs } from '../../src/metadata/storage/blobs.ts'
 import { findPacked } from '../../src/metadata/storage/packed-blobs.ts'
 import { createSegmentIndex } from '../../src/metadata/storage/segment-index.ts'
@@ -20,6 +21,17 @@ import { tempDir } from './temp.ts'
 
 export const GRACE_MS = 60_000
 const signal = new AbortController().signal
+
+/** As after a change-over to a copy of the database that is some seconds behind: open segments are gone, and what lies in them. */
+export async function loseOpenSegments(db: MetadataDatabase): Promise<void> {
+  await db.transact(async (trx) => {
+    const open = trx.selectFrom('segment').select('id').where('state', '=', 'open')
+    const lost = trx.selectFrom('blob').select('sha256').where('segment', 'in', open)
+    await trx.deleteFrom('node').where('sha256', 'in', lost).execute()
+    await trx.deleteFrom('blob').where('segment', 'in', open).execute()
+    await trx.deleteFrom('segment').where('state', '=', 'open').execute()
+  })
+}
 
 /** Repository, blob store with segments and all that works on them; files are named after their content. */
 export async function packedSite(make: MakeDatabase, segmentBytes = 1_000_000) {
@@ -105,6 +117,7 @@ export async function packedSite(make: MakeDatabase, segmentBytes = 1_000_000) {
   return {
     ...{ ...services, db, dir, store, openStore, intake, scrub, alarms, contents, commit, upload, uploadAlone, remove },
     ...{ collect, later, compaction, placeOf, pathOf, spoil, assertWhole, segmentNumbers },
+    loseOpenSegment: () => loseOpenSegments(db),
     ownFile: (digest: Digest) =>
       dir.file(digestHex(digest).slice(0, 2), digestHex(digest).slice(2, 4), digestHex(digest)),
     async [Symbol.asyncDispose]() {

@@ -58,8 +58,8 @@ export interface TwoClusters extends AsyncDisposable {
   create(changes?: TaskChanges): Promise<string>
   /** Executes a task and waits for the end of that run. */
   again(key: string): Promise<Run>
-  /** A task of the same sample at B, towards its cluster `alpha`. */
-  replicateBack(): Promise<Run>
+  /** Runs a task of the same sample at B, towards its cluster `alpha`; the first call makes it. */
+  replicateBack(setting?: TaskChanges['setting']): Promise<Run>
   /** Waits for run number `runs` of a task at A. */
   ended(key: string, runs: number): Promise<Run>
 }
@@ -83,6 +83,8 @@ export async function twoClusters(
     signal,
   )
   let tasks = 0
+  let backKey: string | undefined
+  let backRuns = 0
 
   async function create({ setting, ...changes }: TaskChanges = {}): Promise<string> {
     const sample = taskOf(`task ${++tasks}`, REPO, [clusterId])
@@ -130,10 +132,16 @@ export async function twoClusters(
       await executeTask(a.api, key, signal)
       return ended(key, totalRecords + 1)
     },
-    async replicateBack() {
-      const body = taskOf('back', REPO, ['alpha'])
+    async replicateBack(setting) {
+      if (backKey !== undefined) {
+        await executeTask(b.api, backKey, signal)
+        return endedAt(b, backKey, ++backRuns)
+      }
+      const sample = taskOf('back', REPO, ['alpha'])
+      const body = { ...sample, setting: { ...sample.setting, ...setting } }
       const { key } = await b.api.call<{ key: string }>('POST', '/replication/api/task/create', body, signal)
-      return endedAt(b, key, 1)
+      backKey = key
+      return endedAt(b, key, ++backRuns)
     },
     async [Symbol.asyncDispose]() {
       await a[Symbol.asyncDispose]()

@@ -4,7 +4,7 @@ import { mapConcurrent } from '../../core/concurrency.ts'
 import type { Digest } from '../../core/digest.ts'
 import type { MetadataDatabase, Transaction } from '../../metadata/database.ts'
 import { claimBlobs, knownBlobs, unpackBlobs } from '../../metadata/storage/blobs.ts'
-import { claimPackedBlobs, findPacked, standingOf } from '../../metadata/storage/packed-blobs.ts'
+import { claimPackedBlobs, findPacked, isGivenUp, standingOf } from '../../metadata/storage/packed-blobs.ts'
 import type { BlobStat, BlobStore, PackPlace, SmallContent, StagedBlob } from '../../storage/blob-store.ts'
 
 /**
@@ -31,7 +31,8 @@ export interface BlobIntake {
   pack(contents: readonly SmallContent[], signal: AbortSignal): Promise<PackedBlobs>
   /**
    * `claim` for packed contents: those that a row promises already keep their old place. May run again with the transaction.
-   * @throws AppError RECEIVE_FAILED, retryable, when a segment was given up since `pack`: long after it, or when the disk failed.
+   * @throws AppError RECEIVE_FAILED, retryable (`isGivenUp`), when the database has given a segment up since `pack`: long after it,
+   * when the disk failed, or when the database has lost its last seconds. Packing again uses another segment.
    */
   claimPacked(trx: Transaction, packed: PackedBlobs): Promise<void>
 }
@@ -110,7 +111,12 @@ export function createBlobIntake({ db, store, clock }: BlobIntakeDeps): BlobInta
     },
     async claimPacked(trx, packed) {
       const placed = packed.filter((blob) => blob.place !== undefined)
-      await claimPackedBlobs(trx, placed, clock.now())
+      try {
+        await claimPackedBlobs(trx, placed, clock.now())
+      } catch (error) {
+        if (isGivenUp(error)) for (const { place } of placed) store.leaveSegment(place)
+        throw error
+      }
       await removeFiles(
         trx,
         placed.filter(({ wasMarked }) => wasMarked),

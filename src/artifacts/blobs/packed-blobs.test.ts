@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { it } from 'node:test'
-import { digestOf } from '../../../test/helpers/blobs.ts'
+import { digestOf, textOf } from '../../../test/helpers/blobs.ts'
 import { eachDatabase } from '../../../test/helpers/databases.ts'
 import { packedSite } from '../../../test/helpers/packed-site.ts'
 import { digestHex } from '../../core/digest.ts'
 import { knownBlobs } from '../../metadata/storage/blobs.ts'
+import { isGivenUp } from '../../metadata/storage/packed-blobs.ts'
 import type { BlobStore } from '../../storage/blob-store.ts'
 import { createBlobIntake } from './blob-intake.ts'
 
@@ -98,6 +99,41 @@ eachDatabase('packed blobs', (make) => {
     await site.upload('bytes')
     await site.assertWhole('bytes')
     await assert.rejects(readFile(site.ownFile(digestOf('bytes'))), /ENOENT/)
+  })
+
+  it('given an open segment that the database has lost, when more comes, then one packing is refused and the next is in', async () => {
+    await using site = await packedSite(make)
+    await site.upload('before')
+    await site.loseOpenSegment()
+    const packed = await site.intake.pack(site.contents(['after']), signal)
+    await assert.rejects(site.commit(packed, ['after']), isGivenUp)
+    await site.commit(await site.intake.pack(site.contents(['after']), signal), ['after'])
+    await site.assertWhole('after')
+  })
+
+  it('given an open segment that the database has lost, when its number is given to another owner, then nobody takes the one for the other', async () => {
+    await using site = await packedSite(make)
+    await site.upload('before')
+    const { segment } = (await site.placeOf('before'))!
+    await site.loseOpenSegment()
+    await site.db.transact((trx) =>
+      trx
+        .insertInto('segment')
+        .values({ id: segment, owner: 'two', state: 'open', bytes: 0, live_bytes: 0, begun_at: 1 })
+        .execute(),
+    )
+    const packed = await site.intake.pack(site.contents(['after']), signal)
+    await assert.rejects(site.commit(packed, ['after']), isGivenUp)
+    await site.commit(await site.intake.pack(site.contents(['after']), signal), ['after'])
+    await using other = await site.openStore('three')
+    for (const store of [site.store, other]) {
+      assert.equal(await textOf(await store.open(digestOf('after'), undefined, signal)), 'after')
+    }
+    const rows = await site.db.read.selectFrom('segment').select(['owner', 'state']).orderBy('owner').execute()
+    assert.deepEqual(
+      rows.map(({ owner, state }) => `${owner} ${state}`),
+      ['one open', 'two open'],
+    )
   })
 
   it('given packed garbage, when collected, then its rows go, its bytes stay until compaction, and orphans are none', async () => {

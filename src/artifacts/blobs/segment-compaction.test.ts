@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { open, writeFile } from 'node:fs/promises'
 import { it } from 'node:test'
 import { digestOf, textOf } from '../../../test/helpers/blobs.ts'
 import { eachDatabase } from '../../../test/helpers/databases.ts'
@@ -30,20 +30,45 @@ eachDatabase('segment compaction', (make) => {
   }
   const SEGMENT = 10 * (44 + 60)
 
-  it('given a sealed segment that is mostly dead, when compacted, then what is alive has moved and its file is gone', async () => {
+  it('given a sealed segment that is mostly dead, when compacted, then what is alive has moved, and its file goes after the grace time', async () => {
     await using site = await packedSite(make, SEGMENT)
     const { live, old } = await filled(site, 7)
     const report = await site.compaction().run(signal)
-    assert.deepEqual(report, { examined: 1, removed: 1, movedBlobs: 3, freedBytes: SEGMENT })
+    assert.deepEqual(report, { examined: 1, retired: 1, movedBlobs: 3, removed: 0, freedBytes: 0 })
     await site.assertWhole(...live, 'in the next segment')
+    await site.clock.advance(GRACE_MS)
+    assert.equal((await site.compaction().run(signal)).removed, 0)
+    assert.ok((await site.segmentNumbers()).includes(old))
+    await site.clock.advance(1)
+    const { removed, freedBytes } = await site.compaction().run(signal)
+    assert.deepEqual({ removed, freedBytes }, { removed: 1, freedBytes: SEGMENT })
     assert.ok(!(await site.segmentNumbers()).includes(old))
     assert.equal((await site.compaction().run(signal)).removed, 0)
+    await site.assertWhole(...live, 'in the next segment')
+  })
+
+  it('given a copy of the metadata, when compactions run before the blobs are copied, then all is there that it names', async () => {
+    await using site = await packedSite(make, SEGMENT)
+    const { live } = await filled(site, 7)
+    const copied = await site.db.read.selectFrom('blob').selectAll().where('segment', 'is not', null).execute()
+    await site.compaction().run(signal)
+    await site.clock.advance(GRACE_MS)
+    // Of the next process.
+    await site.compaction().run(signal)
+    await site.db.transact(async (trx) => {
+      for (const { sha256, segment, place } of copied) {
+        await trx.updateTable('blob').set({ segment, place }).where('sha256', '=', sha256).execute()
+      }
+    })
+    await site.assertWhole(...live, 'in the next segment')
   })
 
   it('given a segment that is wholly dead, when compacted, then it is just removed', async () => {
     await using site = await packedSite(make, SEGMENT)
     const { old } = await filled(site, 10)
     const store = { ...site.store, putMany: () => assert.fail('something was copied') }
+    assert.equal((await site.compaction({ store }).run(signal)).retired, 1)
+    await site.later()
     assert.equal((await site.compaction({ store }).run(signal)).removed, 1)
     assert.ok(!(await site.segmentNumbers()).includes(old))
   })
@@ -51,7 +76,7 @@ eachDatabase('segment compaction', (make) => {
   it('given a segment that is mostly alive, or sealed just now, when compacted, then it stays', async () => {
     await using site = await packedSite(make, SEGMENT)
     const { live, old } = await filled(site, 4)
-    assert.equal((await site.compaction().run(signal)).removed, 0)
+    assert.equal((await site.compaction().run(signal)).retired, 0)
     await site.remove(...live)
     await site.collect()
     assert.equal((await site.compaction({ graceMs: 10 * GRACE_MS }).run(signal)).examined, 0)
@@ -76,12 +101,18 @@ eachDatabase('segment compaction', (make) => {
     it(`given a compaction that dies when ${line}, when others follow, then nothing is lost and the file goes`, async () => {
       await using site = await packedSite(make, SEGMENT)
       const { live, old } = await filled(site, 8)
-      await assert.rejects(site.compaction(dying(site)).run(signal), isDead)
+      const runs = async () => {
+        await site.compaction(dying(site)).run(signal)
+        await site.later()
+        await site.compaction(dying(site)).run(signal)
+      }
+      await assert.rejects(runs(), isDead)
       await site.assertWhole(...live, 'in the next segment')
       const next = site.compaction()
-      await next.run(signal)
-      await site.later()
-      await next.run(signal)
+      for (let turn = 1; turn <= 3; turn++) {
+        await next.run(signal)
+        await site.later()
+      }
       await site.assertWhole(...live, 'in the next segment')
       assert.ok(!(await site.segmentNumbers()).includes(old))
     })
@@ -116,13 +147,61 @@ eachDatabase('segment compaction', (make) => {
     const { live, old } = await filled(site, 8)
     const [wrong, good] = live
     await site.spoil(wrong!)
-    await site.compaction().run(signal)
+    assert.equal((await site.compaction().run(signal)).retired, 1)
     assert.deepEqual(site.alarms, ['DAMAGED'])
+    await site.later()
+    await site.compaction().run(signal)
     assert.ok(!(await site.segmentNumbers()).includes(old))
     await site.assertWhole(good!)
     assert.equal((await knownBlobs(site.db.read, [digestOf(wrong!)])).size, 0)
     await site.upload(wrong!)
     await site.assertWhole(wrong!)
+  })
+
+  it('given a live blob of whose record only the header is wrong, when its segment is compacted, then it moves like the others', async () => {
+    await using site = await packedSite(make, SEGMENT)
+    const { live } = await filled(site, 8)
+    const { offset } = (await site.placeOf(live[0]!))!
+    {
+      await using file = await open(await site.pathOf(live[0]!), 'r+')
+      await file.write('?', offset - 4)
+    }
+    const { retired, movedBlobs } = await site.compaction().run(signal)
+    assert.deepEqual({ retired, movedBlobs }, { retired: 1, movedBlobs: 2 })
+    assert.deepEqual(site.alarms, [])
+    await site.assertWhole(...live)
+  })
+
+  it('given an open segment that the database has lost, when a compaction copies there, then the next one copies to another', async () => {
+    await using site = await packedSite(make, SEGMENT)
+    const { live } = await filled(site, 8)
+    await site.loseOpenSegment()
+    await assert.rejects(site.compaction().run(signal), /takes no blobs any more/)
+    assert.equal((await site.compaction().run(signal)).movedBlobs, 2)
+    await site.assertWhole(...live)
+  })
+
+  it('given segments that have been open for a week, when compactions run, then they are sealed, and an owner that lives goes on with another', async () => {
+    await using site = await packedSite(make, SEGMENT)
+    await using gone = await site.openStore('gone')
+    const [content] = site.contents(['of one that never came back'])
+    const [place] = await gone.putMany([content!], signal)
+    await site.upload('alive')
+    const before = (await site.placeOf('alive'))!.segment
+    await site.clock.advance(7 * 86_400_000)
+    await site.compaction().run(signal)
+    assert.equal((await site.db.read.selectFrom('segment').select('id').execute()).length, 2)
+    await site.clock.advance(1)
+    await site.compaction().run(signal)
+    const rows = await site.db.read.selectFrom('segment').select(['id', 'state']).execute()
+    assert.deepEqual(
+      rows.map(({ id, state }) => [id, state]),
+      [[before, 'sealed']],
+    )
+    assert.notEqual(place!.segment, before)
+    await site.upload('later')
+    assert.notEqual((await site.placeOf('later'))!.segment, before)
+    await site.assertWhole('alive', 'later')
   })
 
   it('given a file that no row knows, when swept, then it goes after the grace time from its discovery', async () => {
@@ -134,7 +213,10 @@ eachDatabase('segment compaction', (make) => {
     await site.clock.advance(GRACE_MS - 1)
     assert.equal((await compaction.run(signal)).removed, 0)
     await site.clock.advance(1)
-    assert.deepEqual(await compaction.run(signal), { examined: 0, removed: 1, movedBlobs: 0, freedBytes: 7 })
+    assert.deepEqual(await compaction.run(signal), {
+      ...{ examined: 0, retired: 0, movedBlobs: 0 },
+      ...{ removed: 1, freedBytes: 7 },
+    })
     assert.equal((await site.segmentNumbers()).length, 1)
     await site.assertWhole('known')
   })
@@ -148,6 +230,8 @@ eachDatabase('segment compaction', (make) => {
     await site.remove(large)
     await site.later()
     await site.collect()
+    await site.later()
+    await site.compaction().run(signal)
     await site.later()
     assert.equal((await site.compaction().run(signal)).removed, 1)
     assert.equal(await textOf(stream), large)

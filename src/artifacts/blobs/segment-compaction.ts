@@ -5,6 +5,7 @@ import type { BlobRow } from '../../metadata/storage/blobs.ts'
 import {
   type BlobMove,
   detachWithdrawn,
+  isGivenUp,
   moveBlobs,
   pageSegment,
   type SegmentBlob,
@@ -13,9 +14,12 @@ import {
   countLive,
   deleteIfUnnamed,
   markCompacting,
+  pageRetired,
   pageSealed,
+  retireIfUnnamed,
   type Segment,
   saveLiveBytes,
+  sealOpenSegments,
 } from '../../metadata/storage/segments.ts'
 import type { BlobStore, SmallContent } from '../../storage/blob-store.ts'
 import { RECORD_HEADER_BYTES } from '../../storage/segments/record.ts'
@@ -25,7 +29,10 @@ export interface SegmentCompactionDeps {
   readonly db: MetadataDatabase
   readonly store: BlobStore
   readonly clock: Pick<Clock, 'now'>
-  /** Since a segment was sealed; longer than from `pack` to its commit. */
+  /**
+   * Since a segment was sealed: longer than from `pack` to its commit. And since it was retired: longer than it takes to copy the
+   * blobs after the metadata (docs/operations.md).
+   */
   readonly graceMs: number
   readonly strays: StraySegments
   /** Looks at a blob whose bytes could not be copied, and withdraws it when they are wrong or gone. */
@@ -35,21 +42,29 @@ export interface SegmentCompactionDeps {
 export interface CompactionReport {
   /** Segments that were looked at. */
   readonly examined: number
-  /** Segments that are gone, and strays. */
-  readonly removed: number
+  /** Segments from which everything has moved; their files go after the grace time. */
+  readonly retired: number
   readonly movedBlobs: number
+  /** Files of retired segments, and strays. */
+  readonly removed: number
   /** Size of what was removed. */
   readonly freedBytes: number
 }
 
 export interface SegmentCompaction {
   /**
-   * Copies what is alive in sealed segments, of which more than half is dead, to the open segment, and removes them. Any number of
-   * processes may do it at once, and go on where another one died (docs/design/blobs.md).
+   * Copies what is alive in sealed segments, of which more than half is dead, to the open segment, retires them, and removes those
+   * that have been retired for the grace time. Any number of processes may do it at once, and go on where another one died
+   * (docs/design/blobs.md).
    */
   run(signal: AbortSignal): Promise<CompactionReport>
 }
 
+/**
+ * What has been open for so long is sealed: its owner may never come back, and what is dead in it would stay. An owner that lives
+ * begins another.
+ */
+const OPEN_MS = 7 * 86_400_000
 const SEGMENTS_AT_ONCE = 100
 const BLOBS_AT_ONCE = 500
 /** Copied at once; all of it is in memory. */
@@ -75,9 +90,19 @@ export function createSegmentCompaction(deps: SegmentCompactionDeps): SegmentCom
     }
     const places = await store.putMany(contents, signal)
     const moves = olds.map((old, index): BlobMove => ({ ...old, from: old.place, place: places[index]! }))
-    const moved = await db.transact((trx) => moveBlobs(trx, moves))
+    const moved = await move(moves)
     for (const blob of wrong) await examine(blob, signal)
     return moved
+  }
+
+  async function move(moves: readonly BlobMove[]): Promise<number> {
+    try {
+      return await db.transact((trx) => moveBlobs(trx, moves))
+    } catch (error) {
+      // The next run copies to another segment.
+      if (isGivenUp(error)) for (const { place } of moves) store.leaveSegment(place)
+      throw error
+    }
   }
 
   async function empty({ segment }: Segment, signal: AbortSignal): Promise<number> {
@@ -107,31 +132,48 @@ export function createSegmentCompaction(deps: SegmentCompactionDeps): SegmentCom
     let moved = 0
     for (let pass = 1; pass <= PASSES; pass++) {
       moved += await empty(segment, signal)
-      if (!(await db.transact((trx) => deleteIfUnnamed(trx, segment.segment)))) continue
-      await store.removeSegment(segment)
-      return moved
+      if (await db.transact((trx) => retireIfUnnamed(trx, segment.segment, clock.now()))) return moved
     }
     return undefined
+  }
+
+  /** First the row, then the file: a process that dies in between leaves a stray. */
+  async function removeRetired(before: number, signal: AbortSignal): Promise<Segment[]> {
+    const gone: Segment[] = []
+    for (let after = 0; ; ) {
+      const page = await pageRetired(db.read, before, after, SEGMENTS_AT_ONCE)
+      if (page.length === 0) return gone
+      after = page.at(-1)!.segment
+      for (const segment of page) {
+        signal.throwIfAborted()
+        if (!(await db.transact((trx) => deleteIfUnnamed(trx, segment.segment)))) continue
+        await store.removeSegment(segment)
+        gone.push(segment)
+      }
+    }
   }
 
   return {
     async run(signal) {
       const swept = await strays.sweep(signal)
-      let { removed, freedBytes } = swept
-      let [examined, movedBlobs] = [0, 0]
-      const sealedBefore = clock.now() - graceMs
+      const now = clock.now()
+      await db.transact((trx) => sealOpenSegments(trx, { begunBefore: now - OPEN_MS }, now))
+      const before = now - graceMs
+      const gone = await removeRetired(before, signal)
+      const removed = swept.removed + gone.length
+      const freedBytes = gone.reduce((sum, { sizeBytes }) => sum + sizeBytes, swept.freedBytes)
+      let [examined, retired, movedBlobs] = [0, 0, 0]
       for (let after = 0; ; ) {
-        const page = await pageSealed(db.read, sealedBefore, after, SEGMENTS_AT_ONCE)
-        if (page.length === 0) return { examined, removed, movedBlobs, freedBytes }
+        const page = await pageSealed(db.read, before, after, SEGMENTS_AT_ONCE)
+        if (page.length === 0) return { examined, retired, movedBlobs, removed, freedBytes }
         after = page.at(-1)!.segment
         for (const segment of page) {
           signal.throwIfAborted()
           examined++
           const moved = await compact(segment, signal)
           if (moved === undefined) continue
-          removed++
+          retired++
           movedBlobs += moved
-          freedBytes += segment.sizeBytes
         }
       }
     },

@@ -3,6 +3,7 @@ import type { Clock } from '../../core/clock.ts'
 import { AppError, hasCode } from '../../core/errors.ts'
 import type { NodePath } from '../../core/paths.ts'
 import { ROOT } from '../../core/paths.ts'
+import { unlessAborted } from '../../core/unless-aborted.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { findServed, isExpired, type NodeRecord } from '../../metadata/nodes/nodes.ts'
 import { untilCommit } from '../../metadata/sql/until-commit.ts'
@@ -19,7 +20,6 @@ import type { Asker } from '../views/asker.ts'
 import type { AskMember, VirtualDownloads } from '../views/virtual-downloads.ts'
 import { exactLength } from './exact-length.ts'
 import { folderDownload } from './folder-download.ts'
-import { unlessAborted } from './unless-aborted.ts'
 
 export interface Downloads {
   /**

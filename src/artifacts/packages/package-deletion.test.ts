@@ -10,8 +10,9 @@ import {
 } from '../../../test/helpers/packages.ts'
 import { hasCode } from '../../core/errors.ts'
 import { EVERY_PATH } from '../../core/path-range.ts'
-import { changedPaths } from '../../metadata/change-log.ts'
+import { changedPaths, headSeq } from '../../metadata/change-log.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
+import { numberChanges } from '../../metadata/sequencer.ts'
 import { lockLive, putFiles } from '../nodes/node-writer.ts'
 import { createDownloadCounts } from './download-counts.ts'
 
@@ -157,7 +158,9 @@ eachDatabase('deleting packages', (make) => {
     const repository = await makePackageRepository(on)
     await on.publish(repository, 'a', '1', { '/a/1': 'one' })
     await on.deletion.deleteVersion(repository, 'rds://a', '1', 'bob')
-    const paths = await changedPaths(db.read, repository.id, { from: 0, to: null, ranges: [EVERY_PATH] })
+    await numberChanges(db)
+    const to = await headSeq(db.read, repository.id)
+    const paths = await changedPaths(db.read, repository.id, { from: 0, to, ranges: [EVERY_PATH] })
     assert.deepEqual(paths, ['/a/1'])
   })
 

@@ -2,13 +2,16 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { artifactServices, makeRepository, path } from '../../../test/helpers/artifacts.ts'
 import { eachDatabase } from '../../../test/helpers/databases.ts'
+import { loseOpenSegments } from '../../../test/helpers/packed-site.ts'
 import { digestOfBytes } from '../../core/digest.ts'
 import { AppError, hasCode } from '../../core/errors.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import type { NodeRecord } from '../../metadata/nodes/nodes.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
 import { claimBlobs } from '../../metadata/storage/blobs.ts'
-import type { BlobIntake } from '../blobs/blob-intake.ts'
+import { createSegmentIndex } from '../../metadata/storage/segment-index.ts'
+import { createMemoryBlobStore } from '../../storage/memory/blob-store.ts'
+import { type BlobIntake, createBlobIntake } from '../blobs/blob-intake.ts'
 import type { FileUpload } from './file-placement.ts'
 import { createGroupedUploads } from './grouped-uploads.ts'
 
@@ -30,7 +33,7 @@ function groupedServices(db: MetadataDatabase, { packing = (same) => same, trans
       return contents.map(({ digest, bytes }, offset) => ({
         digest,
         sizeBytes: bytes.length,
-        place: { segment: 1, offset },
+        place: { segment: 1, owner: 'one', offset },
       }))
     },
     async claimPacked(trx, packed) {
@@ -178,12 +181,12 @@ eachDatabase('grouped uploads', (make) => {
     assert.deepEqual(await outcomes(placed), ['REPOSITORY_NOT_FOUND', '/y', 'REPOSITORY_NOT_FOUND'])
   })
 
-  it('given a transaction that fails for a reason nobody knows, when placed, then each is tried again by itself', async () => {
+  it('given a transaction that fails because of a value, when placed, then each is tried again by itself', async () => {
     await using db = await make()
     let failures = 0
     const { place, packs, transactions, ...services } = groupedServices(db, {
       transact: (inner) => async (work) => {
-        if (failures++ === 0) throw new Error('something odd')
+        if (failures++ === 0) throw Object.assign(new Error('invalid byte sequence'), { code: '22021' })
         return inner(work)
       },
     })
@@ -192,6 +195,44 @@ eachDatabase('grouped uploads', (make) => {
     assert.deepEqual(await outcomes(placed), ['/1', '/2', '/3'])
     assert.deepEqual([packs.length, transactions()], [1, 2])
   })
+
+  it('given a commit whose answer was lost, when placed, then nobody is tried again and told that the file is there', async () => {
+    await using db = await make()
+    const { place, transactions, ...services } = groupedServices(db, {
+      transact: (inner) => async (work) => {
+        await inner(work)
+        throw new Error('Connection terminated unexpectedly')
+      },
+    })
+    const repository = await makeRepository(services)
+    const placed = ['/1', '/2', '/3'].map((at) => place(repository, at, at))
+    const lost = 'Error: Connection terminated unexpectedly'
+    assert.deepEqual(await outcomes(placed), [lost, lost, lost])
+    assert.equal(transactions(), 1)
+    assert.equal((await services.nodes.get(repository, path('/2'))).digest, digestOfBytes('/2'))
+  })
+
+  for (const [what, error] of [
+    ['connection', Object.assign(new Error('connect ETIMEDOUT'), { code: 'ETIMEDOUT' })],
+    ['server', Object.assign(new Error('terminating connection'), { code: '57P01' })],
+    ['disk', new AppError('STORAGE_UNAVAILABLE', 'no space left', {}, { retryable: true })],
+    ['SQLite file', Object.assign(new Error('disk I/O error'), { code: 'ERR_SQLITE_ERROR', errcode: 10 })],
+  ] as const) {
+    it(`given a ${what} that fails, when many are placed, then one failed transaction is the answer of all`, async () => {
+      await using db = await make()
+      let failed = 0
+      const { place, ...services } = groupedServices(db, {
+        transact: () => async () => {
+          failed++
+          throw error
+        },
+      })
+      const repository = await makeRepository(services)
+      const answers = await outcomes(['/1', '/2', '/3', '/4'].map((at) => place(repository, at, at)))
+      assert.equal(new Set(answers).size, 1)
+      assert.equal(failed, 1)
+    })
+  }
 
   it('given a disk that takes nothing, when placed, then all hear its error, no transaction begins, and later ones get in', async () => {
     await using db = await make()
@@ -232,6 +273,21 @@ eachDatabase('grouped uploads', (make) => {
       ['/1', '/2'],
       ['/1', '/2'],
     ])
+  })
+
+  it('given an open segment that the database has lost, when uploads come, then all get in at once', async () => {
+    await using db = await make()
+    const { clock } = artifactServices(db)
+    const store = createMemoryBlobStore(undefined, createSegmentIndex({ db, clock }))
+    const intake = createBlobIntake({ db, store, clock })
+    const { place, transactions, ...services } = groupedServices(db, { packing: () => intake })
+    const repository = await makeRepository(services)
+    await place(repository, '/before', 'before')
+    await loseOpenSegments(db)
+    assert.deepEqual(await outcomes(['/1', '/2'].map((at) => place(repository, at, at))), ['/1', '/2'])
+    assert.equal(transactions(), 3)
+    assert.deepEqual(await outcomes([place(repository, '/3', '3')]), ['/3'])
+    assert.equal(transactions(), 4)
   })
 
   it('given bytes that are being written, when they are durable, then the transaction begins, and only its end is the answer', async () => {

@@ -1,12 +1,13 @@
 import type { Clock } from '../../core/clock.ts'
 import type { Digest } from '../../core/digest.ts'
-import { hasCode } from '../../core/errors.ts'
+import { AppError } from '../../core/errors.ts'
 import type { HlcClock } from '../../core/hlc.ts'
 import { ancestorsOf, parentOf } from '../../core/paths.ts'
 import type { MetadataDatabase, Transaction } from '../../metadata/database.ts'
 import type { NodeRecord } from '../../metadata/nodes/nodes.ts'
 import { placesAt } from '../../metadata/nodes/taken-places.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
+import { isGivenUp } from '../../metadata/storage/packed-blobs.ts'
 import type { ContentDigests } from '../../storage/content-hashes.ts'
 import type { BlobIntake, PackedBlobs } from '../blobs/blob-intake.ts'
 import { lockLive, putFiles } from '../nodes/node-writer.ts'
@@ -114,14 +115,18 @@ export function createGroupedUploads({ db, intake, clock, hlc }: GroupedUploadDe
     )
   }
 
-  /** What fails as a whole is tried in halves, down to one: then the failure is its own, and the others have none. */
+  /**
+   * When one file may be the reason, the rest is tried in halves, down to one: then the failure is its own, and the others have none.
+   * Everything else is everybody's at once. Above all what is not known to have been rolled back: a file that is tried again would
+   * find itself, and be refused.
+   */
   async function commit(files: readonly SmallFile[], packed: PackedBlobs, packings = 1): Promise<Outcome[]> {
     try {
       const answers = await settle(() => db.transact((trx) => write(trx, files, packed)))
       return files.map((small) => answers.get(small)!)
     } catch (error) {
       if (isGivenUp(error) && packings < MOST_PACKINGS) return commit(files, await pack(files), packings + 1)
-      if (files.length === 1) return [{ error }]
+      if (files.length === 1 || !mayBeOfOne(error)) return files.map(() => ({ error }))
       const middle = files.length >> 1
       const first = await commit(files.slice(0, middle), packed, packings)
       return [...first, ...(await commit(files.slice(middle), packed, packings))]
@@ -154,8 +159,18 @@ const byRepository = ([a]: readonly SmallFile[], [b]: readonly SmallFile[]): num
 
 const groupBy = <T>(items: readonly T[], keyOf: (item: T) => unknown): T[][] => [...Map.groupBy(items, keyOf).values()]
 
-/** The segment takes no blobs any more: the bytes have to be written once more, to another one (`BlobIntake.claimPacked`). */
-const isGivenUp = (error: unknown): boolean => hasCode(error, 'RECEIVE_FAILED') && error.retryable
+/** SQLSTATE: data exceptions and violated constraints. */
+const OF_DATA = /^2[23]...$/
+/** Primary result codes of SQLite: SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH. */
+const SQLITE_OF_DATA = new Set([18, 19, 20])
+
+/** A refusal or a wrong value, after which the transaction was rolled back; not a connection, a disk, or something unknown. */
+function mayBeOfOne(error: unknown): boolean {
+  if (error instanceof AppError) return error.code !== 'STORAGE_UNAVAILABLE' && !isGivenUp(error)
+  const { code, errcode } = (error ?? {}) as { code?: unknown; errcode?: unknown }
+  if (typeof errcode === 'number') return SQLITE_OF_DATA.has(errcode & 0xff)
+  return typeof code === 'string' && OF_DATA.test(code)
+}
 
 function refusalOf(check: () => void): unknown {
   try {

@@ -19,11 +19,11 @@ export function parseDigestHeaders(headers: IncomingHttpHeaders): AnnouncedDiges
   return { digest, md5, crc64 }
 }
 
-/** Those of the whole file that are known. */
+/** Those of the whole file that are known. A row may hold what no header takes: it was written by an earlier release. */
 export const checksumHeaders = (file: Pick<NodeRecord, 'digest' | 'md5' | 'crc64'>): Record<string, string> => ({
   'x-checksum-sha256': digestHex(file.digest!),
   ...(file.md5 === null ? {} : { 'x-checksum-md5': file.md5 }),
-  ...(file.crc64 === null ? {} : { 'x-checksum-crc64ecma': file.crc64 }),
+  ...(file.crc64 === null || parseCrc64(file.crc64) === undefined ? {} : { 'x-checksum-crc64ecma': file.crc64 }),
 })
 
 const noDigest = (name: string, wanted: string): AppError =>

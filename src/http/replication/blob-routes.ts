@@ -48,5 +48,5 @@ export const blobRoutes =
 const notDigests = () =>
   new AppError(
     'REQUEST_CONTENT_INVALID',
-    `Invalid request content: send 1 to ${MAX_DIGESTS} SHA-256 of ${DIGEST_BYTES} bytes each, with their length`,
+    `Invalid request content: send at most ${MAX_DIGESTS} SHA-256 of ${DIGEST_BYTES} bytes each, with their length`,
   )

@@ -6,11 +6,14 @@ export interface ChunkSource {
   next(): Promise<Buffer | undefined>
   /** Nothing more is taken; a `next` under way ends. The body is left as it is. */
   stop(): void
+  /** Nothing more is taken; the next `next`, or the one under way, throws this. */
+  fail(error: unknown): void
   readonly isStopped: boolean
 }
 
 export function chunksOf(body: Readable): ChunkSource {
   let isStopped = false
+  let isGivenUp = false
   let failure: { readonly error: unknown } | undefined
   let wake = () => {}
   const onWord = () => wake()
@@ -27,6 +30,7 @@ export function chunksOf(body: Readable): ChunkSource {
     async next() {
       for (;;) {
         if (isStopped) return undefined
+        if (isGivenUp) throw failure!.error
         const chunk = body.read() as Buffer | null
         if (chunk !== null) return chunk
         if (body.readableEnded) return undefined
@@ -39,6 +43,11 @@ export function chunksOf(body: Readable): ChunkSource {
     stop() {
       isStopped = true
       body.off('readable', onWord)
+      wake()
+    },
+    fail(error) {
+      failure ??= { error }
+      isGivenUp = true
       wake()
     },
     get isStopped() {

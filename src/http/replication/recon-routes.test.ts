@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { manualClock } from '../../../test/helpers/clock.ts'
 import { AS_ADMIN, AS_ANN, edge } from '../../../test/helpers/edge.ts'
 import { memoryFingerprints } from '../../../test/helpers/memory-fingerprints.ts'
@@ -8,6 +9,7 @@ import { AppError } from '../../core/errors.ts'
 import { EVERY_PATH } from '../../core/path-range.ts'
 import { createClusterClient } from '../../remotes/cluster/cluster-client.ts'
 import { MAX_MESSAGE_BYTES } from '../../remotes/cluster/recon/recon-message.ts'
+import { createReconWriter } from '../../remotes/cluster/recon/recon-writer.ts'
 import { reconcile } from '../../replication/recon/reconcile.ts'
 import { reconRoutes } from './recon-routes.ts'
 
@@ -54,6 +56,31 @@ describe('POST /sync/v1/repos/{project}/{repo}/recon', () => {
     )
     assert.deepEqual(found.foreign, [row('/theirs', 3)])
     assert.equal(found.complete, true)
+  })
+  it('given more messages than are answered at once, when they come together, then two are worked on and the others wait in order', async () => {
+    let [atOnce, most, answered] = [0, 0, 0]
+    const slow = {
+      ...target,
+      async sums(...args: Parameters<typeof target.sums>) {
+        most = Math.max(most, ++atOnce)
+        for (let n = 0; n < 20; n++) await setImmediate()
+        atOnce--
+        answered++
+        return target.sums(...args)
+      },
+    }
+    await using server = await edge(() => [reconRoutes({ repositories, fingerprintsOf: () => slow, clock })])
+    const writer = createReconWriter('content')
+    writer.add([{ mode: 'fingerprint', range: { lo: '/c', hi: '/d' }, fingerprint: Buffer.alloc(16) }])
+    const payload = writer.end()
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () =>
+        server.app.inject({ method: 'POST', url: URL, headers: { ...AS_ADMIN, ...OCTETS }, payload }),
+      ),
+    )
+    assert.deepEqual(new Set(answers.map(({ statusCode }) => statusCode)), new Set([200]))
+    assert.equal(most, 2)
+    assert.ok(answered >= 10)
   })
   it('given another repository, when a message comes, then the answer is 404 in the envelope', async (t) => {
     await using server = await start()

@@ -2,6 +2,7 @@ import { buffer } from 'node:stream/consumers'
 import { Type } from 'typebox'
 import type { Repositories } from '../../artifacts/repositories/repositories.ts'
 import type { Clock } from '../../core/clock.ts'
+import { Semaphore } from '../../core/concurrency.ts'
 import { AppError } from '../../core/errors.ts'
 import { MAX_MESSAGE_BYTES } from '../../remotes/cluster/recon/recon-message.ts'
 import { answerRecon } from '../../replication/recon/answer.ts'
@@ -18,6 +19,8 @@ interface ReconRouteDeps {
 }
 
 const OCTETS = 'application/octet-stream'
+/** Each works for a second at most, in slices; the others wait in order. */
+const ANSWERED_AT_ONCE = 2
 const message = {
   200: {
     description: 'A message of the same kind: where this side differs',
@@ -29,6 +32,7 @@ const message = {
 export const reconRoutes =
   ({ repositories, fingerprintsOf, clock }: ReconRouteDeps): Routes =>
   async (app) => {
+    const turns = new Semaphore(ANSWERED_AT_ONCE)
     keepBodiesRaw(app)
     answerBeforeBody(app, clock)
     app.post(
@@ -47,8 +51,11 @@ export const reconRoutes =
         // A body of unknown length is not read to find out that it is too long.
         if (!(Number(request.headers['content-length']) <= MAX_MESSAGE_BYTES)) throw noMessage()
         const { id } = await repositories.get(projectId, repoName)
+        const gone = clientGone(reply)
         const question = await buffer(openBody(request, reply))
-        return reply.type(OCTETS).send(await answerRecon(question, fingerprintsOf(id), clientGone(reply)))
+        using _turn = await turns.acquire()
+        gone.throwIfAborted()
+        return reply.type(OCTETS).send(await answerRecon(question, fingerprintsOf(id), gone))
       },
     )
   }

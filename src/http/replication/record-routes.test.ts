@@ -53,7 +53,7 @@ async function synthetic(db: MetadataDatabase, signal: AbortSignal): Promise<Syn
   await makeCluster(api, 'beijing')
   const { key } = await api.tasks.create(sampleTask('plan', ['beijing'], 'generic-local'), 'admin', signal)
   const recordId = (await api.records.list(key))[0]!.id
-  const none = { mode: null, from_seq: null, to_seq: null, remote_epoch: null, remote_seq: null, error_reason: null }
+  const none = { mode: null, to_seq: null, remote_epoch: null, remote_seq: null, error_reason: null }
   const links = NAMES.map(({ linkId, cluster, repo, type }) => ({
     record_id: recordId,
     link_id: linkId,
@@ -63,8 +63,6 @@ async function synthetic(db: MetadataDatabase, signal: AbortSignal): Promise<Syn
     repo_type: type,
     state: 'COPYING' as const,
     ...none,
-    scope_files: 0,
-    planned_files: 0,
     down_since: null,
     attempts: 0,
     ended_at: null,

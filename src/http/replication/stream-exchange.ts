@@ -3,7 +3,12 @@ import type { Clock } from '../../core/clock.ts'
 import { AppError } from '../../core/errors.ts'
 import type { PingFrame, SourceFrame, TargetFrame } from '../../remotes/cluster/frames/frame.ts'
 import { encodeFrame } from '../../remotes/cluster/frames/frame-encoder.ts'
-import { broken, FRAMES_MEDIA_TYPE } from '../../remotes/cluster/frames/frame-limits.ts'
+import {
+  broken,
+  FIRST_CREDIT_BYTES,
+  FRAME_BYTES,
+  FRAMES_MEDIA_TYPE,
+} from '../../remotes/cluster/frames/frame-limits.ts'
 import { readSourceFrames } from '../../remotes/cluster/frames/frame-reader.ts'
 import { httpStatusOf, WIRE } from '../envelope.ts'
 import { openBody } from '../raw-body.ts'
@@ -26,6 +31,8 @@ export interface StreamExchange {
   stop(): void
 }
 
+/** From the first byte of the request to the last one of BEGIN. */
+const BEGIN_MS = 10_000
 /** Half of what the source waits for a word. */
 const KEEP_ALIVE_MS = 10_000
 /** A ping that wants no answer. */
@@ -39,7 +46,8 @@ export function createStreamExchange(
 ): StreamExchange {
   const out = reply.raw
   const over = new AbortController()
-  const credit = createCreditBook()
+  const begun = new AbortController()
+  const credit = createCreditBook(FIRST_CREDIT_BYTES + FRAME_BYTES + inlineMaxBytes)
   let chunks: ChunkSource | undefined
   let writes = 0
 
@@ -62,6 +70,10 @@ export function createStreamExchange(
     out.writeHead(200, { ...(reply.getHeaders() as Record<string, string>), ...headers })
     out.flushHeaders()
   }
+  async function expectBegin(arriving: ChunkSource): Promise<void> {
+    await clock.sleep(BEGIN_MS, AbortSignal.any([over.signal, begun.signal]))
+    arriving.fail(invalidContent(`no BEGIN came within ${BEGIN_MS} ms`))
+  }
   async function keepAlive(): Promise<void> {
     for (let seen = writes; ; seen = writes) {
       await clock.sleep(KEEP_ALIVE_MS, over.signal)
@@ -73,22 +85,28 @@ export function createStreamExchange(
     async *frames() {
       const reader = readSourceFrames(inlineMaxBytes)
       chunks = chunksOf(openBody(request, reply))
-      void keepAlive().catch(() => undefined)
+      void expectBegin(chunks).catch(() => undefined)
       for (;;) {
         const chunk = await chunks.next()
         if (chunk === undefined) {
           if (!chunks.isStopped) reader.end()
           return
         }
-        const batch: Incoming[] = []
-        for (const frame of reader.push(chunk)) {
-          if (frame.type === 'ping') await write(encodeFrame(frame))
-          else batch.push(frame)
+        for (const slice of reader.slices(chunk)) {
+          const batch: Incoming[] = []
+          for (const frame of slice) {
+            if (frame.type === 'ping') await write(encodeFrame(frame))
+            else batch.push(frame)
+          }
+          if (batch.length === 0) continue
+          if (!begun.signal.aborted) {
+            begun.abort()
+            void keepAlive().catch(() => undefined)
+          }
+          credit.arrived(batch, reader.creditBytes)
+          yield batch
+          if (batch.at(-1)!.type === 'end') return
         }
-        if (batch.length === 0) continue
-        credit.arrived(batch, reader.creditBytes)
-        yield batch
-        if (batch.at(-1)!.type === 'end') return
       }
     },
     async reply(frame) {
@@ -123,19 +141,29 @@ function refusalOf(error: unknown, { id, url, log }: FastifyRequest): TargetFram
 }
 
 /** What the source may send anew: the bytes of frames whose items are settled, chunk by chunk. */
-function createCreditBook() {
-  const arrived: { readonly item: number; readonly bytes: number }[] = []
+function createCreditBook(mostUnsettledBytes: number) {
+  const arrived: { readonly item: number; bytes: number }[] = []
   let lastItem = 0
   let givenBytes = 0
   return {
-    /** @param bytes of frames of the stream up to here. @throws AppError ARTIFACT_BROKEN when items do not ascend. */
+    /**
+     * @param bytes of frames of the stream up to here. @throws AppError ARTIFACT_BROKEN when items do not ascend,
+     * REQUEST_CONTENT_INVALID for more than there was credit for.
+     */
     arrived(frames: readonly Incoming[], bytes: number): void {
       for (const frame of frames) {
         if (!('item' in frame)) continue
         if (frame.item <= lastItem) throw broken(`item ${frame.item} came after item ${lastItem}`)
         lastItem = frame.item
       }
-      arrived.push({ item: lastItem, bytes })
+      if (bytes - givenBytes > mostUnsettledBytes) {
+        throw invalidContent(
+          `${bytes - givenBytes} bytes came that are not settled, more than the credit of the stream`,
+        )
+      }
+      const last = arrived.at(-1)
+      if (last?.item === lastItem) last.bytes = bytes
+      else arrived.push({ item: lastItem, bytes })
     },
     /** @returns bytes to give. */
     settled(hi: number): number {
@@ -149,3 +177,5 @@ function createCreditBook() {
     },
   }
 }
+
+const invalidContent = (why: string) => new AppError('REQUEST_CONTENT_INVALID', `Invalid request content: ${why}`)

@@ -28,7 +28,7 @@ type Reply = Parameters<Receive>[2]
 const LINK = 'a'.repeat(32)
 const SILENT = { sent: () => undefined, acknowledged: () => undefined }
 const INLINE = 65_536
-const LIMITS = { connections: 1, idleMs: 20_000, maxAnswerBytes: 1_000_000 }
+const LIMITS = { connections: 1, idleMs: 20_000, answerMs: 60_000, maxAnswerBytes: 1_000_000 }
 
 interface Line extends AsyncDisposable {
   readonly e: Edge
@@ -163,7 +163,7 @@ describe('the stream of a link', () => {
         }
         mostUnsettled = Math.max(mostUnsettled, held)
         if (bytes > FIRST_CREDIT_BYTES - 200_000) filled.resolve()
-        if (bytes < FIRST_CREDIT_BYTES - 200_000) continue
+        if (bytes < FIRST_CREDIT_BYTES - 200_000 || held === 0) continue
         await gate.promise
         held = 0
         await reply({ type: 'ack', hi, seq: 0, exceptions: [] })
@@ -438,7 +438,7 @@ describe('a slow line', () => {
         bodyBytes = request.socket.bytesRead
       })
     })
-    const http = createHttpClient({ url: on.url, username: 'admin', password: 'admin' }, LIMITS)
+    const http = createHttpClient({ url: on.url, username: 'admin', password: 'admin' }, LIMITS, on.clock)
     const transport: StreamTransport = {
       request: (signal) => http.duplex({ path: `/sync/v1/links/${LINK}/stream` }, signal),
       accept: async () => undefined,

@@ -6,6 +6,7 @@ import { clientGone } from '../client-gone.ts'
 import { keepBodiesRaw } from '../raw-body.ts'
 import type { Routes } from '../route.ts'
 import { answerBeforeBody } from '../unread-body.ts'
+import { createOpenStreams } from './open-streams.ts'
 import { createStreamExchange, type StreamExchange } from './stream-exchange.ts'
 
 interface StreamRouteDeps {
@@ -14,6 +15,9 @@ interface StreamRouteDeps {
   readonly inlineMaxBytes: number
   readonly clock: Clock
 }
+
+/** A source opens a few for each remote that it writes to. */
+const MAX_STREAMS_PER_USER = 64
 
 const frames = {
   200: {
@@ -29,6 +33,7 @@ export const streamRoutes =
     keepBodiesRaw(app)
     answerBeforeBody(app, clock)
     const running = new Set<StreamExchange>()
+    const open = createOpenStreams(MAX_STREAMS_PER_USER)
     app.addHook('preClose', async () => {
       for (const exchange of running) exchange.stop()
     })
@@ -44,6 +49,7 @@ export const streamRoutes =
         config: { access: 'REPLICATION_WRITE' },
       },
       async (request, reply) => {
+        using _stream = open.enter(request.principal.userId)
         const exchange = createStreamExchange(request, reply, inlineMaxBytes, clock)
         running.add(exchange)
         try {

@@ -34,8 +34,10 @@ async function createPool({ url, poolSize, onError, prepare }: PostgresOptions):
     application_name: 'entrepot',
     types: { getTypeParser: typeParserOf(driver) },
   })
-  // Without a listener the loss of an idle connection ends the process.
+  // Without a listener the loss of an idle connection ends the process …
   pool.on('error', onError)
+  // … and so does the loss of one that is in use. Whoever uses it hears of it from his query; the pool drops it afterwards.
+  pool.on('connect', (client) => void client.on('error', () => {}))
   // Before the caller's first query: a connection runs one after the other. A lost connection is told by that query.
   if (prepare !== undefined) pool.on('connect', (client) => void client.query(prepare).catch(() => {}))
   return pool

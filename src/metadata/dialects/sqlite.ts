@@ -35,7 +35,7 @@ export type ReadNow = (sql: string, parameters: readonly unknown[]) => unknown[]
  * Kysely on `node:sqlite`: one connection, handed to one caller at a time in order of asking. `write` opens transactions with
  * BEGIN IMMEDIATE, so that a transaction never fails half-way because another process wrote first; `read` refuses writes.
  * Integers come as numbers; one above 2^53 throws instead of losing digits. Rows have no prototype.
- * WAL with synchronous=FULL: a commit is on disk when it resolves.
+ * WAL with synchronous=NORMAL: a commit is whole or not at all, and on disk when `sqlite-durability.ts` says so.
  */
 /** @param changed hears of statements that changed something. */
 export function sqliteDialect(
@@ -97,7 +97,7 @@ function openSqlite(file: string, mode: SqliteMode): DatabaseSync {
     enableForeignKeyConstraints: false,
   })
   if (mode === 'write') {
-    database.exec('pragma journal_mode = wal; pragma synchronous = full')
+    database.exec('pragma journal_mode = wal; pragma synchronous = normal')
     database.exec(`pragma wal_autocheckpoint = ${MAX_WAL_PAGES}; pragma cache_size = -${WRITE_CACHE_KIB}`)
   }
   // LIKE compares case as PostgreSQL does.

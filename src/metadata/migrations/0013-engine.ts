@@ -18,8 +18,15 @@ export async function createEngineSchema(db: Kysely<unknown>, dialect: Dialect):
   const path = columns(columns(create('exec_path'), text, 'record_id path'), int, 'link_id shard_no')
   await key(columns(path, bytes, 'expect?'), 'exec_path', 'record_id', 'link_id', 'shard_no', 'path').execute()
 
-  // How many files a scope holds is told by its fingerprint.
-  await sql`alter table link drop column scope_files`.execute(db)
+  // How many files a scope holds is told by its fingerprint, and where a run began by nobody.
+  for (const [table, column] of [
+    ['link', 'scope_files'],
+    ['exec_link', 'scope_files'],
+    ['exec_link', 'planned_files'],
+    ['exec_link', 'from_seq'],
+  ]) {
+    await sql`alter table ${sql.ref(table!)} drop column ${sql.ref(column!)}`.execute(db)
+  }
   const wholeNumber = sql.raw(dialect === 'sqlite' ? 'integer' : 'bigint')
   for (const column of ['dn', 'd0', 'd1', 'd2', 'd3', 'e0', 'e1', 'e2', 'e3']) {
     await sql`alter table link_divergence add column ${sql.raw(column)} ${wholeNumber}`.execute(db)

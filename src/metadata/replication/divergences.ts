@@ -5,8 +5,9 @@ import type { PathRange } from '../../core/path-range.ts'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
 import { anyOf } from '../sql/any-of.ts'
-import { inRanges } from '../sql/in-ranges.ts'
+import { areFew, inRanges } from '../sql/in-ranges.ts'
 import { insertingRows } from '../sql/insert-rows.ts'
+import { keepInRanges } from '../sql/keep-in-ranges.ts'
 
 /**
  * One path of a link's ledger: the target does not have it as we do. `conflict` kept there by SKIP · `failed` could not be written ·
@@ -25,13 +26,10 @@ export async function listDivergences(
   linkId: number,
   ranges: readonly PathRange[],
 ): Promise<Divergence[]> {
-  const rows = await reader
-    .selectFrom('link_divergence')
-    .selectAll()
-    .where('link_id', '=', linkId)
-    .where(inRanges(ranges))
-    .orderBy('path')
-    .execute()
+  const query = reader.selectFrom('link_divergence').selectAll().where('link_id', '=', linkId).orderBy('path')
+  const rows = areFew(ranges)
+    ? await query.where(inRanges(ranges)).execute()
+    : await keepInRanges(await query.execute(), ranges)
   return rows.map((row) => ({ path: row.path, reason: row.reason, delta: deltaOf(row) }))
 }
 

@@ -31,13 +31,10 @@ export async function createExecLinks(trx: Transaction, links: readonly NewExecL
         repo_type: link.repoType,
         state: 'PENDING' as const,
         mode: null,
-        from_seq: null,
         to_seq: null,
         remote_epoch: null,
         remote_seq: null,
         remote_mark: null,
-        scope_files: 0,
-        planned_files: 0,
         error_reason: null,
         down_since: null,
         attempts: 0,
@@ -60,11 +57,8 @@ export async function listExecLinks(reader: Reader, recordId: string): Promise<E
 
 export interface LinkPlan {
   readonly mode: 'cursor' | 'ranges'
-  readonly fromSeq: number | null
   readonly toSeq: number
   readonly remote: RemotePosition
-  readonly scopeFiles: number
-  readonly plannedFiles: number
 }
 
 /** PENDING → COPYING. False: somebody else planned it, or the run is gone. */
@@ -78,13 +72,10 @@ export async function beginCopying(
     .set({
       state: 'COPYING',
       mode: plan.mode,
-      from_seq: plan.fromSeq,
       to_seq: plan.toSeq,
       remote_epoch: plan.remote.epoch,
       remote_seq: plan.remote.seq,
       remote_mark: plan.remote.mark,
-      scope_files: plan.scopeFiles,
-      planned_files: plan.plannedFiles,
       down_since: null,
     })
     .executeTakeFirst()

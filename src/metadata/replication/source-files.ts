@@ -3,13 +3,16 @@ import { type Digest, digestFromBytes } from '../../core/digest.ts'
 import type { Hlc } from '../../core/hlc.ts'
 import type { Lanes } from '../../core/lanes.ts'
 import type { Metadata } from '../../core/metadata.ts'
-import type { PathRange } from '../../core/path-range.ts'
+import { firstEndingAbove, type PathRange } from '../../core/path-range.ts'
 import type { NodePath } from '../../core/paths.ts'
 import type { Reader } from '../database.ts'
+import { AFTER_ALL_PATHS } from '../fingerprints/live-rows.ts'
 import type { Schema } from '../schema.ts'
 import { arrayLiteral } from '../sql/array-literal.ts'
 import { dialectOf } from '../sql/dialect-of.ts'
-import { inRanges } from '../sql/in-ranges.ts'
+import { givenRows } from '../sql/given-rows.ts'
+import { areFew, inRanges } from '../sql/in-ranges.ts'
+import { keepInRanges } from '../sql/keep-in-ranges.ts'
 import { preparedQuery } from '../sql/prepared-query.ts'
 
 /** A live file as replication reads it: the state of now, not of when it changed. */
@@ -64,17 +67,58 @@ function liveFiles(reader: Reader, repoId: number, now: number) {
 const notExpired = (eb: ExpressionBuilder<Schema, 'node'>, now: number) =>
   eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)])
 
-/** Files of the ranges with a path above `after`, ascending by path bytes. */
+/** Files of the ranges with a path above `after`, ascending by path bytes. @param scope its ranges are sorted and merged. */
 export async function listFiles(
   reader: Reader,
   repoId: number,
-  scope: { readonly ranges: readonly PathRange[]; readonly after: string | undefined; readonly limit: number },
+  { ranges, after, limit }: ListedScope,
   now: number,
 ): Promise<SourceFile[]> {
-  let query = liveFiles(reader, repoId, now).where(inRanges(scope.ranges))
-  if (scope.after !== undefined) query = query.where('path', '>', scope.after as NodePath)
-  const rows = await query.select(COLUMNS).orderBy('path').limit(scope.limit).execute()
-  return rows.map(toFile)
+  const found: Row[] = []
+  let at = after === undefined ? 0 : firstEndingAbove(ranges, after)
+  for (let together = 1; at < ranges.length && found.length < limit; together = Math.min(2 * together, MOST_TOGETHER)) {
+    const some = ranges.slice(at, at + together)
+    const wanted = { ranges: some, after: after ?? '', limit: limit - found.length }
+    found.push(...(await filesInSome(reader, repoId, wanted, now)))
+    at += some.length
+  }
+  return found.map(toFile)
+}
+
+interface ListedScope {
+  readonly ranges: readonly PathRange[]
+  readonly after: string | undefined
+  readonly limit: number
+}
+/** One alone is read in the order of the index and no further than the limit; of several, SQLite sorts all that they hold. */
+const MOST_TOGETHER = 256
+
+async function filesInSome(
+  reader: Reader,
+  repoId: number,
+  { ranges, after, limit }: { readonly ranges: readonly PathRange[]; readonly after: string; readonly limit: number },
+  now: number,
+): Promise<readonly Row[]> {
+  if (ranges.length === 1) {
+    return liveFiles(reader, repoId, now)
+      .where(inRanges(ranges))
+      .where('path', '>', after as NodePath)
+      .select(COLUMNS)
+      .orderBy('path')
+      .limit(limit)
+      .execute()
+  }
+  const values = ranges.map(({ lo, hi }) => [lo, hi ?? AFTER_ALL_PATHS])
+  const given = givenRows(reader, 'g', { lo: 'text', hi: 'text' }, values)
+  const ofRange = sql`select ${sql.join(COLUMNS.map((name) => sql.ref(`node.${name}`)))} from`
+  const condition = sql`where node.repo_id = ${repoId} and node.path >= g.lo and node.path < g.hi and node.path > ${after}
+    and node.deleted_at is null and node.folder = 0 and (node.expires_at is null or node.expires_at > ${now})`
+  const query =
+    dialectOf(reader) === 'sqlite'
+      ? sql<Row>`${ofRange} ${given} cross join node ${condition} order by node.path limit ${limit}`
+      : sql<Row>`select each.* from ${given} cross join lateral
+          (${ofRange} node ${condition} order by node.path limit ${limit}) as each order by each.path limit ${limit}`
+  return (await query.execute(reader)).rows
 }
 
 /** Those of the paths that are live files now, ascending by path bytes. At most 1,000 paths. */
@@ -113,19 +157,14 @@ const postgresFilesAt = preparedQuery<FilesWanted, Row>((reader, { repoId, paths
       order by found.path`.compile(reader),
 }))
 
-export interface ScopeSize {
+export interface RangeSize {
   readonly files: number
   readonly bytes: number
 }
-/** What the ranges hold, in one statement. */
-export async function scopeSize(
-  reader: Reader,
-  repoId: number,
-  ranges: readonly PathRange[],
-  now: number,
-): Promise<ScopeSize> {
+/** What the range holds, in one statement. */
+export async function rangeSize(reader: Reader, repoId: number, range: PathRange, now: number): Promise<RangeSize> {
   const row = await liveFiles(reader, repoId, now)
-    .where(inRanges(ranges))
+    .where(inRanges([range]))
     .select((eb) => [eb.fn.countAll<number>().as('files'), eb.fn.sum<number | null>('size').as('bytes')])
     .executeTakeFirstOrThrow()
   return { files: Number(row.files), bytes: Number(row.bytes ?? 0) }
@@ -138,12 +177,14 @@ export async function countExpired(
   ranges: readonly PathRange[],
   now: number,
 ): Promise<number> {
-  const row = await reader
+  const expired = reader
     .selectFrom('node')
     .where('repo_id', '=', repoId)
     .where('deleted_at', 'is', null)
     .where('folder', '=', 0)
     .where('expires_at', '<=', now)
+  if (!areFew(ranges)) return (await keepInRanges(await expired.select('path').execute(), ranges)).length
+  const row = await expired
     .where(inRanges(ranges))
     .select((eb) => eb.fn.countAll<number>().as('files'))
     .executeTakeFirstOrThrow()

@@ -1,36 +1,15 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { CompiledQuery, sql } from 'kysely'
+import { sql } from 'kysely'
 import { makeRepository, path } from '../../../test/helpers/artifacts.ts'
 import { eachDatabase } from '../../../test/helpers/databases.ts'
+import { planOf, watched } from '../../../test/helpers/plans.ts'
 import { EVERYTHING, leaf, SEARCH_WORDS, type SearchStage, searchStage } from '../../../test/helpers/searches.ts'
 import { parseRule } from '../../artifacts/search/rule-parser.ts'
 import { digestHex, digestOfBytes } from '../../core/digest.ts'
 import type { Reader } from '../database.ts'
-import { dialectOf } from '../sql/dialect-of.ts'
 import { type FoundOrder, prepareSearch } from './node-search.ts'
 import { searchedRepositories } from './search-scope.ts'
-
-/** The same reader, and what it is asked. */
-function watched(reader: Reader) {
-  const asked: CompiledQuery[] = []
-  const watching = reader.withPlugin({
-    transformQuery({ node, queryId }) {
-      asked.push(reader.getExecutor().compileQuery(node, queryId))
-      return node
-    },
-    transformResult: async ({ result }) => result,
-  })
-  return { reader: watching, asked }
-}
-
-async function planOf(reader: Reader, { sql, parameters }: CompiledQuery): Promise<string> {
-  const explain = dialectOf(reader) === 'sqlite' ? 'explain query plan' : 'explain'
-  const { rows } = await reader.executeQuery<Record<string, unknown>>(
-    CompiledQuery.raw(`${explain} ${sql}`, [...parameters]),
-  )
-  return rows.map((row) => String(row.detail ?? row['QUERY PLAN'])).join('\n')
-}
 
 const FULL_SCAN = /\bSCAN node\b|Seq Scan on node\b/
 const SORT = /TEMP B-TREE|\bSort\b/

@@ -3,7 +3,11 @@ import type { PathRange } from '../../core/path-range.ts'
 
 type Condition = RawBuilder<boolean>
 
-/** Paths in any of the ranges; one condition for every query that has a scope. No range: no path. At most 10,000 ranges. */
+/** Each row read is compared with all ranges of the condition: with more of them rows are read without it, and looked up (`holderOf`). */
+const FEW_RANGES = 32
+export const areFew = (ranges: readonly PathRange[]): boolean => ranges.length <= FEW_RANGES
+
+/** Paths in any of the ranges. No range: no path. Few of them (`areFew`); SQLite takes 10,000 at most. */
 export function inRanges(
   ranges: readonly PathRange[],
   column: 'path' | 'node.path' | 'change_log.path' = 'path',

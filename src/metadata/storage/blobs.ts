@@ -3,7 +3,7 @@ import { type Digest, digestBytes, digestFromBytes } from '../../core/digest.ts'
 import type { Reader, Transaction } from '../database.ts'
 import { anyDigest } from '../sql/any-digest.ts'
 import { dialectOf } from '../sql/dialect-of.ts'
-import { insertingRows } from '../sql/insert-rows.ts'
+import { insertingRows, type RowInsert } from '../sql/insert-rows.ts'
 
 export interface BlobRow {
   readonly digest: Digest
@@ -35,12 +35,16 @@ export async function touchesOf(reader: Reader, digests: readonly Digest[]): Pro
 }
 
 /**
- * Which of the digests can be relied on; those are kept from collection until the transaction ends, and for the grace time from
- * `now` on. Rows are locked in order of their digest. Whoever writes a node of a blob that is here touches it in the same
+ * Which of the digests can be relied on, with their sizes; those are kept from collection until the transaction ends, and for the
+ * grace time from `now` on. Rows are locked in order of their digest. Whoever writes a node of a blob that is here touches it in the same
  * transaction, after locking nodes.
  */
-export async function touchBlobs(trx: Transaction, digests: readonly Digest[], now: number): Promise<Set<Digest>> {
-  if (digests.length === 0) return new Set()
+export async function touchBlobs(
+  trx: Transaction,
+  digests: readonly Digest[],
+  now: number,
+): Promise<ReadonlyMap<Digest, number>> {
+  if (digests.length === 0) return new Map()
   if (dialectOf(trx) === 'postgres') {
     await trx.selectFrom('blob').select('sha256').where(oneOf(trx, digests)).orderBy('sha256').forUpdate().execute()
   }
@@ -49,9 +53,9 @@ export async function touchBlobs(trx: Transaction, digests: readonly Digest[], n
     .set({ touched_at: now })
     .where(oneOf(trx, digests))
     .where('unneeded_since', 'is', null)
-    .returning('sha256')
+    .returning(['sha256', 'size'])
     .execute()
-  return digestsOf(rows)
+  return new Map(rows.map(({ sha256, size }) => [digestFromBytes(sha256), size]))
 }
 
 export interface ClaimedBlobs {
@@ -77,25 +81,30 @@ export async function claimBlobs(trx: Transaction, blobs: readonly BlobRow[], no
   return claimed
 }
 
-interface DatedBlob extends BlobRow {
+export interface DatedBlob extends BlobRow {
   readonly at: number
 }
+/** What every new row has. */
+export const BLOB_COLUMNS = {
+  sha256: ['bytea', ({ digest }) => digestBytes(digest)],
+  size: ['bigint', ({ sizeBytes }) => sizeBytes],
+  created_at: ['bigint', ({ at }) => at],
+  touched_at: ['bigint', ({ at }) => at],
+} satisfies RowInsert<'blob', DatedBlob>['columns']
+/** A row that can be relied on keeps its place; one that was about to be removed begins anew. */
+export const ON_CLAIM = `on conflict (sha256) do update set touched_at = excluded.touched_at, unneeded_since = null,
+    created_at = case when blob.unneeded_since is null then blob.created_at else excluded.created_at end,
+    segment = case when blob.unneeded_since is null then blob.segment else excluded.segment end,
+    place = case when blob.unneeded_since is null then blob.place else excluded.place end`
+
 const upsertClaims = insertingRows<
   'blob',
   DatedBlob,
   { readonly sha256: Uint8Array; readonly created_at: number; readonly segment: number | null }
 >({
   into: 'blob',
-  columns: {
-    sha256: ['bytea', ({ digest }) => digestBytes(digest)],
-    size: ['bigint', ({ sizeBytes }) => sizeBytes],
-    created_at: ['bigint', ({ at }) => at],
-    touched_at: ['bigint', ({ at }) => at],
-  },
-  onConflict: `on conflict (sha256) do update set touched_at = excluded.touched_at, unneeded_since = null,
-    created_at = case when blob.unneeded_since is null then blob.created_at else excluded.created_at end,
-    segment = case when blob.unneeded_since is null then blob.segment end,
-    place = case when blob.unneeded_since is null then blob.place end`,
+  columns: BLOB_COLUMNS,
+  onConflict: ON_CLAIM,
   returning: 'sha256, created_at, segment',
 })
 
@@ -113,10 +122,7 @@ export async function noteOrphans(trx: Transaction, files: readonly BlobRow[], n
 const insertOrphans = insertingRows<'blob', DatedBlob>({
   into: 'blob',
   columns: {
-    sha256: ['bytea', ({ digest }) => digestBytes(digest)],
-    size: ['bigint', ({ sizeBytes }) => sizeBytes],
-    created_at: ['bigint', ({ at }) => at],
-    touched_at: ['bigint', ({ at }) => at],
+    ...BLOB_COLUMNS,
     unneeded_since: ['bigint', ({ at }) => at],
   },
   onConflict: 'on conflict (sha256) do nothing',

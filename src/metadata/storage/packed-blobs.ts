@@ -1,16 +1,18 @@
 import { type Digest, digestBytes, digestFromBytes } from '../../core/digest.ts'
-import { AppError } from '../../core/errors.ts'
+import { AppError, hasCode } from '../../core/errors.ts'
 import type { Reader, Transaction } from '../database.ts'
 import { anyDigest } from '../sql/any-digest.ts'
 import { anyOf } from '../sql/any-of.ts'
 import { dialectOf } from '../sql/dialect-of.ts'
 import { insertingRows, updatingRows } from '../sql/insert-rows.ts'
 import { preparedQuery } from '../sql/prepared-query.ts'
-import { type BlobRow, inOrder } from './blobs.ts'
+import { BLOB_COLUMNS, type BlobRow, type DatedBlob, inOrder, ON_CLAIM } from './blobs.ts'
 
 /** Where a packed blob lies. */
 export interface SegmentPlace {
   readonly segment: number
+  /** Installation that writes the segment: a number alone may mean another one, in a database that lost its last seconds. */
+  readonly owner: string
   /** Of its first byte, from 0. */
   readonly offset: number
 }
@@ -32,44 +34,45 @@ export async function claimPackedBlobs(trx: Transaction, blobs: readonly PackedB
   )
 }
 
-const upsertPacked = insertingRows<'blob', PackedBlob & { readonly at: number }>({
+/** A segment takes no blobs any more: the contents have to be written once more, to another one. */
+export const isGivenUp = (error: unknown): boolean => hasCode(error, 'RECEIVE_FAILED') && error.retryable
+
+const upsertPacked = insertingRows<'blob', PackedBlob & DatedBlob>({
   into: 'blob',
   columns: {
-    sha256: ['bytea', ({ digest }) => digestBytes(digest)],
-    size: ['bigint', ({ sizeBytes }) => sizeBytes],
-    created_at: ['bigint', ({ at }) => at],
-    touched_at: ['bigint', ({ at }) => at],
+    ...BLOB_COLUMNS,
     segment: ['bigint', ({ place }) => place.segment],
     place: ['bigint', ({ place }) => place.offset],
   },
-  onConflict: `on conflict (sha256) do update set touched_at = excluded.touched_at, unneeded_since = null,
-    created_at = case when blob.unneeded_since is null then blob.created_at else excluded.created_at end,
-    segment = case when blob.unneeded_since is null then blob.segment else excluded.segment end,
-    place = case when blob.unneeded_since is null then blob.place else excluded.place end`,
+  onConflict: ON_CLAIM,
 })
 
 /**
- * Keeps the segments from being given up until the transaction ends. What lies behind the end of a sealed one was cut, or is going
- * to be: its owner has died.
+ * Keeps the segments from being given up until the transaction ends. Nothing may lie behind the end of a sealed one: its owner
+ * has died, or a disk has failed.
  */
 async function holdSegments(trx: Transaction, blobs: readonly PackedBlob[]): Promise<void> {
-  const ends = new Map<number, number>()
+  const ends = new Map<string, { readonly segment: number; readonly owner: string; end: number }>()
   for (const { place, sizeBytes } of blobs) {
-    ends.set(place.segment, Math.max(ends.get(place.segment) ?? 0, place.offset + sizeBytes))
+    const { segment, owner, offset } = place
+    const key = `${owner}/${segment}`
+    const known = ends.get(key)
+    if (known === undefined) ends.set(key, { segment, owner, end: offset + sizeBytes })
+    else known.end = Math.max(known.end, offset + sizeBytes)
   }
-  const numbers = [...ends.keys()]
+  const numbers = [...new Set([...ends.values()].map(({ segment }) => segment))]
   const query = trx
     .selectFrom('segment')
-    .select(['id', 'state', 'bytes'])
+    .select(['id', 'owner', 'state', 'bytes'])
     .where(anyOf(trx, 'segment.id', numbers))
   const rows = await (dialectOf(trx) === 'postgres' ? query.orderBy('id').forShare() : query).execute()
   const byId = new Map(rows.map((row) => [row.id, row]))
-  for (const [segment, end] of ends) {
+  for (const { segment, owner, end } of ends.values()) {
     const row = byId.get(segment)
-    if (row?.state === 'open' || (row?.state === 'sealed' && end <= row.bytes)) continue
+    if (row?.owner === owner && (row.state === 'open' || (row.state === 'sealed' && end <= row.bytes))) continue
     throw new AppError(
       'RECEIVE_FAILED',
-      `Segment [${segment}] takes no blobs any more`,
+      `Segment [${owner}/${segment}] takes no blobs any more`,
       { segment },
       { retryable: true },
     )
@@ -95,6 +98,12 @@ export async function standingOf(reader: Reader, digests: readonly Digest[]): Pr
   )
 }
 
+const packedRows = (reader: Reader) =>
+  reader
+    .selectFrom('blob')
+    .innerJoin('segment', 'segment.id', 'blob.segment')
+    .select(['blob.sha256', 'blob.size', 'blob.segment', 'blob.place', 'segment.owner'])
+
 /** Those of the blobs that lie in segments. */
 export async function findPacked(
   reader: Reader,
@@ -102,23 +111,15 @@ export async function findPacked(
   standing: Standing,
 ): Promise<PackedBlob[]> {
   if (digests.length === 0) return []
-  const rows = await reader
-    .selectFrom('blob')
-    .select(['sha256', 'size', 'segment', 'place'])
+  const rows = await packedRows(reader)
     .where(anyDigest(reader, 'blob.sha256', digests))
     .where('unneeded_since', standing === 'promised' ? 'is' : 'is not', null)
-    .where('segment', 'is not', null)
     .execute()
   return rows.map(toPacked)
 }
 
 const promisedPlace = preparedQuery<{ sha256: Uint8Array }, PackedRow>((reader, { sha256 }) =>
-  reader
-    .selectFrom('blob')
-    .select(['sha256', 'size', 'segment', 'place'])
-    .where('sha256', '=', sha256)
-    .where('unneeded_since', 'is', null)
-    .where('segment', 'is not', null),
+  packedRows(reader).where('blob.sha256', '=', sha256).where('blob.unneeded_since', 'is', null),
 )
 /** `findPacked` for one, which every download of a small file asks for. */
 export async function findPackedBlob(reader: Reader, digest: Digest): Promise<PackedBlob | undefined> {
@@ -137,12 +138,11 @@ export async function pageSegment(
   afterOffset: number,
   limit: number,
 ): Promise<SegmentBlob[]> {
-  const rows = await reader
-    .selectFrom('blob')
-    .select(['sha256', 'size', 'segment', 'place', 'unneeded_since'])
-    .where('segment', '=', segment)
-    .where('place', '>', afterOffset)
-    .orderBy('place')
+  const rows = await packedRows(reader)
+    .select('blob.unneeded_since')
+    .where('blob.segment', '=', segment)
+    .where('blob.place', '>', afterOffset)
+    .orderBy('blob.place')
     .limit(limit)
     .execute()
   return rows.map((row) => ({ ...toPacked(row), standing: row.unneeded_since === null ? 'promised' : 'withdrawn' }))
@@ -208,9 +208,10 @@ interface PackedRow {
   readonly size: number
   readonly segment: number | null
   readonly place: number | null
+  readonly owner: string
 }
 const toPacked = (row: PackedRow): PackedBlob => ({
   digest: digestFromBytes(row.sha256),
   sizeBytes: row.size,
-  place: { segment: row.segment!, offset: row.place! },
+  place: { segment: row.segment!, owner: row.owner, offset: row.place! },
 })

@@ -20,17 +20,20 @@ import {
   deleteIfUnnamed,
   insertSegment,
   markCompacting,
+  pageRetired,
   pageSealed,
+  retireIfUnnamed,
   saveLiveBytes,
   sealOpenSegments,
   sealSegment,
   sumSegments,
 } from './segments.ts'
 
-const packed = (text: string, segment: number, offset: number): PackedBlob => ({
+const placeIn = (segment: number, offset: number, owner = 'one') => ({ segment, owner, offset })
+const packed = (text: string, segment: number, offset: number, owner = 'one'): PackedBlob => ({
   digest: digestOf(text),
   sizeBytes: text.length,
-  place: { segment, offset },
+  place: placeIn(segment, offset, owner),
 })
 const begin = (db: MetadataDatabase, owner = 'one') => db.transact((trx) => insertSegment(trx, owner, 1))
 const claim = (db: MetadataDatabase, at: number, ...blobs: PackedBlob[]) =>
@@ -65,11 +68,11 @@ eachDatabase('segments and packed blobs', (make) => {
     await mark(db, 20, 'marked', 'own marked')
     const all = ['packed', 'marked', 'own', 'own marked', 'absent']
     await claim(db, 30, ...all.map((text, at) => packed(text, two, 44 + at * 100)))
-    assert.deepEqual(await placeOf(db, 'packed'), { segment: one, offset: 44 })
-    assert.deepEqual(await placeOf(db, 'marked'), { segment: two, offset: 144 })
+    assert.deepEqual(await placeOf(db, 'packed'), placeIn(one, 44))
+    assert.deepEqual(await placeOf(db, 'marked'), placeIn(two, 144))
     assert.equal(await placeOf(db, 'own'), undefined)
-    assert.deepEqual(await placeOf(db, 'own marked'), { segment: two, offset: 344 })
-    assert.deepEqual(await placeOf(db, 'absent'), { segment: two, offset: 444 })
+    assert.deepEqual(await placeOf(db, 'own marked'), placeIn(two, 344))
+    assert.deepEqual(await placeOf(db, 'absent'), placeIn(two, 444))
     assert.equal((await knownBlobs(db.read, all.map(digestOf))).size, 5)
     await mark(db, 30, ...all)
     assert.equal((await knownBlobs(db.read, all.map(digestOf))).size, 5)
@@ -94,8 +97,8 @@ eachDatabase('segments and packed blobs', (make) => {
     await using db = await make()
     const [sealed, compacting] = [await begin(db), await begin(db)]
     await db.transact(async (trx) => {
-      await sealSegment(trx, sealed, 50, 5)
-      await sealSegment(trx, compacting, 50, 5)
+      await sealSegment(trx, { segment: sealed, owner: 'one' }, 50, 5)
+      await sealSegment(trx, { segment: compacting, owner: 'one' }, 50, 5)
       await markCompacting(trx, compacting)
     })
     await claim(db, 10, packed('123456', sealed, 44))
@@ -109,19 +112,30 @@ eachDatabase('segments and packed blobs', (make) => {
     await using db = await make()
     const [named, unnamed, others] = [await begin(db), await begin(db), await begin(db, 'two')]
     await claim(db, 10, packed('abc', named, 44), packed('defgh', named, 91))
-    const ended = await db.transact((trx) => sealOpenSegments(trx, 'one', 20))
+    const ended = await db.transact((trx) => sealOpenSegments(trx, { owner: 'one' }, 20))
     assert.deepEqual(ended, [
       { segment: named, bytes: 96 },
       { segment: unnamed, bytes: 0 },
     ])
-    assert.deepEqual(await db.transact((trx) => sealOpenSegments(trx, 'one', 20)), [])
+    assert.deepEqual(await db.transact((trx) => sealOpenSegments(trx, { owner: 'one' }, 20)), [])
     await assert.rejects(claim(db, 10, packed('late', named, 96)), isGivenUp)
     await assert.rejects(claim(db, 10, packed('late', unnamed, 44)), isGivenUp)
-    await claim(db, 10, packed('other', others, 44))
+    await claim(db, 10, packed('other', others, 44, 'two'))
     assert.deepEqual(await pageSealed(db.read, 20, 0, 10), [])
     const sealed = await pageSealed(db.read, 21, 0, 10)
     assert.deepEqual(sealed, [{ segment: named, owner: 'one', sizeBytes: 96, liveBytes: 96 }])
     assert.deepEqual(await pageSealed(db.read, 21, named, 10), [])
+  })
+
+  it('given open segments of any age, when those of before a time are sealed, then the others stay open', async () => {
+    await using db = await make()
+    const old = await db.transact((trx) => insertSegment(trx, 'gone', 10))
+    const young = await db.transact((trx) => insertSegment(trx, 'gone', 11))
+    await claim(db, 10, packed('abc', old, 44, 'gone'))
+    const ended = await db.transact((trx) => sealOpenSegments(trx, { begunBefore: 11 }, 20))
+    assert.deepEqual(ended, [{ segment: old, bytes: 47 }])
+    await assert.rejects(claim(db, 10, packed('late', old, 47, 'gone')), isGivenUp)
+    await claim(db, 10, packed('late', young, 44, 'gone'))
   })
 
   it('given blobs of a segment, when moved, then those go that are still promised there', async () => {
@@ -138,13 +152,13 @@ eachDatabase('segments and packed blobs', (make) => {
     const moves = page.map(
       (blob, at): BlobMove => ({
         ...blob,
-        from: at === 2 ? { segment: old, offset: 7 } : blob.place,
-        place: { segment: next, offset: 44 + at * 50 },
+        from: at === 2 ? placeIn(old, 7) : blob.place,
+        place: placeIn(next, 44 + at * 50),
       }),
     )
     assert.equal(await db.transact((trx) => moveBlobs(trx, moves)), 1)
-    assert.deepEqual(await placeOf(db, 'stays'), { segment: next, offset: 44 })
-    assert.deepEqual(await placeOf(db, 'moved by another'), { segment: old, offset: 244 })
+    assert.deepEqual(await placeOf(db, 'stays'), placeIn(next, 44))
+    assert.deepEqual(await placeOf(db, 'moved by another'), placeIn(old, 244))
     assert.deepEqual(await countLive(db.read, old), { blobs: 2, bytes: 22 })
     assert.equal(await db.transact((trx) => deleteIfUnnamed(trx, old)), false)
     await db.transact((trx) => detachWithdrawn(trx, old, page))
@@ -160,6 +174,54 @@ eachDatabase('segments and packed blobs', (make) => {
     assert.equal(await db.transact((trx) => deleteIfUnnamed(trx, segment)), false)
     assert.ok((await begin(db)) > segment)
     assert.deepEqual(await countLive(db.read, segment), { blobs: 0, bytes: 0 })
+  })
+
+  it('given a compacted segment, when a row still names it, then it is not retired; retired ones are found by their time', async () => {
+    await using db = await make()
+    const old = await begin(db)
+    await claim(db, 10, packed('live', old, 44))
+    await db.transact(async (trx) => {
+      await sealSegment(trx, { segment: old, owner: 'one' }, 500, 5)
+      await markCompacting(trx, old)
+    })
+    const retire = () => db.transact((trx) => retireIfUnnamed(trx, old, 20))
+    assert.equal(await retire(), false)
+    const next = await begin(db)
+    const [blob] = await pageSegment(db.read, old, -1, 10)
+    await db.transact((trx) => moveBlobs(trx, [{ ...blob!, from: blob!.place, place: placeIn(next, 44) }]))
+    assert.equal(await retire(), true)
+    assert.deepEqual(await pageSealed(db.read, 100, 0, 10), [])
+    assert.deepEqual(await pageRetired(db.read, 20, 0, 10), [])
+    const retired = { segment: old, owner: 'one', sizeBytes: 500, liveBytes: 0 }
+    assert.deepEqual(await pageRetired(db.read, 21, 0, 10), [retired])
+    assert.deepEqual(await pageRetired(db.read, 21, old, 10), [])
+    await assert.rejects(claim(db, 30, packed('late', old, 44)), isGivenUp)
+    assert.deepEqual(await sumSegments(db.read), { segments: 2, bytes: 500, deadBytes: 500 })
+  })
+
+  it('given a number that was given to another owner, when the first one claims, seals or forgets it, then nothing happens', async () => {
+    await using db = await make()
+    const index = createSegmentIndex({ db, clock: { now: () => 1 } })
+    const segment = await index.begin('two')
+    await assert.rejects(claim(db, 10, packed('lost', segment, 44, 'one')), isGivenUp)
+    await assert.rejects(
+      claim(db, 10, packed('fine', segment, 44, 'two'), packed('lost', segment, 44, 'one')),
+      isGivenUp,
+    )
+    await index.seal({ segment, owner: 'one' }, 0)
+    await index.forget({ segment, owner: 'one' })
+    await claim(db, 10, packed('fine', segment, 44, 'two'))
+    assert.equal((await index.placesOf([digestOf('fine')])).get(digestOf('fine'))?.owner, 'two')
+  })
+
+  it('given segments that are begun, when forgotten, then those go in which nothing lies', async () => {
+    await using db = await make()
+    const index = createSegmentIndex({ db, clock: { now: () => 1 } })
+    const [unused, named] = [await begin(db), await begin(db)]
+    await claim(db, 10, packed('x', named, 44))
+    for (const segment of [unused, named]) await index.forget({ segment, owner: 'one' })
+    await assert.rejects(claim(db, 10, packed('y', unused, 44)), isGivenUp)
+    await claim(db, 10, packed('y', named, 144))
   })
 
   it('given marked blobs of both kinds, when locked for removal, then each is asked for by its kind', async () => {
@@ -179,7 +241,7 @@ eachDatabase('segments and packed blobs', (make) => {
     const segment = await begin(db)
     await begin(db)
     await db.transact(async (trx) => {
-      await sealSegment(trx, segment, 1_000, 5)
+      await sealSegment(trx, { segment, owner: 'one' }, 1_000, 5)
       await saveLiveBytes(trx, segment, 400)
     })
     assert.deepEqual(await sumSegments(db.read), { segments: 2, bytes: 1_000, deadBytes: 600 })
@@ -189,7 +251,7 @@ eachDatabase('segments and packed blobs', (make) => {
     await using db = await make()
     const index = createSegmentIndex({ db, clock: { now: () => 1 } })
     const segment = await index.begin('me')
-    await claim(db, 10, packed('a', segment, 44), packed('gone', segment, 144))
+    await claim(db, 10, packed('a', segment, 44, 'me'), packed('gone', segment, 144, 'me'))
     await mark(db, 20, 'gone')
     const place = { segment, offset: 44, sizeBytes: 1, owner: 'me' }
     assert.deepEqual([...(await index.placesOf([digestOf('a')]))], [[digestOf('a'), place]])
@@ -197,7 +259,7 @@ eachDatabase('segments and packed blobs', (make) => {
     assert.equal((await index.placesOf([digestOf('gone')])).size, 0)
     assert.equal((await index.withdrawnPlaceOf(digestOf('gone')))?.offset, 144)
     assert.equal(await index.withdrawnPlaceOf(digestOf('a')), undefined)
-    await index.seal(segment, 200)
+    await index.seal({ segment, owner: 'me' }, 200)
     assert.deepEqual(await index.sealLeftOpen('me'), [])
   })
 

@@ -168,14 +168,10 @@ interface ExecLinkTable {
   state: ExecState
   /** How the difference was found. `listing`: by an earlier version. */
   mode: 'cursor' | 'ranges' | 'listing' | null
-  from_seq: number | null
   to_seq: number | null
   remote_epoch: string | null
   remote_seq: number | null
   remote_mark: string | null
-  /** Live files of the scope when planned, of which `planned_files` are in the shards. */
-  scope_files: number
-  planned_files: number
   error_reason: string | null
   /** Set while the target does not answer; past `replication.linkTimeoutMs` the link FAILED. */
   down_since: number | null

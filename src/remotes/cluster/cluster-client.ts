@@ -11,17 +11,12 @@ import {
   type HttpCall,
   type HttpTarget,
 } from '../transport/http-client.ts'
+import { remoteText } from '../transport/remote-text.ts'
+import { readHello, readOpen, readUpload } from './answers.ts'
 import type { FrameStream, StreamProgress } from './frame-stream.ts'
 import type { StreamBegin } from './frames/frame.ts'
 import { FRAMES_MEDIA_TYPE } from './frames/frame-limits.ts'
-import {
-  type HelloAnswer,
-  type OpenAnswer,
-  type OpenRequest,
-  SYNC_PROTOCOL,
-  type UploadAnswer,
-  type UploadRequest,
-} from './messages.ts'
+import type { HelloAnswer, OpenAnswer, OpenRequest, UploadAnswer, UploadRequest } from './messages.ts'
 import { createFrameStream, type StreamTransport, type StreamWay } from './stream/frame-stream-client.ts'
 import { createLineRate } from './stream/line-rate.ts'
 import { measure, packedBody } from './stream/packed-body.ts'
@@ -32,6 +27,8 @@ import { measure, packedBody } from './stream/packed-body.ts'
  */
 export interface ClusterClient extends Disposable {
   hello(signal: AbortSignal): Promise<HelloAnswer>
+  /** What the target said of itself, by whichever call; asked only when nothing is known yet. */
+  greeting(signal: AbortSignal): Promise<HelloAnswer>
   open(linkKey: string, request: OpenRequest, signal: AbortSignal): Promise<OpenAnswer>
   /** Those of the digests (at most 10,000) whose bytes the target lacks; it keeps the others for the grace time of its collection. */
   missing(digests: readonly Digest[], signal: AbortSignal): Promise<Set<Digest>>
@@ -48,6 +45,8 @@ export interface ClusterClient extends Disposable {
 
 const CONNECTIONS = 16
 const IDLE_MS = 30_000
+/** Of a whole answer, once the request went out: bytes that drip in do not hold a call for ever. */
+const ANSWER_MS = 5 * 60_000
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 /** Of one blob or part: below, packing saves less than a round trip. */
 const PACKED_FROM_BYTES = 64 * 1024
@@ -59,17 +58,18 @@ export function createClusterClient(target: HttpTarget, clock: Clock): ClusterCl
   const url = target.url.replace(/\/+$/, '').replace(/\/replication$/, '')
   const http = createHttpClient(
     { ...target, url },
-    { connections: CONNECTIONS, idleMs: IDLE_MS, maxAnswerBytes: MAX_ANSWER_BYTES },
+    { connections: CONNECTIONS, idleMs: IDLE_MS, answerMs: ANSWER_MS, maxAnswerBytes: MAX_ANSWER_BYTES },
+    clock,
   )
 
   let known: HelloAnswer | undefined
   const way: StreamWay = {
     duplex: 'unknown',
     line: createLineRate(),
-    takesBundles: () => known?.features?.zstd === true,
+    takesBundles: () => known?.features.zstd === true,
   }
 
-  async function call<T>(method: HttpCall['method'], path: string, json: unknown, signal: AbortSignal): Promise<T> {
+  async function call(method: HttpCall['method'], path: string, json: unknown, signal: AbortSignal): Promise<unknown> {
     const body = json === undefined ? undefined : Buffer.from(JSON.stringify(json))
     const headers = body === undefined ? {} : { 'content-type': 'application/json' }
     return unwrap(await http.send({ method, path: `/sync/v1${path}`, headers, body }, signal), url)
@@ -85,18 +85,13 @@ export function createClusterClient(target: HttpTarget, clock: Clock): ClusterCl
     unwrap(await http.send(call, signal), url)
   }
   /** What the target says of itself holds for all that follows. */
-  function understood(answer: HelloAnswer | undefined): HelloAnswer {
-    if (!Array.isArray(answer?.protocols)) throw new NotOurProtocol(`${url} does not speak the sync protocol`)
-    if (!answer.protocols.includes(SYNC_PROTOCOL)) {
-      const theirs = answer.protocols.join(', ')
-      throw new NotOurProtocol(
-        `${url} speaks sync protocol ${theirs}, not ${SYNC_PROTOCOL}: run the same release on both`,
-      )
-    }
+  function understood(answer: HelloAnswer): HelloAnswer {
     known = answer
-    if (answer.features?.duplex === false) way.duplex = 'buffered'
+    if (!answer.features.duplex) way.duplex = 'buffered'
     return answer
   }
+  const hello = async (signal: AbortSignal) =>
+    understood(readHello(await call('GET', '/hello', undefined, signal), url))
   const streamTo = (path: string): StreamTransport => ({
     request: (signal) => http.duplex({ path, headers: FRAMES }, signal),
     async accept(response) {
@@ -114,15 +109,10 @@ export function createClusterClient(target: HttpTarget, clock: Clock): ClusterCl
   })
 
   return {
-    hello: async (signal) => understood(await call('GET', '/hello', undefined, signal)),
+    hello,
+    greeting: async (signal) => known ?? hello(signal),
     async open(linkKey, request, signal) {
-      const answer = await call<OpenAnswer>('POST', `/links/${linkKey}/open`, request, signal)
-      // A target of protocol 1 takes the call, and says nothing of itself.
-      if (answer?.hello === undefined) {
-        throw new NotOurProtocol(
-          `${url} speaks an older sync protocol than ${SYNC_PROTOCOL}: run the same release on both`,
-        )
-      }
+      const answer = readOpen(await call('POST', `/links/${linkKey}/open`, request, signal), url)
       understood(answer.hello)
       return answer
     },
@@ -148,15 +138,17 @@ export function createClusterClient(target: HttpTarget, clock: Clock): ClusterCl
       throw new NotOurProtocol(`${url} did not answer the reconciliation`)
     },
     putBlob: (digest, sizeBytes, body, signal) => sendBody(`/blobs/${digestHex(digest)}`, body, sizeBytes, signal),
-    openUpload: (request, signal) => call('POST', '/uploads', request, signal),
+    openUpload: async (request, signal) => readUpload(await call('POST', '/uploads', request, signal), request, url),
     putPart: (uploadId, part, sizeBytes, body, signal) =>
       sendBody(`/uploads/${uploadId}/parts/${part}`, body, sizeBytes, signal),
-    completeUpload: (uploadId, signal) => call('POST', `/uploads/${uploadId}/complete`, {}, signal),
+    async completeUpload(uploadId, signal) {
+      await call('POST', `/uploads/${uploadId}/complete`, {}, signal)
+    },
     [Symbol.dispose]: () => http[Symbol.dispose](),
   }
 }
 
-function unwrap<T>(answer: HttpAnswer, url: string): T {
+function unwrap(answer: HttpAnswer, url: string): unknown {
   const envelope = parseEnvelope(answer.body)
   if (envelope === undefined) {
     if (answer.status >= 500 || answer.status === 429) {
@@ -165,17 +157,19 @@ function unwrap<T>(answer: HttpAnswer, url: string): T {
     throw new NotOurProtocol(`${url} answered HTTP ${answer.status} with something that is not an Entrepot answer`)
   }
   if (envelope.code !== 0) {
-    throw new RemoteRefusal(`${envelope.message ?? 'refused'} (${envelope.code})`, answer.status, envelope.code)
+    throw new RemoteRefusal(`${envelope.message} (${envelope.code})`, answer.status, envelope.code)
   }
-  return envelope.data as T
+  return envelope.data
 }
 
-function parseEnvelope(body: Buffer): { code: number; message: string | null; data: unknown } | undefined {
+function parseEnvelope(body: Buffer): { code: number; message: string; data: unknown } | undefined {
   try {
     const value: unknown = JSON.parse(body.toString())
-    if (typeof value !== 'object' || value === null || !('code' in value) || typeof value.code !== 'number')
-      return undefined
-    return value as { code: number; message: string | null; data: unknown }
+    if (typeof value !== 'object' || value === null || !('code' in value)) return undefined
+    const { code, message, data } = value as { code: unknown; message?: unknown; data?: unknown }
+    return Number.isSafeInteger(code)
+      ? { code: code as number, message: remoteText(message) || 'refused', data }
+      : undefined
   } catch {
     return undefined
   }

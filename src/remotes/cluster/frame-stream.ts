@@ -14,7 +14,7 @@ export type ItemOutcome = Pick<ItemException, 'reason' | 'remote'> & {
 export interface StreamProgress {
   /** Bytes of contents that were handed to the connection. */
   sent(count: number): void
-  /** The target acknowledged something: an outage before it is over. */
+  /** The target wrote something that was not there before: an outage before it is over. Items found there already are no progress. */
   acknowledged(): void
 }
 

@@ -9,8 +9,10 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { Clock } from '../../core/clock.ts'
 import { guardedLookup } from '../outgoing-url.ts'
 import { LinkDown, NotOurProtocol, RemoteRefusal } from './failures.ts'
+import { remoteText } from './remote-text.ts'
 
 /** A server of somebody else, and how to be known there. */
 export interface HttpTarget {
@@ -40,7 +42,7 @@ export interface HttpAnswer {
 export interface HttpClient extends Disposable {
   /**
    * One call over a kept-alive connection. Every complete answer is returned, whatever its status.
-   * @throws LinkDown when the connection could not be made, broke, or stayed silent for `idleMs`;
+   * @throws LinkDown when the connection could not be made, broke, stayed silent for `idleMs`, or the answer took `answerMs`;
    * NotOurProtocol when what came back is not HTTP.
    */
   send(call: HttpCall, signal: AbortSignal): Promise<HttpAnswer>
@@ -55,10 +57,12 @@ export interface HttpClientLimits {
   readonly connections: number
   /** Without a byte in either direction. */
   readonly idleMs: number
+  /** From the end of the request, or the first byte of an answer before that, to the end of the answer. */
+  readonly answerMs: number
   readonly maxAnswerBytes: number
 }
 
-export function createHttpClient(target: HttpTarget, limits: HttpClientLimits): HttpClient {
+export function createHttpClient(target: HttpTarget, limits: HttpClientLimits, clock: Clock): HttpClient {
   const base = new URL(target.url)
   const secure = base.protocol === 'https:'
   const shared = { keepAlive: true, maxSockets: limits.connections, lookup: guardedLookup }
@@ -90,11 +94,22 @@ export function createHttpClient(target: HttpTarget, limits: HttpClientLimits): 
       request.on('error', reject)
     })
     answer.catch(() => undefined)
+    const over = new AbortController()
+    const late = Promise.withResolvers<never>()
+    late.promise.catch(() => undefined)
+    const expectAnswer = () => {
+      const why = `${base.host}: no whole answer within ${limits.answerMs} ms`
+      clock.sleep(limits.answerMs, over.signal).then(
+        () => late.reject(new LinkDown(why)),
+        () => undefined,
+      )
+    }
+    request.once('finish', expectAnswer).once('response', expectAnswer)
     try {
       if (call.body === undefined || Buffer.isBuffer(call.body)) request.end(call.body)
       // An answer before the end of our body is a refusal: it counts, and the rest of the body is not sent.
-      else await Promise.race([pipeline(call.body, request), answer])
-      const result = await answer
+      else await Promise.race([pipeline(call.body, request), answer, late.promise])
+      const result = await Promise.race([answer, late.promise])
       if (!request.writableFinished) request.destroy()
       return result
     } catch (error) {
@@ -104,6 +119,7 @@ export function createHttpClient(target: HttpTarget, limits: HttpClientLimits): 
       if (early !== undefined) return early
       throw asFailure(error, base.host)
     } finally {
+      over.abort()
       if (call.body !== undefined && !Buffer.isBuffer(call.body)) call.body.destroy()
     }
   }
@@ -140,7 +156,9 @@ async function settled(answer: Promise<HttpAnswer>): Promise<HttpAnswer | undefi
 /** What a failed request means. @param host of the target, for the message. */
 export function asFailure(error: unknown, host: string): Error {
   if (error instanceof NotOurProtocol || error instanceof LinkDown || error instanceof RemoteRefusal) return error
-  const { code = '', message } = error as { code?: string; message: string }
+  const { code = '' } = error as { code?: string }
+  // What a certificate says is in it.
+  const message = remoteText((error as Error).message)
   if (code.startsWith('HPE_')) return new NotOurProtocol(`${host} does not speak HTTP`, { cause: error })
   if (code.startsWith('ERR_TLS') || code.includes('CERT') || code.includes('SSL') || code === 'EPROTO') {
     return new NotOurProtocol(`TLS with ${host} failed: ${message}`, { cause: error, tls: true })

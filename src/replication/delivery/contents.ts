@@ -38,7 +38,7 @@ export function createContents(deps: ContentsDeps): Contents {
   return {
     async supply(blobs, signal) {
       const wanted = new Map(blobs.map((blob) => [blob.digest, blob]))
-      const missing = await client.missing([...wanted.keys()], signal)
+      const missing = wanted.size === 0 ? [] : await client.missing([...wanted.keys()], signal)
       const elsewhere = new Map<Digest, Promise<unknown>>()
       const mine: WantedBlob[] = []
       for (const digest of missing) {

@@ -67,7 +67,9 @@ function target({ answers = {}, supply = {}, context = {} }: Script = {}) {
       },
     },
     rate: createRateLimiter({ clock }),
+    concurrency: { acked: () => {}, congested: () => {} },
     includeMetadata: true,
+    conflictStrategy: 'SKIP',
     stopAtFailure: false,
     originOf: () => 'here',
     clock,
@@ -75,7 +77,8 @@ function target({ answers = {}, supply = {}, context = {} }: Script = {}) {
     retryDelaysMs: [1_000, 4_000],
     ...context,
   }
-  return { clock, sent, settled, deliver: (items: readonly WorkItem[]) => deliverBatch(items, ctx, never) }
+  const deliver = (items: readonly WorkItem[], signal = never) => deliverBatch(items, ctx, signal)
+  return { clock, sent, settled, deliver }
 }
 const told = (outcomes: readonly Outcome[]) =>
   Object.fromEntries(outcomes.map(({ file: { path }, result, conflict, blob }) => [path, [result, conflict, blob]]))
@@ -181,6 +184,39 @@ describe('delivering a batch', () => {
     assert.equal(sent.flat().length, 1)
   })
 
+  it('given FAST_FAIL and a content that fails for now, when it has arrived, then all that comes after it is sent as well', async () => {
+    const passing = new Map([[digestOfBytes('/b'), { reason: 'busy', retryable: true }]])
+    let first = true
+    const { deliver, clock } = target({
+      supply: {
+        get failed() {
+          const now = first ? passing : new Map()
+          first = false
+          return now
+        },
+      },
+      context: { stopAtFailure: true },
+    })
+    const delivering = deliver(work(file('/a'), file('/b'), file('/c'), file('/d')))
+    await clock.untilSleeping()
+    await clock.advance(1_000)
+    const outcomes = await delivering
+    assert.deepEqual(Object.keys(told(outcomes)).sort(), ['/a', '/b', '/c', '/d'])
+    assert.ok(outcomes.every(({ result }) => result === 'written'))
+  })
+
+  it('given FAST_FAIL and a content that keeps failing, when all pauses are over, then nothing after it is sent', async () => {
+    const failed = new Map([[digestOfBytes('/b'), { reason: 'busy', retryable: true }]])
+    const { deliver, clock, sent } = target({ supply: { failed }, context: { stopAtFailure: true } })
+    const delivering = deliver(work(file('/a'), file('/b'), file('/c')))
+    await clock.untilSleeping()
+    await clock.advance(1_000)
+    await clock.untilSleeping()
+    await clock.advance(4_000)
+    assert.deepEqual(Object.keys(told(await delivering)).sort(), ['/a', '/b'])
+    assert.equal(sent.flat().length, 1)
+  })
+
   it('given files that the target did not try, when delivered, then they have no outcome', async () => {
     const { deliver } = target({ answers: { '/a': [answer('refused')], '/b': [answer('not-tried')] } })
     assert.deepEqual(Object.keys(told(await deliver(work(file('/a'), file('/b'))))), ['/a'])
@@ -203,6 +239,42 @@ describe('delivering a batch', () => {
       '/b': ['written', false, 'sent'],
     })
     assert.equal(sent.length, 2)
+  })
+
+  it('given a file that the target is known to have otherwise, when delivered, then its content goes only once the target wants it', async () => {
+    const answers = { '/kept': [answer('kept')], '/ours': [answer('no-blob'), answer('written')] }
+    const { deliver, sent } = target({ answers })
+    const expect = { is: 'row', id: Buffer.alloc(8) } as const
+    const outcomes = await deliver([file('/kept'), file('/ours')].map((one) => ({ file: one, expect })))
+    assert.deepEqual(told(outcomes), { '/kept': ['kept', true, 'not-sent'], '/ours': ['written', false, 'sent'] })
+    const contents = sent.map((items) => items.map((item) => (item as { content?: Buffer }).content !== undefined))
+    assert.deepEqual(contents, [[false, false], [true]])
+  })
+
+  it('given a content that travelled before the target changed, when sent again, then it counts as sent', async () => {
+    const { deliver } = target({ answers: { '/a': [answer('changed'), answer('replaced')] } })
+    let first = true
+    const { deliver: again } = target({
+      answers: { '/a': [answer('changed'), answer('replaced')] },
+      supply: {
+        get ours() {
+          const now = first ? new Set([digestOfBytes('/a')]) : new Set<Digest>()
+          first = false
+          return now
+        },
+      },
+    })
+    assert.deepEqual(told(await deliver(work(file('/a')))), { '/a': ['written', true, 'sent'] })
+    assert.deepEqual(told(await again(work(file('/a')))), { '/a': ['written', true, 'sent'] })
+  })
+
+  it('given a content that somebody else is sending, when the signal aborts, then it is not waited for', async () => {
+    const elsewhere = new Map([[digestOfBytes('/a'), new Promise(() => {})]])
+    const stop = new AbortController()
+    const { deliver } = target({ supply: { elsewhere } })
+    const delivering = deliver(work(file('/a')), stop.signal)
+    stop.abort(new Error('stopped'))
+    await assert.rejects(delivering, /stopped/)
   })
 
   it('given a stream that breaks, when delivered, then the failure goes up, and others hear that the contents did not arrive', async () => {

@@ -3,9 +3,12 @@ import type { Digest } from '../../core/digest.ts'
 import { addSums, EMPTY_SUM, negated, type RangeSum, rowIdOf, sumOfRow } from '../../core/fingerprint.ts'
 import type { Random } from '../../core/ids.ts'
 import { contentLanes } from '../../core/lanes.ts'
+import { unlessAborted } from '../../core/unless-aborted.ts'
 import type { SourceFile } from '../../metadata/replication/source-files.ts'
 import type { FrameStream, ItemOutcome, OutgoingItem } from '../../remotes/cluster/frame-stream.ts'
 import type { RemoteRow } from '../../remotes/cluster/frames/frame.ts'
+import type { ConflictStrategy } from '../../tasks/task.ts'
+import type { Concurrency } from '../limits/concurrency.ts'
 import type { RateLimit } from '../limits/rate-limiter.ts'
 import type { Contents, Supply } from './contents.ts'
 import type { Outcome } from './outcome.ts'
@@ -17,7 +20,9 @@ export interface DeliveryContext {
   readonly contents: Contents
   /** Of the stream. */
   readonly rate: RateLimit
+  readonly concurrency: Pick<Concurrency, 'acked' | 'congested'>
   readonly includeMetadata: boolean
+  readonly conflictStrategy: ConflictStrategy
   /** FAST_FAIL: what comes after the first file that failed is left alone, and has no outcome. */
   readonly stopAtFailure: boolean
   /** Cluster id of the last writer of a row; `origin` 0 is this cluster. */
@@ -51,15 +56,21 @@ export async function deliverBatch(
 ): Promise<Outcome[]> {
   const startedAt = ctx.clock.now()
   const settled: Outcome[] = []
+  /** Contents that travelled, maybe not with the last attempt. */
+  const sent = new Set<string>()
   let pauses = 0
   let surprises = 0
   for (let pending = batch, attempts = 1; pending.length > 0; attempts++) {
     const again: Again[] = []
     for (const { again: wanted, ...attempt } of await attemptAll(pending, ctx, signal)) {
       const more = wanted?.after === 'pause' ? pauses < ctx.retryDelaysMs.length : surprises < MAX_SURPRISES
+      const { path } = attempt.file
+      if (attempt.blob === 'sent') sent.add(path)
+      const blob = attempt.blob === 'not-sent' && sent.has(path) ? 'sent' : attempt.blob
       if (wanted !== undefined && more) again.push(wanted)
-      else settled.push({ ...attempt, attempts, startedAt, endedAt: ctx.clock.now() })
+      else settled.push({ ...attempt, blob, attempts, startedAt, endedAt: ctx.clock.now() })
     }
+    if (ctx.stopAtFailure && settled.some(({ result }) => result === 'failed')) return settled
     pending = again.map(({ item }) => item)
     if (again.some(({ after }) => after === 'pause')) {
       await ctx.clock.sleep(jittered(ctx.retryDelaysMs[pauses++]!, ctx.random), signal)
@@ -70,32 +81,39 @@ export async function deliverBatch(
 const jittered = (delayMs: number, random: Random) => delayMs * (0.75 + random.next() / 2)
 
 async function attemptAll(items: readonly WorkItem[], ctx: DeliveryContext, signal: AbortSignal): Promise<Attempt[]> {
-  const supply = await ctx.contents.supply(
-    items.map(({ file }) => file),
-    signal,
-  )
+  const wanted = items.filter((item) => !isAsked(item, ctx)).map(({ file }) => file)
+  const supply = await ctx.contents.supply(wanted, signal)
   let outcome: 'arrived' | 'failed' = 'failed'
   try {
     const { ready, done, waiting } = sorted(items, supply, ctx)
+    if (done.some(({ again }) => again !== undefined)) ctx.concurrency.congested()
     const sent = await sendAll(ready, supply, ctx, signal)
     outcome = 'arrived'
-    await Promise.all(waiting.map(({ file }) => supply.elsewhere.get(file.digest)))
+    // They are others', and may take long.
+    await unlessAborted(Promise.all(waiting.map(({ file }) => supply.elsewhere.get(file.digest))), signal)
     return [...done, ...sent, ...waiting.map((item) => attemptAgain(item))]
   } finally {
     supply.settle(outcome)
   }
 }
 
-/** What can go now, what cannot, and what waits for somebody else's bytes. With `stopAtFailure` nothing goes after a failure. */
+/** A file that the target is known to have otherwise, and may keep so, goes without its content until the target wants that. */
+const isAsked = ({ expect, wanted }: WorkItem, { conflictStrategy }: DeliveryContext): boolean =>
+  expect.is === 'row' && wanted === undefined && conflictStrategy !== 'OVERWRITE'
+
+/**
+ * What can go now, what cannot, and what waits, for somebody else's bytes or, with `stopAtFailure`, for a failure before it that may
+ * pass.
+ */
 function sorted(items: readonly WorkItem[], { failed, elsewhere }: Supply, { stopAtFailure }: DeliveryContext) {
   const ready: WorkItem[] = []
   const waiting: WorkItem[] = []
   const done: Attempt[] = []
-  for (const item of items) {
+  for (const [index, item] of items.entries()) {
     const failure = failed.get(item.file.digest)
     if (failure !== undefined) {
       done.push(contentFailed(item, failure))
-      if (stopAtFailure) break
+      if (stopAtFailure) return { ready, waiting: [...waiting, ...items.slice(index + 1)], done }
     } else if (elsewhere.has(item.file.digest)) waiting.push(item)
     else ready.push(item)
   }
@@ -113,19 +131,31 @@ async function sendAll(
   const answers: Promise<ItemOutcome[]>[] = []
   let slice: OutgoingItem[] = []
   let sliceBytes = 0
+  /** Of the slice, however they were sent. */
+  let sentBytes = 0
+  const send = async (items: readonly OutgoingItem[], bytes: number) => {
+    const sentAt = ctx.clock.now()
+    const outcomes = await ctx.stream.send(items)
+    ctx.concurrency.acked(bytes, items.length, ctx.clock.now() - sentAt)
+    return outcomes
+  }
   const flush = () => {
-    answers.push(ctx.stream.send(slice))
+    const answer = send(slice, sentBytes)
     // Whoever waits first hears of a broken stream; the others must not end the process.
-    answers.at(-1)!.catch(() => undefined)
+    answer.catch(() => undefined)
+    answers.push(answer)
     slice = []
-    sliceBytes = 0
+    sentBytes = 0
   }
   for (const item of items) {
     const { digest } = item.file
     const isFirst = !carried.has(digest)
     carried.add(digest)
     const content = isFirst ? inline.get(digest) : undefined
-    if (isFirst && ours.has(digest)) bearers.add(item)
+    if (isFirst && ours.has(digest)) {
+      bearers.add(item)
+      sentBytes += item.file.sizeBytes
+    }
     slice.push(entryOf(item, content, ctx))
     sliceBytes += content?.length ?? 0
     if (sliceBytes < SLICE_BYTES) continue
@@ -205,7 +235,12 @@ function attemptOf(
       ]
     }
     case 'no-blob':
-      return [failed('could not be written: its content did not stay at the target', { after: 'nothing', item })]
+      return [
+        failed('could not be written: its content did not stay at the target', {
+          after: 'nothing',
+          item: { ...item, wanted: true },
+        }),
+      ]
     case 'retry':
       return [failed(`could not be written: ${reason}`, { after: 'pause', item })]
     case 'refused':

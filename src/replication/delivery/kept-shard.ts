@@ -12,6 +12,21 @@ export async function workKeptShard(
   ctx: ShardContext,
   signal: AbortSignal,
 ): Promise<void> {
+  try {
+    await keepAll(claim, pages, ctx, signal)
+  } catch (error) {
+    await ctx.db.transact((trx) => leaveShard(trx, claim, 'READY'))
+    throw error
+  }
+  if (!(await ctx.db.transact((trx) => leaveShard(trx, claim, 'DONE')))) throw new LeaseLost()
+}
+
+async function keepAll(
+  claim: ShardClaim,
+  pages: AsyncIterable<readonly WorkItem[]>,
+  ctx: ShardContext,
+  signal: AbortSignal,
+): Promise<void> {
   const place = { spec: ctx.spec, object: ctx.object, linkId: claim.linkId }
   for await (const batch of inBatches(pages, ctx.batch)) {
     signal.throwIfAborted()
@@ -23,5 +38,4 @@ export async function workKeptShard(
     await checkpoint(ctx, place, claim, { outcomes, pos: batch.at(-1)!.file.path, sentBytes: 0 })
     ctx.onOutcomes(outcomes, 0)
   }
-  if (!(await ctx.db.transact((trx) => leaveShard(trx, claim, 'DONE')))) throw new LeaseLost()
 }

@@ -81,20 +81,16 @@ export function createBlobSender(
     progress: TransferProgress,
     signal: AbortSignal,
   ) {
-    const { partSizeBytes } = upload
-    const have = new Set(upload.have)
-    const parts = Array.from({ length: Math.ceil(sizeBytes / partSizeBytes) }, (_, part) => part)
-    await mapConcurrent(
-      parts.filter((part) => !have.has(part)),
-      PARTS_AT_ONCE,
-      async (part, partSignal) => {
-        const range = { start: part * partSizeBytes, end: Math.min((part + 1) * partSizeBytes, sizeBytes) }
-        const body = await open(digest, range, progress, partSignal)
-        await client.putPart(upload.uploadId, part, range.end - range.start, body, partSignal)
+    const parts = missingParts(sizeBytes, upload)
+    const sendNext = async (_lane: number, laneSignal: AbortSignal) => {
+      for (const { part, range } of parts) {
+        laneSignal.throwIfAborted()
+        const body = await open(digest, range, progress, laneSignal)
+        await client.putPart(upload.uploadId, part, range.end - range.start, body, laneSignal)
         progress.stored()
-      },
-      signal,
-    )
+      }
+    }
+    await mapConcurrent([...Array(PARTS_AT_ONCE).keys()], PARTS_AT_ONCE, sendNext, signal)
   }
 
   return {
@@ -111,6 +107,15 @@ export function createBlobSender(
       await mapConcurrent(blobs, limits.concurrency, sendBlob, signal)
       return failures
     },
+  }
+}
+
+/** One at a time: who takes the next says when. */
+function* missingParts(sizeBytes: number, { partSizeBytes, have }: UploadAnswer) {
+  const there = new Set(have)
+  for (let part = 0; part * partSizeBytes < sizeBytes; part++) {
+    if (there.has(part)) continue
+    yield { part, range: { start: part * partSizeBytes, end: Math.min((part + 1) * partSizeBytes, sizeBytes) } }
   }
 }
 

@@ -64,16 +64,15 @@ export async function workShard(
   const underWay: { readonly batch: readonly WorkItem[]; readonly delivered: Promise<Outcome[]> }[] = []
 
   async function deliver(batch: readonly WorkItem[], delivery: DeliveryContext): Promise<Outcome[]> {
-    const startedAt = clock.now()
     await showLargeTransfers(batch, claim, ctx)
-    const outcomes = await deliverBatch(batch, delivery, all)
-    const bytes = outcomes.reduce((sum, { blob, file }) => sum + (blob === 'sent' ? file.sizeBytes : 0), 0)
-    ctx.concurrency.acked(bytes, outcomes.length, clock.now() - startedAt)
-    return outcomes
+    return deliverBatch(batch, delivery, all)
   }
   async function settleOldest(): Promise<void> {
     const { batch, delivered } = underWay.shift()!
     const outcomes = await delivered
+    const isWhole = outcomes.length === batch.length
+    if (!isWhole && !outcomes.some(({ result }) => result === 'failed'))
+      throw new Error('files of a batch were left out')
     const { sentBytes } = traffic
     traffic.sentBytes = 0
     await checkpoint(ctx, place, claim, { outcomes, pos: lastPath(batch, outcomes), sentBytes })
@@ -89,8 +88,8 @@ export async function workShard(
       ...{ client, store, sender, inFlight, progress },
       inlineMaxBytes: ctx.batch.inlineMaxBytes,
     })
-    const { includeMetadata } = spec
-    const delivery = { ...ctx, stream, contents, rate, includeMetadata, stopAtFailure }
+    const { includeMetadata, conflictStrategy } = spec
+    const delivery = { ...ctx, stream, contents, rate, includeMetadata, conflictStrategy, stopAtFailure }
     for await (const batch of inBatches(pages, ctx.batch)) {
       all.throwIfAborted()
       const delivered = deliver(batch, delivery)

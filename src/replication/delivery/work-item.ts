@@ -7,6 +7,8 @@ import type { RunSpec } from '../runs/run-spec.ts'
 export interface WorkItem {
   readonly file: SourceFile
   readonly expect: Precondition
+  /** The target said that it needs the content. */
+  readonly wanted?: true
 }
 
 export const UNKNOWN: Precondition = { is: 'unknown' }

@@ -70,17 +70,24 @@ async function link(db: MetadataDatabase) {
       const cursor = { repoEpoch: source.epoch, ackedSeq, remote: HEAD }
       await db.transact((trx) => saveCursor(trx, id, 'all', cursor))
     },
-    async find({ pure = false, strategy = 'SKIP' as RunSpec['conflictStrategy'] } = {}) {
+    /** @param fingerprints of the source, where a test has others than those of the database. */
+    async find({
+      pure = false,
+      strategy = 'SKIP' as RunSpec['conflictStrategy'],
+      fingerprints = of(source),
+      compared = 'all',
+    } = {}) {
       const ask = (message: Buffer, signal: AbortSignal) => {
         questions++
         return answerRecon(message, of(target), signal)
       }
-      const deps = { db, fingerprints: of(source), ask, now: on.clock.now() }
-      const spec = { includeMetadata: true, conflictStrategy: strategy } as RunSpec
+      const deps = { db, fingerprints, ask, now: on.clock.now() }
+      const spec = { includeMetadata: compared === 'all', conflictStrategy: strategy } as RunSpec
       const known = (await findLink(db.read, id))!
       return findDifference(deps, known, scope, spec, { hello: undefined as never, head: HEAD, pure }, never)
     },
     questions: () => questions,
+    fingerprints: of(source),
   }
 }
 const named = ({ paths }: Difference) => Object.fromEntries(paths.map(({ path: name, expect }) => [name, expect.is]))
@@ -192,6 +199,54 @@ eachDatabase('finding the difference', (make) => {
     await put(target, { '/a': '1', '/b': '2' })
     const found = await find()
     assert.deepEqual([named(found), found.ledger.looked], [{}, ['/a']])
+  })
+
+  it('given a change of nothing but the expiry, and a target that others changed, when looked for, then it is named all the same', async () => {
+    await using db = await make()
+    const { on, source, target, put, find, saveCursor } = await link(db)
+    await put(source, { '/e': 'x', '/k': 'x' })
+    await put(target, { '/e': 'x', '/k': 'x' })
+    await saveCursor()
+    await db.transact(async (trx) => {
+      const rows = await lockLive(trx, source.id, [path('/e')])
+      const again = fileWrite(on, '/e', 'x', { expiresAt: on.clock.now() + 1_000_000 })
+      await putFiles(trx, source, [again], rows, on.clock.now())
+    })
+    await put(target, { '/k': 'theirs' })
+    const found = await find()
+    assert.deepEqual([named(found), found.unchanged], [{ '/e': 'unknown', '/k': 'row' }, 0])
+  })
+
+  it('given a missing range that grows while it is read, when looked for, then nothing of it is left out', async () => {
+    await using db = await make()
+    const { source, put, find, fingerprints } = await link(db)
+    const some = (from: number, to: number) =>
+      Object.fromEntries(Array.from({ length: to - from }, (_, n) => [`/f${String(from + n).padStart(5, '0')}`, 'x']))
+    await put(source, some(100, 600))
+    await put(source, some(600, 1_090))
+    const growing = {
+      ...fingerprints,
+      async rows(...asked: Parameters<typeof fingerprints.rows>) {
+        await put(source, some(0, 50))
+        return fingerprints.rows(...asked)
+      },
+    }
+    const found = await find({ fingerprints: growing })
+    assert.equal(found.unchanged, 0)
+    assert.equal(found.ranges.length, 1)
+    assert.deepEqual(named(found), {})
+  })
+
+  it('given a conflict in metadata alone, when metadata is not compared any more, then it is no conflict', async () => {
+    await using db = await make()
+    const { source, target, put, find, ledger, saveCursor } = await link(db)
+    await put(source, { '/m': 'x' })
+    await put(target, { '/m': 'x' })
+    const none = [0n, 0n, 0n, 0n] as const
+    await ledger({ path: '/m', reason: 'conflict', delta: { rows: 0, content: none, metadata: [1n, 0n, 0n, 0n] } })
+    await saveCursor()
+    const found = await find({ pure: true, compared: 'content' })
+    assert.deepEqual([named(found), keptPaths(found)], [{ '/m': 'unknown' }, []])
   })
 
   it('given a file that expired, when looked for, then it is neither sent nor counted', async () => {

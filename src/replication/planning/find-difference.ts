@@ -1,8 +1,9 @@
 import { type RangeSum, sumOfRow } from '../../core/fingerprint.ts'
-import { type PathRange, rangeHolds } from '../../core/path-range.ts'
+import { holderOf, type PathRange } from '../../core/path-range.ts'
 import { comparePaths } from '../../core/paths.ts'
 import { changedPaths, changeSpan, headSeq } from '../../metadata/change-log.ts'
-import type { MetadataDatabase, Reader } from '../../metadata/database.ts'
+import type { MetadataDatabase } from '../../metadata/database.ts'
+import { longReads } from '../../metadata/long-reads.ts'
 import { type Divergence, listDivergences } from '../../metadata/replication/divergences.ts'
 import type { LinkPlan } from '../../metadata/replication/exec-links.ts'
 import type { Link } from '../../metadata/replication/links.ts'
@@ -37,6 +38,8 @@ export interface Difference {
   readonly paths: readonly PlannedFile[]
   /** Known to differ, and to be left as they are. */
   readonly kept: readonly PlannedFile[]
+  /** Of `ranges`, `paths` and `kept` together. */
+  readonly files: number
   /** Files of the scope that are proven to be equal. */
   readonly unchanged: number
   /** What the ledger holds afterwards of the paths in `looked`. */
@@ -54,7 +57,7 @@ export interface DifferenceDeps {
 
 /** A cursor that lies further back than this is slower than reconciling. */
 const MAX_CURSOR_CHANGES = 200_000
-/** More scattered differences than this are not named one by one: the target is offered the whole scope. */
+/** More scattered differences than this, or missing paths, are not named one by one: the target is offered the whole scope. */
 const MAX_NAMED = 200_000
 /** Files. */
 const SMALL_RANGE = 1_000
@@ -76,24 +79,20 @@ export async function findDifference(
   await numberChanges(db)
   const toSeq = await headSeq(db.read, scope.repository.id)
   const ledger = await listDivergences(longReads(db), link.id, scope.ranges)
-  const fromSeq = await validCursor(db, link, scope, answer, toSeq)
+  const fromSeq = await knownSince(db, link, scope, toSeq)
+  const changed = fromSeq === undefined ? [] : await changedSince(db, scope, fromSeq, toSeq)
   const remote = answer.head
-  if (fromSeq !== undefined) {
-    const plan = { mode: 'cursor', fromSeq, toSeq, remote } as const
-    return byCursor(deps, scope, spec, ledger, plan)
+  if (fromSeq !== undefined && answer.pure) {
+    return byCursor(deps, scope, spec, ledger, { mode: 'cursor', toSeq, remote }, new Set(changed))
   }
-  const plan = { mode: 'ranges', fromSeq: null, toSeq, remote } as const
-  return byRanges(deps, scope, spec, ledger, plan, signal)
+  return byRanges(deps, scope, spec, ledger, { mode: 'ranges', toSeq, remote }, changed, signal)
 }
 
-/** Planning may read long: on SQLite not in this thread. */
-export const longReads = (db: MetadataDatabase): Reader => (db.dialect === 'sqlite' ? db.slow : db.read)
-
-/** The position to go on from; undefined when it proves nothing any more. */
-async function validCursor(db: MetadataDatabase, link: Link, scope: LinkScope, answer: OpenAnswer, toSeq: number) {
+/** The position since which our own log tells all that changed here; undefined when it does not. */
+async function knownSince(db: MetadataDatabase, link: Link, scope: LinkScope, toSeq: number) {
   const { cursor } = link
   const { repository } = scope
-  if (cursor === undefined || !answer.pure || link.scopeHash !== scope.scopeHash) return undefined
+  if (cursor === undefined || link.scopeHash !== scope.scopeHash) return undefined
   if (cursor.repoEpoch !== repository.epoch || cursor.ackedSeq < repository.floorSeq || cursor.ackedSeq > toSeq)
     return undefined
   const span = await changeSpan(longReads(db), repository.id, {
@@ -104,22 +103,24 @@ async function validCursor(db: MetadataDatabase, link: Link, scope: LinkScope, a
   return span > MAX_CURSOR_CHANGES ? undefined : cursor.ackedSeq
 }
 
-/** What SKIP leaves as it is, as long as neither side changes it. */
-const isAccepted = ({ reason, delta }: Divergence, { conflictStrategy }: RunSpec): boolean =>
-  reason === 'conflict' && delta !== undefined && conflictStrategy === 'SKIP'
+const changedSince = (db: MetadataDatabase, { repository, ranges }: LinkScope, from: number, to: number) =>
+  changedPaths(longReads(db), repository.id, { from, to, ranges })
 
-type Plan = Omit<LinkPlan, 'scopeFiles' | 'plannedFiles'>
+/** What SKIP leaves as it is, as long as neither side changes it and it differs in what is compared. */
+function isAccepted({ reason, delta }: Divergence, { conflictStrategy, includeMetadata }: RunSpec): boolean {
+  if (reason !== 'conflict' || delta === undefined || conflictStrategy !== 'SKIP') return false
+  return includeMetadata || delta.rows !== 0 || delta.content.some((lane) => lane !== 0n)
+}
 
 async function byCursor(
   deps: DifferenceDeps,
   scope: LinkScope,
   spec: RunSpec,
   ledger: readonly Divergence[],
-  plan: Plan & { readonly fromSeq: number },
+  plan: LinkPlan,
+  changed: ReadonlySet<string>,
 ): Promise<Difference> {
   const repoId = scope.repository.id
-  const span = { from: plan.fromSeq, to: plan.toSeq, ranges: scope.ranges }
-  const changed = new Set(await changedPaths(longReads(deps.db), repoId, span))
   const rest = ledger.filter(({ path }) => !changed.has(path))
   const again = rest.filter((one) => one.reason !== 'foreign' && !isAccepted(one, spec)).map(({ path }) => path)
   const paths = await describe(deps, repoId, new Map([...changed, ...again].map((path) => [path, UNKNOWN])))
@@ -133,7 +134,8 @@ async function byRanges(
   scope: LinkScope,
   spec: RunSpec,
   ledger: readonly Divergence[],
-  plan: Plan,
+  plan: LinkPlan,
+  changedHere: readonly string[],
   signal: AbortSignal,
 ): Promise<Difference> {
   const { fingerprints } = deps
@@ -149,16 +151,21 @@ async function byRanges(
     },
     signal,
   )
-  if (!found.complete) {
+  const missing = found.complete ? await withoutSmallRanges(fingerprints, found.missingRanges) : undefined
+  if (missing === undefined) {
     const nothing = { looked: [], found: [] }
     return whole(deps, scope, plan, { ranges: scope.ranges, paths: [], kept: [], ledger: nothing })
   }
-  const { ranges, paths } = await withoutSmallRanges(fingerprints, found.missingRanges)
+  const { ranges, paths } = missing
+  const isMissing = holderOf(ranges)
+  // What fingerprints do not hold, an expiry, changed here as well.
+  const unseen = changedHere.filter((path) => !isMissing(path))
   const named = new Map<string, Precondition>([
+    ...unseen.map((path) => [path, UNKNOWN] as const),
     ...[...found.missing, ...paths].map((path) => [path, ABSENT] as const),
     ...found.differing.map(({ path, remoteId }) => [path, { is: 'row', id: remoteId }] as const),
   ])
-  const isLooked = (path: string) => named.has(path) || ranges.some((range) => rangeHolds(range, path))
+  const isLooked = (path: string) => named.has(path) || isMissing(path)
   const changed = new Set(found.changedLedgerPaths)
   const stays = ({ path, reason }: Divergence) => reason === 'conflict' && !changed.has(path) && !isLooked(path)
   const accepted = counted.filter(stays)
@@ -170,14 +177,19 @@ async function byRanges(
   })
 }
 
-/** A range is worth a shard of its own when it holds much; the others are named path by path. */
+/**
+ * A range is worth a shard of its own when it holds much; the others are named path by path. Undefined: there are too many of those.
+ */
 async function withoutSmallRanges(fingerprints: Fingerprints, missing: readonly PathRange[]) {
   const sums = await sumsOf(fingerprints, missing)
-  const ranges = missing.filter((_, index) => sums[index]!.rows > SMALL_RANGE)
+  const ranges: PathRange[] = []
   const paths: string[] = []
   for (const [index, range] of missing.entries()) {
-    if (sums[index]!.rows > SMALL_RANGE) continue
-    for (const { path } of await fingerprints.rows(range, SMALL_RANGE)) paths.push(path)
+    if (paths.length > MAX_NAMED) return undefined
+    const rows = sums[index]!.rows > SMALL_RANGE ? undefined : await fingerprints.rows(range, SMALL_RANGE + 1)
+    // It may have grown since it was summed.
+    if (rows === undefined || rows.length > SMALL_RANGE) ranges.push(range)
+    else for (const { path } of rows) paths.push(path)
   }
   return { ranges, paths }
 }
@@ -194,8 +206,8 @@ function settledBy(found: Differences, ledger: readonly Divergence[], isLooked: 
 async function whole(
   deps: DifferenceDeps,
   scope: LinkScope,
-  plan: Plan,
-  work: Omit<Difference, 'plan' | 'unchanged'>,
+  plan: LinkPlan,
+  work: Omit<Difference, 'plan' | 'unchanged' | 'files'>,
 ): Promise<Difference> {
   const { fingerprints, db, now } = deps
   const [inScope, inRanges] = [await sumsOf(fingerprints, scope.ranges), await sumsOf(fingerprints, work.ranges)]
@@ -203,7 +215,7 @@ async function whole(
   const scopeFiles = rowsOf(inScope) - expired
   const looked = rowsOf(inRanges) + work.paths.length
   const unchanged = Math.max(0, scopeFiles - looked - work.kept.length)
-  return { ...work, plan: { ...plan, scopeFiles, plannedFiles: looked + work.kept.length }, unchanged }
+  return { ...work, plan, unchanged, files: looked + work.kept.length }
 }
 const rowsOf = (sums: readonly RangeSum[]) => sums.reduce((total, { rows }) => total + rows, 0)
 

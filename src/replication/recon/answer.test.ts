@@ -61,6 +61,27 @@ describe('answers of reconciliation', () => {
     assert.ok(said.length < 3_000 && said.length * 1_000 > MAX_MESSAGE_BYTES / 4, `${said.length} rows`)
     assert.ok(answer.reached! > said.at(-1)!.path)
   })
+  it('given more ranges or paths than one answer is about, when asked, then it is partial, and its end is where to go on', async () => {
+    const path = (n: number) => `/${String(n).padStart(5, '0')}`
+    const ranges = Array.from({ length: 5_000 }, (_, n) => ({ lo: path(n), hi: path(n + 1) }))
+    const empty = await ask(ranges.map((range) => ({ mode: 'empty', range })))
+    assert.deepEqual([empty.partial, empty.reached], [true, path(4_096)])
+    const questions = Array.from({ length: 20 }, (_, n) => ({
+      ...({ mode: 'question', range: ranges[n]! } as const),
+      paths: Array.from({ length: 256 }, (_, index) => `${path(n)}x${String(index).padStart(3, '0')}`),
+    }))
+    const asked = await ask(questions)
+    assert.equal(asked.partial, true)
+    assert.equal(asked.reached, path(16))
+  })
+  it('given a list of more paths than a source lists, when asked, then it is refused', async () => {
+    const paths = Array.from({ length: 257 }, (_, n) => `/${String(n).padStart(3, '0')}`)
+    const isRefused = (error: unknown) =>
+      hasCode(error, 'REQUEST_CONTENT_INVALID') && /more than 256/.test(error.message)
+    await assert.rejects(ask([{ mode: 'question', range: EVERY_PATH, paths }]), isRefused)
+    const list = paths.map((path) => ({ path, id: Buffer.alloc(8) }))
+    await assert.rejects(ask([{ mode: 'rows', range: EVERY_PATH, rows: list }]), isRefused)
+  })
   it('given an answer as question, when asked, then it is refused', async () => {
     const isRefused = (error: unknown) => hasCode(error, 'REQUEST_CONTENT_INVALID')
     await assert.rejects(ask([{ mode: 'lanes', range: EVERY_PATH, rows: [] }]), isRefused)

@@ -18,31 +18,59 @@ import { refineInOrder, type Side } from './refine.ts'
 /** A list is answered row by row as long as we have no more rows there than this. */
 const ANSWER_ROWS = 256
 /** Rows of one read where the other side has nothing. */
-const PAGE_ROWS = 2_048
+const PAGE_ROWS = 512
 /** With the longest paths, a page and what surrounds it fit into one message. */
 const PAGE_BYTES = 512 * 1024
 /** A row takes this much besides its path. */
 const ROW_BYTES = 48
-/** Ranges that one message gets an answer to: about a second of work. */
-const PARTS_PER_ANSWER = 16_384
+/** Paths of one list. A source asks for 256 at most, and says lists of 64. */
+const MAX_LISTED = 256
+/** Ranges and paths that one message gets an answer to: less than a second of work. */
+const ASKED_PER_ANSWER = 4_096
+/** Ranges and paths of one turn: some milliseconds of this thread. */
+const ASKED_PER_TURN = RANGES_AT_ONCE
 
 /**
  * The target's side of reconciliation: a function of the message and of what is here, nothing is kept between two messages.
  * @throws AppError for whatever is not a question of this protocol.
  */
 export async function answerRecon(question: Buffer, local: Fingerprints, signal: AbortSignal): Promise<Buffer> {
-  const { compared, partial, parts } = await readReconMessage(question)
+  const { compared, partial, parts } = await readReconMessage(question, MAX_LISTED)
   if (partial) throw new AppError('REQUEST_CONTENT_INVALID', 'A question of reconciliation is never partial', {})
   const side: Side = { local, ledger: NO_LEDGER, compared }
   const writer = createReconWriter(compared)
-  for (let at = 0; at < parts.length; at += RANGES_AT_ONCE) {
+  let asked = 0
+  for (const slice of slicesOf(parts)) {
     await setImmediate()
     signal.throwIfAborted()
-    if (at >= PARTS_PER_ANSWER) return writer.endPartial(parts[at]!.range.lo)
-    const reached = await answerSlice(side, parts.slice(at, at + RANGES_AT_ONCE), writer)
+    if (asked >= ASKED_PER_ANSWER) return writer.endPartial(slice[0]!.range.lo)
+    const reached = await answerSlice(side, slice, writer)
     if (reached !== undefined) return writer.endPartial(reached)
+    for (const part of slice) asked += askedBy(part)
   }
   return writer.end()
+}
+
+/** What one turn takes. */
+function* slicesOf(parts: readonly ReconPart[]): Generator<ReconPart[]> {
+  let slice: ReconPart[] = []
+  let asked = 0
+  for (const part of parts) {
+    const more = askedBy(part)
+    if (slice.length > 0 && asked + more > ASKED_PER_TURN) {
+      yield slice
+      slice = []
+      asked = 0
+    }
+    slice.push(part)
+    asked += more
+  }
+  if (slice.length > 0) yield slice
+}
+
+function askedBy(part: ReconPart): number {
+  if (part.mode === 'rows') return 1 + part.rows.length
+  return part.mode === 'question' ? 1 + part.paths.length : 1
 }
 
 /** Undefined, or the path from which on there was no room for the answer. */

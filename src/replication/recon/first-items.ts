@@ -16,8 +16,14 @@ const RANGE_BYTES = 20
 /** More ranges than rows would be wasted. */
 const ROWS_PER_RANGE = 64
 
-/** What the first message asks: the scope, cut into ranges of about equal size. */
-export async function firstItems(side: Side, scope: readonly PathRange[]): Promise<Item[]> {
+export interface First {
+  /** What the first message asks: the scope, cut into ranges of about equal size. */
+  readonly items: Item[]
+  /** Of the source in the scope. */
+  readonly rows: number
+}
+
+export async function firstItems(side: Side, scope: readonly PathRange[]): Promise<First> {
   const ranges = mergeRanges(scope.filter(({ lo, hi }) => hi === null || comparePaths(lo, hi) < 0))
   const sums = await sumsOf(side.local, ranges)
   const total = sums.reduce((rows, sum) => rows + sum.rows, 0)
@@ -26,7 +32,7 @@ export async function firstItems(side: Side, scope: readonly PathRange[]): Promi
   for (const [index, range] of ranges.entries()) {
     const { rows } = sums[index]!
     if (rows === 0) {
-      items.push({ kind: 'refine', range, rows })
+      items.push({ kind: 'refine', range, rows, repeats: 0 })
       continue
     }
     const pieces = Math.min(Math.ceil(rows / ROWS_PER_RANGE), Math.round((wanted * rows) / total))
@@ -36,10 +42,10 @@ export async function firstItems(side: Side, scope: readonly PathRange[]): Promi
         : [{ range, sum: addSums(sums[index]!, side.ledger.sumIn(range)) }]
     for (const { range: part, sum } of joined(cut, (FIRST_BYTES * pieces) / wanted)) {
       const fingerprint = fingerprintOf(sum, side.compared)
-      items.push({ kind: 'say', part: { mode: 'fingerprint', range: part, fingerprint }, lines: [] })
+      items.push({ kind: 'say', part: { mode: 'fingerprint', range: part, fingerprint }, lines: [], repeats: 0 })
     }
   }
-  return items
+  return { items, rows: total }
 }
 
 /** Neighbours put together evenly, so that all take about `bytes` in a message. */

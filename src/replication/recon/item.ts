@@ -5,7 +5,7 @@ import { type Differing, refineInOrder, type Side } from './refine.ts'
 /** What the source has still to ask, ascending by path and without overlap. */
 export type Item =
   /** A range that differs: it is read and said in more detail when its turn comes. */
-  | ({ readonly kind: 'refine' } & Differing)
+  | ({ readonly kind: 'refine'; readonly repeats: number } & Differing)
   /** Ready to be said. `lines`: what a list, or an empty range, was made of. */
   | Asked
 
@@ -13,6 +13,8 @@ export interface Asked {
   readonly kind: 'say'
   readonly part: ReconPart
   readonly lines: readonly Line[]
+  /** How often in a row the target said of a list of this very range that it differs, and not where. */
+  readonly repeats: number
 }
 
 /** What each of the items says when its turn comes, by its place among them. */
@@ -24,6 +26,6 @@ export function saidInOrder(side: Side, items: readonly Item[]): (place: number)
     const item = items[place]!
     if (item.kind === 'say') return [item]
     const { parts, lines } = await refined(placeOf.get(item)!)
-    return parts.map((part) => ({ kind: 'say', part, lines }))
+    return parts.map((part) => ({ kind: 'say', part, lines, repeats: item.repeats }))
   }
 }

@@ -1,4 +1,4 @@
-import { AppError, hasCode } from '../../core/errors.ts'
+import { hasCode } from '../../core/errors.ts'
 import type { ComparedLanes } from '../../core/fingerprint.ts'
 import type { PathRange } from '../../core/path-range.ts'
 import { MAX_MESSAGE_BYTES, type ReconMessage } from '../../remotes/cluster/recon/recon-message.ts'
@@ -13,6 +13,7 @@ import { createLedgerIndex, type LedgerEntry } from './ledger-index.ts'
 import { matchAnswer } from './match-answer.ts'
 import type { Side } from './refine.ts'
 import { takeAnswer } from './take-answer.ts'
+import { createTurns } from './turns.ts'
 
 export type { Fingerprints } from './fingerprints.ts'
 export type { LedgerEntry } from './ledger-index.ts'
@@ -28,8 +29,6 @@ export interface Reconciliation {
   readonly ledger: readonly LedgerEntry[]
   /** Stop when more paths than this are named; undefined: name them all. */
   readonly atMost?: number
-  /** `MAX_ROUNDS` unless a test says less. */
-  readonly maxRounds?: number
 }
 
 export interface Differences extends Found {
@@ -40,26 +39,39 @@ export interface Differences extends Found {
   readonly receivedBytes: number
 }
 
-/** Each may carry 1 MiB: by then a listing of the whole had been cheaper. */
-const MAX_ROUNDS = 10_000
+/** Rounds grow with the rows that there are, here, in the ledger, and among what was found; even the longest paths need fewer. */
+const LEAST_ROUNDS = 100
+const ROWS_PER_ROUND = 32
+/** Ranges to be asked for: about as many as rows, and the answer to a few whole messages. */
+const LEAST_PENDING = 200_000
+/** A target answers so many ranges of one message. */
+const MAX_ASKED = 16_384
+const WORK_PER_TURN = 1_024
 /** After an answer that had no room for everything, less is asked at a time. */
 const LEAST_MESSAGE_BYTES = 64 * 1024
 
 /**
  * The source's side of reconciliation (sync.md B.4): names all paths of the scope in which the target differs from the source plus the
  * ledger. Rows that change meanwhile, on either side, may be named without reason; rows that do not change are never left out.
- * @throws NotOurProtocol when the answers make no sense; AppError TASK_FAILED when there is no end of them.
+ * @throws NotOurProtocol when the answers make no sense, or lead nowhere.
  */
 export async function reconcile(order: Reconciliation, signal: AbortSignal): Promise<Differences> {
-  const { local, compared, scope, maxRounds = MAX_ROUNDS, atMost = Number.POSITIVE_INFINITY } = order
+  const { local, compared, scope, atMost = Number.POSITIVE_INFINITY } = order
   const side: Side = { local, compared, ledger: await createLedgerIndex(order.ledger) }
   const findings = createFindings(compared)
   const count = { rounds: 0, sentBytes: 0, receivedBytes: 0 }
   let maxBytes = MAX_MESSAGE_BYTES
-  let pending = await firstItems(side, scope)
+  const first = await firstItems(side, scope)
+  let pending = first.items
+  const checkEnd = () => {
+    const known = first.rows + order.ledger.length + findings.named()
+    if (count.rounds >= LEAST_ROUNDS + known / ROWS_PER_ROUND || pending.length > LEAST_PENDING + known) {
+      throw new NotOurProtocol(`the answers of the target lead to no end: ${count.rounds} rounds about ${known} paths`)
+    }
+  }
   while (pending.length > 0 && findings.named() <= atMost) {
     signal.throwIfAborted()
-    if (count.rounds >= maxRounds) throw endless(count.rounds)
+    checkEnd()
     const { message, asked, taken } = await compose(side, pending, maxBytes)
     const bytes = await order.ask(message, signal)
     count.rounds++
@@ -68,13 +80,15 @@ export async function reconcile(order: Reconciliation, signal: AbortSignal): Pro
     const answer = await readAnswer(bytes, compared)
     maxBytes = answer.partial ? Math.max(LEAST_MESSAGE_BYTES, maxBytes / 4) : Math.min(MAX_MESSAGE_BYTES, maxBytes * 2)
     // What differs goes first, so that little is pending at a time, and all of it stays in order.
-    pending = [...(await takeAnswer(side, matchAnswer(asked, answer), findings)), ...pending.slice(taken)]
+    pending = [...(await takeAnswer(side, await matchAnswer(asked, answer), findings)), ...pending.slice(taken)]
   }
   return { ...findings.all(), complete: pending.length === 0, ...count }
 }
 
 /** As many of the first items as there is room for; the first one in any case. */
-async function compose(side: Side, pending: readonly Item[], maxBytes: number) {
+async function compose(side: Side, all: readonly Item[], maxBytes: number) {
+  const pending = all.slice(0, MAX_ASKED)
+  const turn = createTurns(WORK_PER_TURN)
   let writer = createReconWriter(side.compared, maxBytes)
   const asked: Asked[] = []
   let taken = 0
@@ -82,6 +96,7 @@ async function compose(side: Side, pending: readonly Item[], maxBytes: number) {
   while (taken < pending.length) {
     const next = await said(taken)
     const parts = next.map(({ part }) => part)
+    for (const { lines } of next) await turn(1 + lines.length)
     if (!writer.add(parts)) {
       if (taken > 0) break
       writer = createReconWriter(side.compared)
@@ -103,6 +118,3 @@ async function readAnswer(bytes: Buffer, compared: ComparedLanes): Promise<Recon
   }
   throw new NotOurProtocol('the target compared something else than it was asked to')
 }
-
-const endless = (rounds: number): AppError =>
-  new AppError('TASK_FAILED', `Reconciliation with the target came to no end in ${rounds} rounds`, { rounds })

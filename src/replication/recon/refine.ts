@@ -11,6 +11,7 @@ import { type Fingerprints, sumOfRows, sumsOf } from './fingerprints.ts'
 import type { LedgerIndex } from './ledger-index.ts'
 import { expectedOf, type Line, mergeLines } from './lines.ts'
 import { separatorOf } from './separator.ts'
+import { createTurns } from './turns.ts'
 
 /** One side of a reconciliation: what it has, and how it expects the other one to differ. */
 export interface Side {
@@ -46,6 +47,7 @@ export interface Differing {
 
 /** Ranges whose pieces are summed by one question. */
 const AHEAD = 16
+const ROWS_PER_TURN = 2_048
 
 /** Says ranges that differ in more detail, each when it is asked for by its place. Asked in order, a few are read together. */
 export function refineInOrder(side: Side, ranges: readonly Differing[]): (place: number) => Promise<Refined> {
@@ -64,7 +66,9 @@ export function refineInOrder(side: Side, ranges: readonly Differing[]): (place:
 async function refine(side: Side, ranges: readonly Differing[]): Promise<Refined[]> {
   const cuts: PathRange[][] = []
   const refined: (Refined | undefined)[] = []
+  const turn = createTurns(ROWS_PER_TURN)
   for (const { range, rows } of ranges) {
+    await turn(Math.min(rows, READ_ROWS))
     const found = rows <= READ_ROWS ? await side.local.rows(range, READ_ROWS + 1) : []
     const isWhole = rows <= READ_ROWS && found.length <= READ_ROWS
     refined.push(isWhole ? describe(side, range, found) : undefined)

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import { addSums, type ComparedLanes, fingerprintOf, type RangeSum } from '../../core/fingerprint.ts'
 import type { PathRange } from '../../core/path-range.ts'
 import { comparePaths } from '../../core/paths.ts'
@@ -10,14 +9,19 @@ import type { Asked, Item } from './item.ts'
 import { expectedOf, type Line, mergeLines } from './lines.ts'
 import type { Matched } from './match-answer.ts'
 import { READ_ROWS, type Side } from './refine.ts'
+import { createTurns } from './turns.ts'
 
-const PARTS_PER_TURN = 64
+/** Rows compared, or a few parts, in about two milliseconds. */
+const WORK_PER_TURN = 1_024
+const WORK_PER_PART = 16
+/** So often a list may be answered with another sum of the same range: rows of that range may change meanwhile. */
+const MAX_REPEATS = 3
 const PATHS_PER_QUESTION = 256
 
 /** Takes note of what an answer says. @returns what has to be asked now, ascending. */
 export async function takeAnswer(side: Side, matched: Matched, findings: Findings): Promise<Item[]> {
   const { answered, settled, again } = matched
-  checkAnswered(matched)
+  await checkAnswered(matched)
   const next: Item[] = []
   const theirs = answered.flatMap(({ part }) => (part.mode === 'fingerprint' ? [part] : []))
   const sums = await sumsOf(
@@ -25,35 +29,51 @@ export async function takeAnswer(side: Side, matched: Matched, findings: Finding
     theirs.map(({ range }) => range),
   )
   const sumOf = new Map<FingerprintPart, RangeSum>(theirs.map((part, index) => [part, sums[index]!]))
-  for (const [index, { asked, part }] of answered.entries()) {
-    if (index % PARTS_PER_TURN === PARTS_PER_TURN - 1) await setImmediate()
+  const turn = createTurns(WORK_PER_TURN)
+  for (const { asked, part } of answered) {
+    await turn(WORK_PER_PART)
     switch (part.mode) {
       case 'fingerprint': {
-        const item = compareSums(side, part, sumOf.get(part)!)
+        const item = compareSums(side, asked, part, sumOf.get(part)!)
         if (item !== undefined) next.push(item)
         break
       }
       case 'rows':
+        await turn(part.rows.length)
         next.push(...(await takeRows(side, part, findings)))
         break
       case 'empty':
         await takeEmpty(side, part.range, findings)
         break
       case 'lanes':
+        await turn(part.rows.length)
         takeLanes(asked, part, findings)
         break
       case 'question':
         throw new NotOurProtocol('the target answered with a question')
     }
   }
-  for (const asked of settled) settle(asked, side.compared, findings)
+  for (const asked of settled) {
+    await turn(1 + asked.lines.length)
+    settle(asked, side.compared, findings)
+  }
   return [...next, ...again]
 }
 
-function compareSums({ ledger, compared }: Side, part: FingerprintPart, sum: RangeSum): Item | undefined {
+function compareSums({ ledger, compared }: Side, asked: Asked, part: FingerprintPart, sum: RangeSum): Item | undefined {
   const { range } = part
   if (fingerprintOf(addSums(sum, ledger.sumIn(range)), compared).equals(part.fingerprint)) return undefined
-  return { kind: 'refine', range, rows: sum.rows }
+  const repeats = repeatsOf(asked, range)
+  if (repeats > MAX_REPEATS) {
+    throw new NotOurProtocol(`the target said ${repeats} times that a list is not its own, and never what is`)
+  }
+  return { kind: 'refine', range, rows: sum.rows, repeats }
+}
+
+/** A range that nobody cuts gets smaller here, until it is said as a list: then it is for the target to say more. */
+function repeatsOf({ part, repeats }: Asked, range: PathRange): number {
+  if (part.range.lo !== range.lo || part.range.hi !== range.hi) return 0
+  return part.mode === 'fingerprint' ? repeats : repeats + 1
 }
 
 /** The target said all that it has in a range. */
@@ -82,7 +102,7 @@ function questions(range: PathRange, paths: readonly string[]): Item[] {
   for (let at = 0; at < paths.length; at += PATHS_PER_QUESTION) {
     const hi = paths[at + PATHS_PER_QUESTION] ?? range.hi
     const part = { mode: 'question', range: { lo, hi }, paths: paths.slice(at, at + PATHS_PER_QUESTION) } as const
-    items.push({ kind: 'say', part, lines: [] })
+    items.push({ kind: 'say', part, lines: [], repeats: 0 })
     lo = hi ?? lo
   }
   return items
@@ -110,7 +130,9 @@ async function takeEmpty(side: Side, range: PathRange, findings: Findings): Prom
     entries.map(({ path }) => path),
   )
   const accepted: string[] = []
+  const turn = createTurns(WORK_PER_TURN)
   for (const [index, entry] of entries.entries()) {
+    await turn(1)
     const line = { path: entry.path, local: found[index], entry }
     const { id, stale } = expectedOf(line, side.compared)
     if (id === null && !stale) accepted.push(entry.path)
@@ -147,19 +169,28 @@ function settle({ lines }: Asked, compared: ComparedLanes, findings: Findings): 
   }
 }
 
-/** A question has to be answered for each of its paths. */
-function checkAnswered({ answered, settled }: Matched): void {
-  const told = new Map<Asked, Set<string>>()
+/** A question has to be answered for each of its paths, in their order, and for no other. Where there was no room, for the first ones. */
+async function checkAnswered({ answered, settled, again }: Matched): Promise<void> {
+  const told = new Map<Asked, number>()
+  const turn = createTurns(WORK_PER_TURN)
   for (const { asked, part } of answered) {
     if (asked.part.mode !== 'question' || part.mode !== 'lanes') continue
-    const paths = told.get(asked) ?? new Set()
-    for (const { path } of part.rows) paths.add(path)
-    told.set(asked, paths)
-  }
-  for (const asked of settled) {
-    const { part } = asked
-    if (part.mode === 'question' && part.paths.some((path) => !told.get(asked)?.has(path))) {
-      throw new NotOurProtocol('the target left a question about paths without an answer')
+    const { paths } = asked.part
+    await turn(part.rows.length)
+    let at = told.get(asked) ?? 0
+    for (const { path } of part.rows) {
+      if (paths[at++] !== path) throw new NotOurProtocol('the target answered about a path that it was not asked about')
     }
+    told.set(asked, at)
+  }
+  const [first] = again
+  const left = first?.kind === 'say' && first.part.mode === 'question' ? first.part.paths.length : 0
+  for (const asked of settled) checkWhole(asked, told.get(asked) ?? 0, 0)
+  const cut = answered.at(-1)?.asked
+  if (cut !== undefined && told.has(cut) && !settled.includes(cut)) checkWhole(cut, told.get(cut)!, left)
+}
+function checkWhole({ part }: Asked, told: number, left: number): void {
+  if (part.mode === 'question' && told + left !== part.paths.length) {
+    throw new NotOurProtocol('the target left a question about paths without an answer')
   }
 }

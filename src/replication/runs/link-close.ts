@@ -37,10 +37,17 @@ export function createLinkClose({ db, clock, metrics, planner }: LinkCloseDeps):
   async function remoteHead(work: LinkWork, client: ClusterClient, signal: AbortSignal): Promise<LogPosition> {
     const { remote_epoch, remote_seq, remote_mark } = work.execLink
     const began = { epoch: remote_epoch!, seq: remote_seq!, mark: remote_mark! }
-    if ((await writtenFiles(db.read, work.spec.recordId, work.link.id)) === 0) return began
+    const written = await writtenFiles(db.read, work.spec.recordId, work.link.id)
+    if (written === 0) return began
     const request = { ...(await planner.openRequest(work)), known: began }
     const answer = await client.open(work.link.key, request, signal)
     if (answer.head.epoch !== began.epoch) throw new LinkStopped('the target repository was replaced during the run')
+    // Each file that was written is a row of its log.
+    if (answer.head.seq < began.seq + written) {
+      throw new LinkStopped(
+        'the target does not have all that it acknowledged: look at its database, then execute the task again',
+      )
+    }
     return answer.pure ? answer.head : began
   }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { PathRange } from '../../core/path-range.ts'
 
 /** What makes a link: one object of a task towards one cluster. The same link is found again by every run. */
@@ -31,5 +31,5 @@ export function detailIdOf(recordId: string, linkId: number, path: string): stri
 export const runNumberOf = (recordId: string): number => Number.parseInt(shortHash([recordId]).slice(0, 12), 16)
 
 function shortHash(parts: unknown): string {
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)
+  return hash('sha256', JSON.stringify(parts), 'hex').slice(0, 32)
 }

@@ -9,7 +9,6 @@ import { openShards } from '../../metadata/replication/exec-shards.ts'
 import { listPeers } from '../../metadata/replication/peers.ts'
 import { type ClusterClient, createClusterClient } from '../../remotes/cluster/cluster-client.ts'
 import { SYNC_PROTOCOL } from '../../remotes/cluster/messages.ts'
-import { RemoteRefusal } from '../../remotes/transport/failures.ts'
 import type { BlobStore } from '../../storage/blob-store.ts'
 import type { ShardContext } from '../delivery/shard-worker.ts'
 import type { RateLimit } from '../limits/rate-limiter.ts'
@@ -114,12 +113,12 @@ export function createLinkRunner(deps: LinkRunnerDeps) {
     const remote = deps.remotes.of(execLink.cluster_id)
     const rate = deps.remotes.rate(spec.taskKey, spec.rateLimit)
     try {
-      const context = await shardContext(work, client, remote, rate, onStored)
+      const context = await shardContext(work, client, remote, rate, onStored, signal)
       const { owner } = deps
       const about = { recordId: spec.recordId, linkId: link.id, scope }
       await workShards({ db, clock, owner, remote }, about, context, signal)
     } catch (error) {
-      if (error instanceof RemoteRefusal && error.retryable) remote.concurrency.congested()
+      if (linkFate(error) === 'down') remote.concurrency.congested()
       throw error
     } finally {
       rate.close()
@@ -132,9 +131,13 @@ export function createLinkRunner(deps: LinkRunnerDeps) {
     remote: RemoteState,
     rate: RateLimit,
     onStored: () => void,
+    signal: AbortSignal,
   ): Promise<ShardContext> {
     const peers = await listPeers(db.read)
-    const { inlineMaxBytes, leaseMs, retryDelaysMs } = settings
+    const { leaseMs, retryDelaysMs } = settings
+    const { limits } = await client.greeting(signal)
+    const inlineMaxBytes = atMost(settings.inlineMaxBytes, limits?.inlineMaxBytes, 0)
+    const files = atMost(settings.batchFiles, limits?.missingDigests, 1)
     return {
       ...{ db, clock, leaseMs, spec, object, client, rate, retryDelaysMs },
       store: deps.store,
@@ -153,7 +156,7 @@ export function createLinkRunner(deps: LinkRunnerDeps) {
         honourTombstones: false,
       },
       originOf: (origin) => (origin === 0 ? deps.clusterId : (peers.get(origin) ?? deps.clusterId)),
-      batch: { files: settings.batchFiles, inlineMaxBytes },
+      batch: { files, inlineMaxBytes },
       partThresholdBytes: settings.partSizeBytes,
       transfers: settings.concurrency,
       concurrency: remote.concurrency,
@@ -192,4 +195,9 @@ export function createLinkRunner(deps: LinkRunnerDeps) {
   const later = (): LinkEnd => ({ retryAt: clock.now() + LOOK_AGAIN_MS })
 
   return runLink
+}
+
+/** Our own limit, or the target's where that is lower; what it says must make sense. */
+function atMost(ours: number, theirs: unknown, least: number): number {
+  return typeof theirs === 'number' && theirs >= least ? Math.min(ours, theirs) : ours
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
 import { it } from 'node:test'
 import { eachDatabase } from '../../../test/helpers/databases.ts'
 import {
@@ -12,13 +13,23 @@ import {
   stampAt,
   streamTarget,
 } from '../../../test/helpers/stream-target.ts'
+import { createCrc64 } from '../../core/crc64.ts'
 import { rowIdOf } from '../../core/fingerprint.ts'
 import { HLC_ZERO, makeHlc } from '../../core/hlc.ts'
+import { LATEST_TIME_MS } from '../../core/latest-time.ts'
 import type { NodeRecord } from '../../metadata/nodes/nodes.ts'
 import type { Precondition, StreamBegin } from '../../remotes/cluster/frames/frame.ts'
 
 const ABSENT: Precondition = { is: 'absent' }
+/** Of `one`. */
+const MD5 = hash('md5', 'one', 'hex')
+const CRC64 = crc64Of('one')
 const lanesOf = ({ contentLanes, metadataLanes }: NodeRecord) => ({ content: contentLanes, metadata: metadataLanes })
+function crc64Of(text: string): string {
+  const crc64 = createCrc64()
+  crc64.update(Buffer.from(text))
+  return crc64.value()
+}
 const isRow = (row: NodeRecord): Precondition => ({ is: 'row', id: rowIdOf(lanesOf(row), 'content+metadata') })
 
 eachDatabase('applying a batch: what stands there', (make) => {
@@ -26,7 +37,7 @@ eachDatabase('applying a batch: what stands there', (make) => {
     await using db = await make()
     const target = await streamTarget(db)
     const metadata = [{ key: 'k', value: 1 }]
-    const file = entry(1, '/a/x', 'one', { metadata, md5: 'm', crc64: '7', createdBy: 'bob', expect: ABSENT })
+    const file = entry(1, '/a/x', 'one', { metadata, md5: MD5, crc64: CRC64, createdBy: 'bob', expect: ABSENT })
     assert.deepEqual(await target.deliver([file]), ['written'])
     const row = (await target.row('/a/x'))!
     const { digest, sizeBytes, hlc, createdBy, createdAt, modifiedAt, md5, crc64 } = row
@@ -34,7 +45,7 @@ eachDatabase('applying a batch: what stands there', (make) => {
       { digest, sizeBytes, hlc, createdBy, createdAt, modifiedAt, md5, crc64, metadata: row.metadata },
       {
         ...{ digest: file.digest, sizeBytes: 3, hlc: file.hlc, createdBy: 'bob' },
-        ...{ createdAt: file.createdAt, modifiedAt: file.modifiedAt, md5: 'm', crc64: '7', metadata },
+        ...{ createdAt: file.createdAt, modifiedAt: file.modifiedAt, md5: MD5, crc64: CRC64, metadata },
       },
     )
     assert.ok(row.origin > 0 && row.viaLink !== null)
@@ -179,6 +190,68 @@ eachDatabase('applying a batch: preconditions', (make) => {
     assert.deepEqual(await target.files(), { '/z': 'one' })
   })
 
+  it('given texts, times and sums that cannot be kept or shown, when they come, then each item is refused by its field, beside good ones', async () => {
+    await using db = await make()
+    const target = await streamTarget(db)
+    const bad = [
+      ['origin', { origin: 'a\0b' }],
+      ['createdBy', { createdBy: 'a\0b' }],
+      ['modifiedBy', { modifiedBy: '\u001b[2J' }],
+      ['createdBy', { createdBy: '\ud800' }],
+      ['createdBy', { createdBy: 'x'.repeat(257) }],
+      ['createdAt', { createdAt: 2 ** 48 - 1 }],
+      ['modifiedAt', { modifiedAt: LATEST_TIME_MS }],
+      ['expiresAt', { expiresAt: 2 ** 53 - 1 }],
+      ['crc64', { crc64: 'not a number\n' }],
+      ['crc64', { crc64: '18446744073709551616' }],
+      ['Metadata', { metadata: [{ key: 'k', value: '\udc00' }] }],
+      ['Path', { path: '/a\0b' }],
+      ['Path', { path: '/\ud800' }],
+    ] as const
+    const items = bad.map(([, more], n) => entry(n + 1, `/f${n}`, 'one', more))
+    const gone = deletion(50, '/gone', { deletedBy: 'a\0b' })
+    const results = await target.deliver([...items, gone, entry(60, '/ok', 'one', { expiresAt: LATEST_TIME_MS - 1 })])
+    assert.equal(results.pop(), 'written')
+    assert.match(results.pop()!, /^refused: .*deletedBy/)
+    for (const [n, [field]] of bad.entries()) {
+      assert.match(results[n]!, new RegExp(`^refused: .*${field}`))
+      assert.ok(results[n]!.isWellFormed() && !/\p{Cc}/u.test(results[n]!), `${results[n]}`)
+    }
+    assert.deepEqual(await target.files(), { '/ok': 'one' })
+  })
+
+  it('given an entry without content, when it names another size than its bytes have, then it is refused', async () => {
+    await using db = await make()
+    const target = await streamTarget(db)
+    await target.deliver([entry(1, '/a', 'one')])
+    const bare = { content: undefined } as const
+    const items = [entry(1, '/lie', 'one', { ...bare, sizeBytes: 10 ** 15 }), entry(2, '/true', 'one', bare)]
+    assert.deepEqual(await target.deliver(items, { stream: 't' }), [
+      'refused: its content has 3 bytes, not 1000000000000000 as it says',
+      'written',
+    ])
+    const beside = [entry(1, '/b', 'two'), entry(2, '/c', 'two', { ...bare, sizeBytes: 4 })]
+    assert.deepEqual(await target.deliver(beside, { stream: 'u' }), [
+      'written',
+      'refused: its content has 3 bytes, not 4 as it says',
+    ])
+  })
+
+  it('given sums beside a content, when they are not of it, then the item is refused', async () => {
+    await using db = await make()
+    const target = await streamTarget(db)
+    const items = [
+      entry(1, '/a', 'two', { md5: MD5 }),
+      entry(2, '/b', 'two', { crc64: CRC64 }),
+      entry(3, '/c', 'one', { md5: MD5, crc64: CRC64 }),
+    ]
+    assert.deepEqual(await target.deliver(items), [
+      'refused: its md5 is not that of its content',
+      'refused: its crc64 is not that of its content',
+      'written',
+    ])
+  })
+
   it('given items that no cluster may send, when they come, then each is refused for its own reason', async () => {
     await using db = await make()
     const target = await streamTarget(db)
@@ -197,7 +270,7 @@ eachDatabase('applying a batch: preconditions', (make) => {
       'refused: Path [/b] is not in its normal form',
       'refused: it is dated 360 s in the future: set the clocks of both clusters',
       'refused: Metadata is invalid: a key must have 1 to 128 characters',
-      'refused: Parameter [origin] is invalid',
+      'refused: Parameter [origin] is invalid: it is empty',
       'refused: Parameter [hlc] is invalid',
       'refused: packages are not replicated by this version',
       'written',

@@ -51,13 +51,13 @@ const FAILURES: ReadonlySet<ItemResult> = new Set(['conflict', 'refused'])
 
 /**
  * Decides about each item as it stands in this transaction, and writes all of them together. `claim` is called once the nodes are
- * locked: it answers which of the digests are here, and keeps them.
+ * locked: it answers which of the digests are here, with their sizes, and keeps them.
  */
 export async function applyBatch(
   trx: Transaction,
   { repository, begin, via }: StreamSession,
   { items, spoilt, peerIds }: BatchToApply,
-  claim: (digests: ReadonlySet<Digest>) => Promise<ReadonlySet<Digest>>,
+  claim: (digests: ReadonlySet<Digest>) => Promise<ReadonlyMap<Digest, number>>,
   now: number,
 ): Promise<Applied> {
   const good = items.filter((frame): frame is Written => frame.type !== 'version' && !spoilt.has(frame.item))
@@ -105,7 +105,11 @@ export async function applyBatch(
       metadata.push({ node: row!, metadata: entries, modifiedBy, modifiedAt, hlc, ...stamp })
       return { result: as }
     }
-    if (!here.has(frame.digest)) return NO_BLOB
+    const heldBytes = here.get(frame.digest)
+    if (heldBytes === undefined) return NO_BLOB
+    if (heldBytes !== frame.sizeBytes) {
+      return { result: 'refused', reason: `its content has ${heldBytes} bytes, not ${frame.sizeBytes} as it says` }
+    }
     const full = room.take(frame.sizeBytes - (rows.get(frame.path as NodePath)?.sizeBytes ?? 0))
     if (full !== undefined) return { result: 'refused', reason: full }
     files.push(fileWriteOf(frame, entries, stamp))

@@ -4,12 +4,12 @@ import { settle } from '../../artifacts/nodes/settle.ts'
 import type { Clock } from '../../core/clock.ts'
 import { Semaphore } from '../../core/concurrency.ts'
 import type { Digest } from '../../core/digest.ts'
-import { hasCode } from '../../core/errors.ts'
 import type { Hlc, HlcClock } from '../../core/hlc.ts'
 import type { Metrics } from '../../core/metrics.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { internPeers, takeStream } from '../../metadata/replication/peers.ts'
 import { touchBlobs } from '../../metadata/storage/blobs.ts'
+import { isGivenUp } from '../../metadata/storage/packed-blobs.ts'
 import type { ItemException } from '../../remotes/cluster/frames/frame.ts'
 import { type Applied, applyBatch, type BatchToApply, type StreamSession } from './apply-batch.ts'
 import type { IncomingBatch } from './incoming-batch.ts'
@@ -48,9 +48,11 @@ export function createBatchCommitter(deps: CommitBatchDeps): CommitBatch {
   /** Never removed from the database, so that it need not be asked for each batch. */
   const peerIds = new Map<string, number>()
 
-  async function learnPeers({ items }: IncomingBatch): Promise<void> {
+  async function learnPeers({ items }: IncomingBatch, spoilt: BatchToApply['spoilt']): Promise<void> {
     const unknown = new Set<string>()
-    for (const { origin } of items) if (!peerIds.has(origin) && origin !== clusterId) unknown.add(origin)
+    for (const { item, origin } of items) {
+      if (!spoilt.has(item) && !peerIds.has(origin) && origin !== clusterId) unknown.add(origin)
+    }
     if (unknown.size === 0) return
     for (const [id, peer] of await db.transact((trx) => internPeers(trx, [...unknown]))) peerIds.set(id, peer)
   }
@@ -80,9 +82,10 @@ export function createBatchCommitter(deps: CommitBatchDeps): CommitBatch {
           if (packed.length > 0) await intake.claimPacked(trx, packed)
           // Half of the work is done: nobody waits for this thread longer than for one half.
           await yieldThread()
-          const here = new Set(packed.map(({ digest }) => digest))
+          const here = new Map(packed.map(({ digest, sizeBytes }) => [digest, sizeBytes]))
           const elsewhere = [...digests].filter((digest) => !here.has(digest))
-          return here.union(await touchBlobs(trx, elsewhere, now))
+          for (const [digest, sizeBytes] of await touchBlobs(trx, elsewhere, now)) here.set(digest, sizeBytes)
+          return here
         }
         return applyBatch(trx, session, batch, claim, now)
       }),
@@ -91,7 +94,7 @@ export function createBatchCommitter(deps: CommitBatchDeps): CommitBatch {
 
   return async function commitBatch(session, batch, signal) {
     const spoilt = spoiltOf(batch, clock.now())
-    await learnPeers(batch)
+    await learnPeers(batch, spoilt)
     for (let attempts = 1; ; attempts++) {
       const packed = batch.contents.size === 0 ? [] : await intake.pack([...batch.contents.values()], signal)
       try {
@@ -100,7 +103,7 @@ export function createBatchCommitter(deps: CommitBatchDeps): CommitBatch {
         return applied
       } catch (error) {
         // The segment was given up meanwhile.
-        if (!hasCode(error, 'RECEIVE_FAILED') || !error.retryable || attempts === MAX_PACKINGS) throw error
+        if (!isGivenUp(error) || attempts === MAX_PACKINGS) throw error
       }
     }
   }

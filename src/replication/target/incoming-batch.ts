@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { createCrc64 } from '../../core/crc64.ts'
 import type { Digest } from '../../core/digest.ts'
 import { type NodePath, parentOf, ROOT } from '../../core/paths.ts'
 import type {
@@ -107,10 +108,23 @@ const emptyBatch = () => ({
   folders: new Set<string>(),
 })
 
-function faultOf({ digest, sizeBytes }: EntryFrame, content: Buffer): Fault | undefined {
+/** What is sent here is checked here, all that the entry says of it. */
+function faultOf({ digest, sizeBytes, md5, crc64 }: EntryFrame, content: Buffer): Fault | undefined {
   if (content.length !== sizeBytes) {
     return { result: 'refused', reason: `its content has ${content.length} bytes, not ${sizeBytes} as it says` }
   }
-  if (`sha256:${hash('sha256', content, 'hex')}` === digest) return undefined
-  return { result: 'retry', reason: 'its content does not hash to its sha256: it was damaged on its way' }
+  if (`sha256:${hash('sha256', content, 'hex')}` !== digest) {
+    return { result: 'retry', reason: 'its content does not hash to its sha256: it was damaged on its way' }
+  }
+  if (md5 !== null && hash('md5', content, 'hex') !== md5)
+    return { result: 'refused', reason: 'its md5 is not that of its content' }
+  if (crc64 !== null && crc64Of(content) !== crc64)
+    return { result: 'refused', reason: 'its crc64 is not that of its content' }
+  return undefined
+}
+
+function crc64Of(content: Buffer): string {
+  const crc64 = createCrc64()
+  crc64.update(content)
+  return crc64.value()
 }

@@ -4,6 +4,7 @@ import { takesUploads } from '../../artifacts/repositories/repository-uploads.ts
 import { AppError, hasCode } from '../../core/errors.ts'
 import { changeMark, hasForeignChanges, headSeq } from '../../metadata/change-log.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
+import { longReads } from '../../metadata/long-reads.ts'
 import { internPeerLink } from '../../metadata/replication/peers.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
 import { numberChanges } from '../../metadata/sequencer.ts'
@@ -14,6 +15,7 @@ import {
   type RepositoryWanted,
   SYNC_PROTOCOL,
 } from '../../remotes/cluster/messages.ts'
+import { otherProtocol } from '../../remotes/cluster/other-protocol.ts'
 
 interface OpenLinkDeps {
   readonly db: MetadataDatabase
@@ -65,7 +67,11 @@ export function createLinkOpener({ db, projects, repositories }: OpenLinkDeps) {
     request: OpenRequest,
     by: string,
   ): Promise<Omit<OpenAnswer, 'hello'>> {
-    if (request.protocol !== SYNC_PROTOCOL) throw otherProtocol(request.protocol)
+    // Sources of protocol 1 do not say so.
+    const { protocol = 1 } = request
+    if (protocol !== SYNC_PROTOCOL) {
+      throw new AppError('CLUSTER_VERSION_UNSUPPORTED', otherProtocol('The source', [protocol]), {})
+    }
     const repository = await ensureRepository(request.repository, by)
     const via = await db.transact((trx) => internPeerLink(trx, request.sourceId, linkKey))
     await numberChanges(db)
@@ -74,17 +80,10 @@ export function createLinkOpener({ db, projects, repositories }: OpenLinkDeps) {
     const at = { seq: head, epoch: repository.epoch, mark: await changeMark(db.read, repository.id, head) }
     const comparable = known !== null && (await isSamePlace(repository, known))
     const since = { from: known?.seq ?? 0, to: head, ranges: request.scope, exceptVia: via }
-    const pure = comparable && known.seq <= head && !(await hasForeignChanges(db.read, repository.id, since))
+    const pure = comparable && known.seq <= head && !(await hasForeignChanges(longReads(db), repository.id, since))
     return { head: at, pure }
   }
 }
-
-const otherProtocol = (protocol: number | undefined) =>
-  new AppError(
-    'CLUSTER_VERSION_UNSUPPORTED',
-    `The source speaks sync protocol ${protocol ?? 1}, this cluster ${SYNC_PROTOCOL}: run the same release on both`,
-    {},
-  )
 
 /** Two runs may create the same thing at once: the second finds it there. */
 async function tolerating(

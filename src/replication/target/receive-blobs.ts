@@ -3,10 +3,10 @@ import type { BlobIntake } from '../../artifacts/blobs/blob-intake.ts'
 import { type Digest, digestHex } from '../../core/digest.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Metrics } from '../../core/metrics.ts'
+import { tellingOfStorage } from '../../core/storage-trouble.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { knownBlobs } from '../../metadata/storage/blobs.ts'
 import type { BlobStore, StagedBlob } from '../../storage/blob-store.ts'
-import { tellingOfDisk } from './storage-failure.ts'
 
 /** Blobs of other clusters. Nothing is kept that does not hash to its digest; what is kept is safe for the collection's grace time. */
 export interface BlobReceiver {
@@ -30,7 +30,7 @@ export function createBlobReceiver({ db, store, intake, metrics }: BlobReceiverD
   return {
     async put(digest, body, sizeBytes, signal) {
       const wasHere = (await knownBlobs(db.read, [digest])).has(digest)
-      await tellingOfDisk(async () => {
+      await tellingOfStorage(async () => {
         await using blob = await store.receive(body, { sizeBytes, onBytes: metrics.syncReceivedBytes }, signal)
         if (blob.digest !== digest) throw notItsDigest(digest)
         await keep([blob], signal)

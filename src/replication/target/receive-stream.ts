@@ -1,8 +1,10 @@
+import { setImmediate as yieldThread } from 'node:timers/promises'
 import type { Repositories } from '../../artifacts/repositories/repositories.ts'
 import { requireUploads } from '../../artifacts/repositories/repository-uploads.ts'
 import type { Clock } from '../../core/clock.ts'
 import { AppError, hasCode } from '../../core/errors.ts'
 import type { Metrics } from '../../core/metrics.ts'
+import { storageTrouble } from '../../core/storage-trouble.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { internPeerLink, streamFence, takeStream } from '../../metadata/replication/peers.ts'
 import type { ItemException, PingFrame, SourceFrame, StreamBegin } from '../../remotes/cluster/frames/frame.ts'
@@ -12,7 +14,6 @@ import type { CommitBatch } from './commit-batch.ts'
 import { createCommitLane } from './commit-lane.ts'
 import { createFrameFeed, type Fed, type FrameFeed } from './frame-feed.ts'
 import { createBatchBuilder, type IncomingBatch, type ItemFrame } from './incoming-batch.ts'
-import { storageFailure } from './storage-failure.ts'
 import type { SyncTarget } from './sync-target.ts'
 
 interface StreamReceiverDeps {
@@ -28,6 +29,8 @@ type Reply = Parameters<SyncTarget['receive']>[2]
 
 /** A batch that is not full is committed when nothing came for this long. */
 const IDLE_MS = 5
+/** Frames that are taken before whoever else waits has a turn, and before we look whether the source is still there. */
+const FRAMES_PER_TURN = 256
 
 /**
  * The target's end of a stream. While one batch is synced and committed, the next one is read and hashed; a third is not begun, so
@@ -63,6 +66,8 @@ export function createStreamReceiver(deps: StreamReceiverDeps): SyncTarget['rece
     const { feed } = arriving
     const builder = createBatchBuilder()
     let isStopped = false
+    /** A barrier came, and no item after it. */
+    let isBarrierOpen = false
     async function exceptionsOf(batch: IncomingBatch): Promise<readonly ItemException[]> {
       if (isStopped) return batch.items.map(notTried)
       if (batch.items.length === 0) return []
@@ -77,12 +82,26 @@ export function createStreamReceiver(deps: StreamReceiverDeps): SyncTarget['rece
       await reply({ type: 'ack', hi: batch.hi, seq: batch.seq, exceptions })
     }
     await using lane = createCommitLane(settleBatch)
-    const flush = () => lane.put(builder.seal())
+    const flush = () => {
+      signal.throwIfAborted()
+      isBarrierOpen = false
+      return lane.put(builder.seal())
+    }
     const finish = async () => {
-      if (!builder.isEmpty) await flush()
+      if (isBarrierOpen || !builder.isEmpty) await flush()
       await lane.current
     }
+    async function take(frame: ItemFrame): Promise<void> {
+      // Barriers that follow each other are acknowledged together.
+      if (isBarrierOpen) await flush()
+      if (!builder.take(frame)) {
+        await flush()
+        builder.take(frame)
+      }
+      if (builder.isFull) await flush()
+    }
 
+    let taken = 0
     for (let fed = arriving.first; ; fed = await feed.next(lane.current, builder.isEmpty ? undefined : IDLE_MS)) {
       signal.throwIfAborted()
       if (fed === 'idle') await flush()
@@ -95,13 +114,16 @@ export function createStreamReceiver(deps: StreamReceiverDeps): SyncTarget['rece
           return reply(frame)
         }
         if (frame.type === 'begin') throw unexpected('BEGIN came twice')
-        if (frame.type === 'barrier') builder.barrier(frame.seq)
-        else if (!builder.take(frame)) {
-          await flush()
-          builder.take(frame)
+        if (++taken % FRAMES_PER_TURN === 0) {
+          await yieldThread()
+          signal.throwIfAborted()
         }
-        if (frame.type === 'barrier' || builder.isFull) await flush()
+        if (frame.type === 'barrier') {
+          builder.barrier(frame.seq)
+          isBarrierOpen = true
+        } else await take(frame)
       }
+      if (isBarrierOpen) await flush()
     }
   }
 
@@ -112,7 +134,7 @@ export function createStreamReceiver(deps: StreamReceiverDeps): SyncTarget['rece
       const session = await openSession(linkKey, begin)
       await takeItems(session, { feed, first }, reply, signal)
     } catch (error) {
-      if (!hasCode(error, 'FENCED')) throw storageFailure(error)
+      if (!hasCode(error, 'FENCED')) throw storageTrouble(error) ?? error
       await reply({ type: 'fenced', fence: error.detail.fence as number })
     } finally {
       feed.close()

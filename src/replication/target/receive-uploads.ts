@@ -2,19 +2,19 @@ import type { Readable } from 'node:stream'
 import type { BlobIntake } from '../../artifacts/blobs/blob-intake.ts'
 import type { Clock } from '../../core/clock.ts'
 import { type Digest, digestHex } from '../../core/digest.ts'
-import { hasCode } from '../../core/errors.ts'
+import { hasCode, invalid } from '../../core/errors.ts'
 import type { Metrics } from '../../core/metrics.ts'
+import { storageTrouble, tellingOfStorage } from '../../core/storage-trouble.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { knownBlobs, touchBlobs } from '../../metadata/storage/blobs.ts'
 import { deleteUpload, expiredUploads, findUpload, keepUpload } from '../../metadata/storage/uploads.ts'
 import type { UploadAnswer } from '../../remotes/cluster/messages.ts'
 import type { UploadSpool } from '../../storage/upload-spool.ts'
 import { notItsDigest } from './receive-blobs.ts'
-import { storageFailure, tellingOfDisk } from './storage-failure.ts'
 
 /** Large blobs of other clusters, in parts that survive a restart of either side. The id of an upload is its blob's digest. */
 export interface UploadReceiver {
-  /** Finds the upload, or begins it; the parts that are durable need not be sent. */
+  /** Finds the upload, or begins it; the parts that are durable need not be sent. @throws AppError PARAMETER_INVALID over 5 TiB. */
   open(digest: Digest, sizeBytes: number, signal: AbortSignal): Promise<UploadAnswer>
   /** @throws AppError UPLOAD_UNKNOWN, ARTIFACT_BROKEN. */
   putPart(digest: Digest, part: number, body: Readable, signal: AbortSignal): Promise<void>
@@ -36,6 +36,8 @@ interface UploadReceiverDeps {
 /** An upload that is not asked for during this time is given up. */
 const KEPT_MS = 24 * 60 * 60_000
 const SWEPT_AT_ONCE = 100
+/** What object stores take as one object, and file systems as one file. */
+export const MAX_UPLOAD_BYTES = 5 * 1024 ** 4
 
 export function createUploadReceiver(deps: UploadReceiverDeps): UploadReceiver {
   const { db, spool, intake, clock, metrics, partSizeBytes } = deps
@@ -47,6 +49,7 @@ export function createUploadReceiver(deps: UploadReceiverDeps): UploadReceiver {
 
   return {
     async open(digest, sizeBytes, signal) {
+      if (sizeBytes > MAX_UPLOAD_BYTES) throw invalid('sizeBytes', `it is more than ${MAX_UPLOAD_BYTES}`)
       const uploadId = digestHex(digest)
       const here = await db.transact((trx) => touchBlobs(trx, [digest], clock.now()))
       const known = await findUpload(db.read, uploadId)
@@ -57,7 +60,13 @@ export function createUploadReceiver(deps: UploadReceiverDeps): UploadReceiver {
       if (here.has(digest)) return { ...answer, have: [], complete: true }
       const now = clock.now()
       await db.transact((trx) => keepUpload(trx, { uploadId, digest, ...layout }, now, now + KEPT_MS))
-      await spool.create(uploadId, layout, signal)
+      try {
+        await tellingOfStorage(() => spool.create(uploadId, layout, signal))
+      } catch (error) {
+        // Parts that came before stay.
+        if (known?.sizeBytes !== sizeBytes) await drop(uploadId)
+        throw error
+      }
       const have = (await spool.listParts(uploadId, signal)).map(({ part }) => part)
       return { ...answer, have, complete: false }
     },
@@ -68,7 +77,7 @@ export function createUploadReceiver(deps: UploadReceiverDeps): UploadReceiver {
         metrics.syncReceivedBytes(count)
         if (wasHere) metrics.syncRedundantBytes(count)
       }
-      await tellingOfDisk(() => spool.putPart(uploadId, part, body, onBytes, signal))
+      await tellingOfStorage(() => spool.putPart(uploadId, part, body, onBytes, signal))
     },
     async complete(digest, signal) {
       const uploadId = digestHex(digest)
@@ -85,7 +94,7 @@ export function createUploadReceiver(deps: UploadReceiverDeps): UploadReceiver {
       } catch (error) {
         // The same call came twice, and the other one was first.
         if (hasCode(error, 'UPLOAD_UNKNOWN') && (await knownBlobs(db.read, [digest])).has(digest)) return
-        throw storageFailure(error)
+        throw storageTrouble(error) ?? error
       }
       await drop(uploadId)
       throw notItsDigest(digest)

@@ -108,6 +108,9 @@ export async function openFsBlobStore(config: FsBlobStoreConfig): Promise<BlobSt
       signal.throwIfAborted()
       return writer.append(contents)
     },
+    leaveSegment(segment) {
+      if (segment.owner === owner) writer.leave(segment)
+    },
     async readMany(blobs, signal) {
       const found = new Map<Digest, Buffer>()
       let left: readonly BlobStat[] = blobs

@@ -2,6 +2,7 @@ import { mkdir, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import { AppError, hasCode } from '../../core/errors.ts'
+import { unlessAborted } from '../../core/unless-aborted.ts'
 import type { UploadSpool } from '../upload-spool.ts'
 import { createBlobPlaces } from './blob-places.ts'
 import { makeDirectory, syncDirectory } from './directories.ts'
@@ -218,13 +219,4 @@ async function allocate(path: string, sizeBytes: number): Promise<void> {
   await using file = await open(path, 'a')
   await file.truncate(sizeBytes)
   await file.datasync()
-}
-
-function unlessAborted(waiting: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason)
-    const give = () => reject(signal.reason)
-    signal.addEventListener('abort', give, { once: true })
-    waiting.then(resolve, reject).finally(() => signal.removeEventListener('abort', give))
-  })
 }

@@ -21,6 +21,7 @@ export function createMemoryBlobStore(
   segments: MemorySegments = new Map(),
 ): BlobStore {
   let opening: Promise<number> | undefined
+  let current: number | undefined
 
   async function packed(digest: Digest): Promise<Buffer | undefined> {
     const place = (await index.placesOf([digest])).get(digest)
@@ -47,6 +48,7 @@ export function createMemoryBlobStore(
       if (contents.length === 0) return []
       opening ??= index.begin(OWNER)
       const segment = await opening
+      current = segment
       const records = segments.get(segment) ?? new Map<number, Buffer>()
       segments.set(segment, records)
       let end = [...records].reduce((last, [offset, { length }]) => Math.max(last, offset + length), 0)
@@ -55,8 +57,12 @@ export function createMemoryBlobStore(
         const offset = end + 1
         records.set(offset, Buffer.from(bytes))
         end = offset + bytes.length
-        return { segment, offset }
+        return { segment, owner: OWNER, offset }
       })
+    },
+
+    leaveSegment({ segment }) {
+      if (segment === current) opening = undefined
     },
 
     async readMany(wanted, signal) {

@@ -25,6 +25,10 @@ export function createMemorySegmentIndex(): MemorySegmentIndex {
     const places = [...promised.values(), ...withdrawn.values()].filter((place) => place.segment === segment)
     return Math.max(0, ...places.map(({ offset, sizeBytes }) => offset + sizeBytes))
   }
+  const openOf = (segment: number, owner: string): MemorySegment | undefined => {
+    const about = segments.get(segment)
+    return about?.owner === owner && about.bytes === undefined ? about : undefined
+  }
   return {
     segments,
     isAtHand: true,
@@ -32,8 +36,12 @@ export function createMemorySegmentIndex(): MemorySegmentIndex {
       segments.set(++last, { owner, bytes: undefined })
       return last
     },
-    async seal(segment, bytes) {
-      segments.get(segment)!.bytes = bytes
+    async seal({ segment, owner }, bytes) {
+      const about = openOf(segment, owner)
+      if (about !== undefined) about.bytes = bytes
+    },
+    async forget({ segment, owner }) {
+      if (openOf(segment, owner) !== undefined && endOf(segment) === 0) segments.delete(segment)
     },
     async sealLeftOpen(owner) {
       const ended: EndedSegment[] = []
@@ -53,7 +61,7 @@ export function createMemorySegmentIndex(): MemorySegmentIndex {
       withdrawn.delete(digest)
       promised.delete(digest)
       if (place === undefined) return
-      promised.set(digest, { ...place, sizeBytes, owner: segments.get(place.segment)!.owner })
+      promised.set(digest, { ...place, sizeBytes })
     },
     withdraw(digest) {
       const place = promised.get(digest)

@@ -6,7 +6,7 @@ import { FRAME_NUMBER } from './frame-kinds.ts'
 import { broken, MAX_EXCEPTIONS, MAX_REASON_BYTES } from './frame-limits.ts'
 
 /** Number of each result on the wire: its place, from 1. */
-const RESULTS: readonly ItemException['result'][] = [
+export const RESULTS: readonly ItemException['result'][] = [
   'unchanged',
   'replaced',
   'delivered',

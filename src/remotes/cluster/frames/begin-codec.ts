@@ -1,5 +1,6 @@
 import { AppError } from '../../../core/errors.ts'
 import { SYNC_PROTOCOL } from '../messages.ts'
+import { otherProtocol } from '../other-protocol.ts'
 import type { ByteReader } from './byte-reader.ts'
 import { type ByteWriter, maxTextBytes } from './byte-writer.ts'
 import type { BeginFrame, StreamBegin } from './frame.ts'
@@ -9,8 +10,12 @@ import { jsonObject } from './item-codec.ts'
 
 const STRATEGIES: readonly unknown[] = ['SKIP', 'OVERWRITE', 'FAST_FAIL'] satisfies StreamBegin['conflictStrategy'][]
 
-const isText = (value: unknown): boolean => typeof value === 'string' && value !== '' && value.length <= 256
+/** Whatever a database keeps as it is, and a log line shows. */
+const isText = (value: unknown): boolean =>
+  typeof value === 'string' && value !== '' && value.length <= 256 && value.isWellFormed() && !/\p{Cc}/u.test(value)
 const isNumber = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+/** `node.via_mark` is twice as large. */
+const isRun = (value: unknown): boolean => isNumber(value) && (value as number) < 2 ** 48
 const isFlag = (value: unknown): boolean => typeof value === 'boolean'
 
 const FIELDS: Readonly<Record<keyof StreamBegin, (value: unknown) => boolean>> = {
@@ -21,7 +26,7 @@ const FIELDS: Readonly<Record<keyof StreamBegin, (value: unknown) => boolean>> =
   epoch: isText,
   stream: isText,
   fence: isNumber,
-  run: isNumber,
+  run: isRun,
   includeMetadata: isFlag,
   conflictStrategy: (value) => STRATEGIES.includes(value),
   stopAtFailure: isFlag,
@@ -40,11 +45,7 @@ export function readBegin(reader: ByteReader): BeginFrame {
   const begin = jsonObject(reader.json(MAX_JSON_BYTES), 'BEGIN')
   reader.done()
   if (isNumber(begin.protocol) && begin.protocol !== SYNC_PROTOCOL) {
-    throw new AppError(
-      'CLUSTER_VERSION_UNSUPPORTED',
-      `The source speaks sync protocol ${begin.protocol}, this cluster ${SYNC_PROTOCOL}: run the same release on both`,
-      {},
-    )
+    throw new AppError('CLUSTER_VERSION_UNSUPPORTED', otherProtocol('The source', [begin.protocol]), {})
   }
   for (const [name, fits] of Object.entries(FIELDS)) {
     if (!fits(begin[name])) throw broken(`BEGIN has no usable [${name}]`)

@@ -10,6 +10,12 @@ export const HEADER_BYTES = 6
 export const PREFIX_BYTES = 4 + HEADER_BYTES
 /** Bytes of the frames 1 to 5 that may be sent before the target gave credit for more; the last one may overdraw it. */
 export const FIRST_CREDIT_BYTES = 8 * 1024 * 1024
+/** Frames of a bundle: more than 256 KiB of the smallest items, which is what a source packs. */
+export const MAX_BUNDLE_FRAMES = 8_192
+/** Of the frames about no item, in what arrived at once and in a bundle: they are small, and each may ask for an answer. */
+export const MAX_WITHOUT_ITEM = 256
+/** Frames are read in slices of at most so many, a millisecond of work. */
+export const SLICE_FRAMES = 256
 /** Of the frames in one request of the bounded mode. */
 export const BOUNDED_REQUEST_BYTES = 8 * 1024 * 1024
 

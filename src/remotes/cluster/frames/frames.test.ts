@@ -157,7 +157,21 @@ describe('frames', () => {
     refused(entry, /does not belong in this direction/, readTargetFrames() as never)
     refused(Buffer.concat([encodeFrame({ type: 'end' }), ping]), /something follows its END/)
     refused(encodeFrame({ type: 'begin', begin: { ...BEGIN, protocol: 1 } }), /speaks sync protocol 1, this cluster 2/)
-    refused(encodeFrame({ type: 'begin', begin: { ...BEGIN, fence: -1 } }), /no usable \[fence\]/)
+    for (const [field, value] of [
+      ['fence', -1],
+      ['fence', 2 ** 53],
+      ['run', 2 ** 48],
+      ['run', 0.5],
+      ['stream', 'a\0b'],
+      ['stream', 'a\u0085b'],
+      ['project', '\ud800'],
+      ['sourceId', 'x'.repeat(257)],
+    ] as const) {
+      refused(
+        encodeFrame({ type: 'begin', begin: { ...BEGIN, [field]: value } }),
+        new RegExp(`no usable \\[${field}\\]`),
+      )
+    }
     const deep = `${'['.repeat(1_000)}${']'.repeat(1_000)}`
     const nested = encodeFrame(entryOf(1, { metadata: [{ key: 'k', value: JSON.parse(deep) }] }))
     refused(nested, /nested too deeply/)
@@ -228,5 +242,55 @@ describe('bundles', () => {
         if (!isBroken(error)) throw error
       }
     }
+  })
+
+  it('given many bundles at once, when read in slices, then each is unpacked when its turn comes', () => {
+    const content = Buffer.alloc(60_000)
+    const bundles = [1, 2, 3].map((item) =>
+      packBundle(encodeFrame(entryOf(item, { content, sizeBytes: content.length }))),
+    )
+    const reader = readSourceFrames(INLINE)
+    const slices = reader.slices(Buffer.concat([encodeFrame({ type: 'barrier', seq: 1 }), ...bundles]))
+    const seen: number[] = []
+    let before = 0
+    for (const slice of slices) {
+      assert.equal(slice.length, 1)
+      seen.push(reader.creditBytes - before > 60_000 ? 60_000 : reader.creditBytes)
+      before = reader.creditBytes
+    }
+    assert.deepEqual(seen, [11, 60_000, 60_000, 60_000])
+  })
+
+  it('given more frames than a slice takes, when read, then no slice is larger, and none is lost', () => {
+    const many = Array.from({ length: 1_000 }, (_, index) => encodeFrame(entryOf(index + 1)))
+    for (const chunk of [Buffer.concat(many), packBundle(Buffer.concat(many))]) {
+      const lengths = [...readSourceFrames(INLINE).slices(chunk)].map(({ length }) => length)
+      assert.deepEqual(lengths, [256, 256, 256, 232])
+    }
+  })
+
+  it('given a small chunk of very many frames about nothing, when read, then it is refused after a few', () => {
+    const barrier = encodeFrame({ type: 'barrier', seq: 1 })
+    const many = (count: number) => Buffer.concat(Array.from({ length: count }, () => barrier))
+    assert.equal(decode(packBundle(many(256))).length, 256)
+    assert.equal(decode(Buffer.concat([many(256), packBundle(many(256))])).length, 512)
+    for (const chunk of [many(257), packBundle(many(95_000))]) {
+      assert.throws(() => decode(chunk), /more than 256 frames about no item/)
+    }
+    const about = { path: '', origin: '', deletedBy: '', hlc: makeHlc(0, 0), expect: { is: 'absent' } } as const
+    const deletions = Array.from({ length: 8_193 }, (_, index) =>
+      encodeFrame({ type: 'delete', item: index + 1, ...about }),
+    )
+    assert.throws(() => decode(packBundle(Buffer.concat(deletions))), /a bundle of over 8192 frames/)
+    assert.equal(decode(packBundle(Buffer.concat(deletions.slice(1)))).length, 8_192)
+  })
+
+  it('given as many acknowledgements as there may be, when a source reads them at once, then all come', () => {
+    const answer = [
+      encodeFrame({ type: 'ack', hi: 1, seq: 0, exceptions: [] }),
+      encodeFrame({ type: 'credit', bytes: 1 }),
+    ]
+    const answers = Buffer.concat(Array.from({ length: 1_000 }, () => answer).flat())
+    assert.equal(readTargetFrames().push(answers).length, 2_000)
   })
 })

@@ -23,12 +23,15 @@ const ID_BYTES = 8
 const VARINT_BYTES = 3
 /** Read in about 3 ms; then whoever else waits has a turn. */
 const BYTES_PER_TURN = 64 * 1024
+const PARTS_PER_TURN = 1_024
+/** Of paths, written in full: short messages may say long ones. */
+const PATH_BYTES_PER_TURN = 1024 * 1024
 
 /**
- * Reads a whole message; works and holds in proportion to its bytes. @throws AppError CLUSTER_VERSION_UNSUPPORTED for another version,
- * REQUEST_CONTENT_INVALID for whatever else is not exactly such a message.
+ * Reads a whole message; works and holds in proportion to its bytes. @param maxList paths of one list. @throws AppError
+ * CLUSTER_VERSION_UNSUPPORTED for another version, REQUEST_CONTENT_INVALID for whatever else is not exactly such a message.
  */
-export async function readReconMessage(bytes: Buffer): Promise<ReconMessage> {
+export async function readReconMessage(bytes: Buffer, maxList = MAX_LIST): Promise<ReconMessage> {
   if (bytes.length > MAX_MESSAGE_BYTES) throw broken(`it has ${bytes.length} bytes, more than ${MAX_MESSAGE_BYTES}`)
   if (bytes.length < 2) throw broken('it ends too early')
   if (bytes[0] !== RECON_VERSION) {
@@ -40,13 +43,15 @@ export async function readReconMessage(bytes: Buffer): Promise<ReconMessage> {
   }
   const flags = bytes[1]!
   if ((flags & ~KNOWN_FLAGS) !== 0) throw broken(`its flags ${flags} are not known`)
-  const cursor = createCursor(bytes)
+  const cursor = createCursor(bytes, maxList)
   const parts: ReconPart[] = []
   let lo: string | null = ''
-  let pause = BYTES_PER_TURN
+  let read = 0
+  let [pause, pathPause] = [BYTES_PER_TURN, PATH_BYTES_PER_TURN]
   while (!cursor.atEnd()) {
-    if (cursor.place() > pause) {
+    if (cursor.place() > pause || cursor.pathBytes() > pathPause || ++read % PARTS_PER_TURN === 0) {
       pause = cursor.place() + BYTES_PER_TURN
+      pathPause = cursor.pathBytes() + PATH_BYTES_PER_TURN
       await setImmediate()
     }
     if (lo === null) throw broken('something follows the end of all paths')
@@ -96,7 +101,7 @@ function readPart(cursor: Cursor, lo: string): ReconPart | { readonly mode: 'equ
 
 type Cursor = ReturnType<typeof createCursor>
 
-function createCursor(bytes: Buffer) {
+function createCursor(bytes: Buffer, maxList: number) {
   let at = 2
   /** The path read last. */
   const last = Buffer.allocUnsafe(MAX_BOUND_BYTES)
@@ -160,6 +165,7 @@ function createCursor(bytes: Buffer) {
   return {
     atEnd: () => at >= bytes.length,
     place: () => at,
+    pathBytes: () => pathBytes,
     byte,
     take,
     path,
@@ -173,7 +179,7 @@ function createCursor(bytes: Buffer) {
     list<T>(read: () => T): T[] {
       const items: T[] = []
       const count = varint()
-      if (count > MAX_LIST) throw broken(`a list in it has more than ${MAX_LIST} paths`)
+      if (count > maxList) throw broken(`a list in it has more than ${maxList} paths`)
       while (items.length < count) items.push(read())
       return items
     },

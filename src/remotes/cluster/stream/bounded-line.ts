@@ -1,7 +1,7 @@
 import { LinkDown } from '../../transport/failures.ts'
 import type { StreamProgress } from '../frame-stream.ts'
 import { BUNDLE_BYTES } from '../frames/bundle.ts'
-import type { ItemException, StreamBegin } from '../frames/frame.ts'
+import type { StreamBegin } from '../frames/frame.ts'
 import { createFrameEncoder, encodeFrame } from '../frames/frame-encoder.ts'
 import { BOUNDED_REQUEST_BYTES, FRAME_BYTES } from '../frames/frame-limits.ts'
 import type { Bundler } from './bundler.ts'
@@ -22,8 +22,6 @@ interface BoundedLineDeps {
   post(body: Buffer, signal: AbortSignal): Promise<Buffer>
 }
 
-/** Results after which the target tries nothing more, where the stream stops at failures. */
-const FAILURES: ReadonlySet<ItemException['result']> = new Set(['refused', 'conflict'])
 const NOT_TRIED = { result: 'not-tried', reason: '', remote: null } as const
 
 /**
@@ -34,7 +32,6 @@ export function createBoundedLine({ begin, outbox, bundler, progress, post }: Bo
   const encoder = createFrameEncoder()
   const head = encodeFrame({ type: 'begin', begin })
   const tail = encodeFrame({ type: 'end' })
-  let hasFailed = false
   // The last frame may pass the budget by its whole size.
   const budgetBytes = BOUNDED_REQUEST_BYTES - 2 * FRAME_BYTES
 
@@ -52,18 +49,13 @@ export function createBoundedLine({ begin, outbox, bundler, progress, post }: Bo
     return Buffer.concat([...pieces, tail])
   }
 
-  /** The target forgets with every request that an item failed. */
-  const events = {
-    credit: () => undefined,
-    settled(exceptions: readonly ItemException[]) {
-      if (begin.stopAtFailure && exceptions.some(({ result }) => FAILURES.has(result))) hasFailed = true
-    },
-  }
+  const events = { credit: () => undefined }
 
   return {
     async run(signal) {
       while (outbox.waiting > 0) {
-        if (hasFailed) return outbox.refuseWaiting(NOT_TRIED)
+        // The target forgets with every request that an item failed.
+        if (begin.stopAtFailure && outbox.hasFailed) return outbox.refuseWaiting(NOT_TRIED)
         outbox.restart()
         const body = nextBody()
         if (outbox.underWay === 0) continue

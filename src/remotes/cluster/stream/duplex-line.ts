@@ -41,6 +41,8 @@ interface DuplexLineDeps {
   readonly probeMs: number | undefined
   /** Without a byte from the target. */
   readonly silenceMs: number
+  /** Without an acknowledgement that settles something, or the end that is due, however many pings come. */
+  readonly stallMs: number
   /** The frames of an answer of HTTP status 200. @throws RemoteRefusal, NotOurProtocol for any other answer. */
   accept(response: IncomingMessage): Promise<void>
   /** What an error of the connection means. */
@@ -66,7 +68,6 @@ export function openDuplexLine(deps: DuplexLineDeps, on: DuplexEvents): DuplexLi
       credit += bytes
       pump()
     },
-    settled: () => undefined,
   })
 
   function close(tell: () => void): void {
@@ -148,11 +149,19 @@ export function openDuplexLine(deps: DuplexLineDeps, on: DuplexEvents): DuplexLi
     if (state !== 'sent') sendEnd()
   }
 
-  /** A ping after a quarter of the time without a word; four quarters are the end. */
+  /** A ping after a quarter of the time without a word; four quarters are the end. Words alone do not count for ever. */
   async function watch(): Promise<void> {
     let [seen, silent] = [receivedBytes, 0]
+    let [settled, stalled] = [outbox.settledInAll, 0]
+    const lookMs = Math.ceil(deps.silenceMs / LOOKS)
     for (;;) {
-      await clock.sleep(Math.ceil(deps.silenceMs / LOOKS), over.signal)
+      await clock.sleep(lookMs, over.signal)
+      const isOwed = state === 'sent' || outbox.underWay > 0 || outbox.waiting > 0
+      stalled = isOwed && settled === outbox.settledInAll ? stalled + 1 : 0
+      settled = outbox.settledInAll
+      if (stalled * lookMs >= deps.stallMs) {
+        return fail(new LinkDown(`the target answers, but settled nothing for ${deps.stallMs} ms`))
+      }
       silent = seen === receivedBytes ? silent + 1 : 0
       seen = receivedBytes
       if (silent >= LOOKS) return fail(new LinkDown(`no word from the target for ${deps.silenceMs} ms`))

@@ -38,6 +38,8 @@ interface FrameStreamDeps {
 /** How long the first word of a target may take on a line that is open both ways. */
 const PROBE_MS = 1_000
 const SILENCE_MS = 30_000
+/** How long a target that does answer may take to settle the next item. */
+const STALL_MS = 5 * 60_000
 
 /** Connects with the first item. */
 export function createFrameStream(deps: FrameStreamDeps, signal: AbortSignal): FrameStream {
@@ -80,6 +82,7 @@ export function createFrameStream(deps: FrameStreamDeps, signal: AbortSignal): F
         ...{ accept: transport.accept, failureOf: transport.failureOf },
         probeMs: duplex === 'open' ? undefined : PROBE_MS,
         silenceMs: SILENCE_MS,
+        stallMs: STALL_MS,
       },
       {
         learned(duplex) {

@@ -1,7 +1,8 @@
 import { messageOf } from '../../../core/errors.ts'
-import { NotOurProtocol } from '../../transport/failures.ts'
+import { LinkDown } from '../../transport/failures.ts'
+import { remoteText } from '../../transport/remote-text.ts'
 import type { ItemOutcome, OutgoingItem } from '../frame-stream.ts'
-import type { AckFrame, ItemException } from '../frames/frame.ts'
+import type { AckFrame, ItemResult } from '../frames/frame.ts'
 import type { FrameEncoder } from '../frames/frame-encoder.ts'
 
 /** Items of one stream on their way: first waiting, then sent under a number, then settled by an acknowledgement. */
@@ -13,8 +14,12 @@ export interface Outbox {
   readonly underWay: number
   /** Gives waiting items their numbers and their place in the encoder, until `budgetBytes` are passed or none is left. */
   fill(encoder: FrameEncoder, budgetBytes: number): Filled
-  /** @returns the exceptions. @throws NotOurProtocol when it speaks of what was not sent. */
-  settle(ack: AckFrame): readonly ItemException[]
+  /** @returns how many items the target wrote. @throws LinkDown when it speaks of what was not sent, or was settled before. */
+  settle(ack: AckFrame): number
+  /** Items that acknowledgements settled, over all requests. */
+  readonly settledInAll: number
+  /** One of them failed for good. */
+  readonly hasFailed: boolean
   /** Numbers begin at 1 again: for the next request. Nothing may be under way. */
   restart(): void
   /** Settles all that wait without sending them. */
@@ -40,6 +45,9 @@ interface Waiting extends Placed {
   readonly item: OutgoingItem
 }
 
+/** Results after which the target tries nothing more, where the stream stops at failures. */
+const FAILURES: ReadonlySet<ItemResult> = new Set(['refused', 'conflict'])
+const WROTE: ReadonlySet<ItemResult> = new Set(['written', 'replaced'])
 const WRITTEN: ItemOutcome = { result: 'written', reason: '', remote: null }
 
 export function createOutbox(): Outbox {
@@ -47,6 +55,8 @@ export function createOutbox(): Outbox {
   const sent = createFifo<Placed>()
   /** Numbers up to this one are settled. */
   let settled = 0
+  let settledInAll = 0
+  let hasFailed = false
 
   function settleOne({ sending, index }: Placed, outcome: ItemOutcome): void {
     sending.outcomes[index] = outcome
@@ -86,22 +96,24 @@ export function createOutbox(): Outbox {
       }
       return { frameBytes, contentBytes }
     },
-    settle({ hi, exceptions }) {
-      if (hi < settled || hi > settled + sent.length) {
-        throw new NotOurProtocol(`the target acknowledged item ${hi}, where ${settled + sent.length} were sent`)
-      }
-      const special = new Map<number, ItemException>()
-      for (const exception of exceptions) {
-        if (exception.item <= settled) throw new NotOurProtocol(`the target settled item ${exception.item} twice`)
-        special.set(exception.item, exception)
-      }
-      while (settled < hi) {
+    settle(ack) {
+      const special = exceptionsOf(ack, settled, settled + sent.length)
+      let wrote = 0
+      while (settled < ack.hi) {
         const found = special.get(++settled)
-        const outcome =
-          found === undefined ? WRITTEN : { result: found.result, reason: found.reason, remote: found.remote }
+        settledInAll++
+        const outcome = found ?? WRITTEN
+        if (WROTE.has(outcome.result)) wrote++
+        if (FAILURES.has(outcome.result)) hasFailed = true
         settleOne(sent.shift()!, outcome)
       }
-      return exceptions
+      return wrote
+    },
+    get settledInAll() {
+      return settledInAll
+    },
+    get hasFailed() {
+      return hasFailed
     },
     restart() {
       settled = 0
@@ -115,6 +127,19 @@ export function createOutbox(): Outbox {
       }
     },
   }
+}
+
+/** Outcomes by item. Every item is settled once, in order. */
+function exceptionsOf({ hi, seq, exceptions }: AckFrame, settled: number, sent: number): Map<number, ItemOutcome> {
+  if (hi > sent) throw new LinkDown(`the target acknowledged item ${hi}, where ${sent} were sent`)
+  // Only that of a barrier may settle nothing.
+  if (hi < settled || (hi === settled && seq === 0)) throw new LinkDown(`the target acknowledged item ${hi} twice`)
+  const found = new Map<number, ItemOutcome>()
+  for (const { item, result, reason, remote } of exceptions) {
+    if (item <= settled || found.has(item)) throw new LinkDown(`the target settled item ${item} twice`)
+    found.set(item, { result, reason: remoteText(reason), remote })
+  }
+  return found
 }
 
 interface Fifo<T> {

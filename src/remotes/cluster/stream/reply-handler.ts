@@ -1,18 +1,17 @@
 import { messageOf } from '../../../core/errors.ts'
 import { NotOurProtocol, RemoteRefusal } from '../../transport/failures.ts'
+import { remoteText } from '../../transport/remote-text.ts'
 import type { StreamProgress } from '../frame-stream.ts'
-import type { ItemException } from '../frames/frame.ts'
 import { readTargetFrames } from '../frames/frame-reader.ts'
 import type { Outbox } from './outbox.ts'
 
-/** Reads what the target answers, and settles items by it. @throws NotOurProtocol, RemoteRefusal from both calls. */
+/** Reads what the target answers, and settles items by it. @throws LinkDown, NotOurProtocol, RemoteRefusal from both calls. */
 export interface ReplyHandler {
   push(chunk: Buffer): void
   /** The answer ended. @returns whether its END came, so that nothing of it is missing. */
   end(): boolean
 }
 export interface ReplyEvents {
-  settled(exceptions: readonly ItemException[]): void
   credit(bytes: number): void
 }
 
@@ -26,7 +25,7 @@ export function createReplyHandler(outbox: Outbox, progress: StreamProgress, on:
     try {
       return parse()
     } catch (error) {
-      throw new NotOurProtocol(`its answer cannot be read: ${messageOf(error)}`, { cause: error })
+      throw new NotOurProtocol(`its answer cannot be read: ${remoteText(messageOf(error))}`, { cause: error })
     }
   }
   return {
@@ -34,8 +33,7 @@ export function createReplyHandler(outbox: Outbox, progress: StreamProgress, on:
       for (const frame of parsed(() => reader.push(chunk))) {
         switch (frame.type) {
           case 'ack':
-            on.settled(outbox.settle(frame))
-            progress.acknowledged()
+            if (outbox.settle(frame) > 0) progress.acknowledged()
             break
           case 'credit':
             on.credit(frame.bytes)
@@ -45,7 +43,7 @@ export function createReplyHandler(outbox: Outbox, progress: StreamProgress, on:
           case 'fenced':
             throw new RemoteRefusal(`the stream was taken over with fence ${frame.fence} (${FENCED[1]})`, ...FENCED)
           case 'refused':
-            throw new RemoteRefusal(`${frame.reason} (${frame.code})`, frame.status, frame.code)
+            throw new RemoteRefusal(`${remoteText(frame.reason)} (${frame.code})`, frame.status, frame.code)
           case 'end':
             ended = true
         }

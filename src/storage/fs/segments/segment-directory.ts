@@ -1,8 +1,7 @@
-import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { StoredSegment } from '../../blob-store.ts'
 import type { SegmentRef } from '../../segments/segment-index.ts'
-import { hasErrno } from '../directories.ts'
+import { namesIn, sizeOf } from '../present.ts'
 
 const NUMBER = /^[1-9][0-9]{0,15}$/
 
@@ -21,23 +20,5 @@ export async function* listSegmentFiles(root: string, signal: AbortSignal): Asyn
       const sizeBytes = await sizeOf(segmentPath(root, ref))
       if (sizeBytes !== undefined) yield { ...ref, sizeBytes }
     }
-  }
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return (await readdir(directory)).sort()
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return []
-    throw error
-  }
-}
-
-async function sizeOf(file: string): Promise<number | undefined> {
-  try {
-    return (await stat(file)).size
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return undefined
-    throw error
   }
 }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { mapConcurrent } from '../../../core/concurrency.ts'
-import type { Digest } from '../../../core/digest.ts'
+import { type Digest, digestOfBytes } from '../../../core/digest.ts'
 import type { ByteRange } from '../../blob-store.ts'
 import { contentAt, RECORD_HEADER_BYTES } from '../../segments/record.ts'
 import type { PackedPlace } from '../../segments/segment-index.ts'
@@ -17,7 +17,7 @@ export interface SegmentReader {
   holds(place: PackedPlace): Promise<boolean>
   /** Bytes [start, end) of the blob, as they are. @returns undefined when the segment is not there. */
   open(place: PackedPlace, range: ByteRange | undefined, signal: AbortSignal): Promise<Readable | undefined>
-  /** Whole contents; those whose record is not whole, or not theirs, are left out. Contents may share memory. */
+  /** Whole contents; those that are neither what their record says nor what their digest says are left out. Contents may share memory. */
   readMany(blobs: readonly PlacedBlob[], signal: AbortSignal): Promise<Map<Digest, Buffer>>
 }
 
@@ -41,7 +41,8 @@ export function createSegmentReader(files: SegmentFiles): SegmentReader {
     if (held === undefined) return []
     const bytes = await readFully(held.file, start, end - start)
     return blobs.flatMap(([digest, { offset, sizeBytes }]) => {
-      const content = contentAt(bytes, offset - start, digest, sizeBytes)
+      const at = offset - start
+      const content = contentAt(bytes, at, digest, sizeBytes) ?? provenAt(bytes, at, digest, sizeBytes)
       return content === undefined ? [] : [[digest, content] as const]
     })
   }
@@ -65,6 +66,12 @@ export function createSegmentReader(files: SegmentFiles): SegmentReader {
       return new Map(read.flat())
     },
   }
+}
+
+/** A record's header may be damaged alone: the row tells the place, and sha256 whether these are the bytes. */
+function provenAt(bytes: Buffer, at: number, digest: Digest, sizeBytes: number): Buffer | undefined {
+  const content = bytes.subarray(at, at + sizeBytes)
+  return content.length === sizeBytes && digestOfBytes(content) === digest ? content : undefined
 }
 
 function runsOf(blobs: readonly PlacedBlob[]): Run[] {

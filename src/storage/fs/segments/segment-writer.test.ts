@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { it } from 'node:test'
 import { type TempDir, tempDir } from '../../../../test/helpers/temp.ts'
 import { digestOfBytes } from '../../../core/digest.ts'
@@ -106,7 +106,7 @@ for (const [call, code] of [
   })
 }
 
-it('given a write that fails half-way, when its bytes reached the file, then they are cut or at least never named', async () => {
+it('given a write that fails half-way, when its bytes reached the file, then they are never named', async () => {
   await using dir = await tempDir()
   let left = 60
   const openFile = wrapped((file) => ({
@@ -122,10 +122,9 @@ it('given a write that fails half-way, when its bytes reached the file, then the
   }))
   await using on = await writing(dir, { openFile })
   await assert.rejects(on.writer.append([content('x'.repeat(100))]), isErrno('ENOSPC'))
-  assert.equal(on.index.segments.get(1)?.bytes, 0)
   left = 1_000
   const [place] = await on.writer.append([content('later')])
-  assert.deepEqual(place, { segment: 2, offset: RECORD_HEADER_BYTES })
+  assert.deepEqual(place, { segment: 2, owner: 'one', offset: RECORD_HEADER_BYTES })
 })
 
 it('given a disk that cannot open files, when it can again, then packing goes on', async () => {
@@ -166,6 +165,37 @@ it('given a file of the next number, when a segment begins, then it is left alon
   const [place] = await on.writer.append([content('x')])
   assert.equal(place!.segment, 2)
   assert.equal((await readFile(on.pathOf(1))).toString(), 'of an older state of the database')
+  assert.deepEqual([...on.index.segments.keys()], [2])
+})
+
+for (const call of ['open', 'writev', 'datasync'] as const) {
+  it(`given a disk on which every ${call} fails, when many are refused, then neither files nor numbers are left`, async () => {
+    await using dir = await tempDir()
+    const fail = async () => {
+      throw errno('ENOSPC')
+    }
+    const openFile: OpenRawFile = call === 'open' ? fail : wrapped(() => ({ [call]: fail }))
+    await using on = await writing(dir, { openFile })
+    for (const text of ['a', 'b', 'c']) await assert.rejects(on.writer.append([content(text)]), isErrno('ENOSPC'))
+    assert.deepEqual(await readdir(ownerDirectory(dir.path, 'one')), [])
+    assert.equal(on.index.segments.size, 0)
+    assert.deepEqual(on.errors, [])
+  })
+}
+
+it('given a segment that is left, when the next write comes, then it is sealed and another begins; others are left in vain', async () => {
+  await using dir = await tempDir()
+  await using on = await writing(dir)
+  const [first] = await on.writer.append([content('a')])
+  on.writer.leave({ segment: first!.segment + 1, owner: 'one' })
+  const [same] = await on.writer.append([content('b')])
+  assert.equal(same!.segment, first!.segment)
+  on.writer.leave(same!)
+  const [next] = await on.writer.append([content('c')])
+  assert.notEqual(next!.segment, first!.segment)
+  const [last] = await on.writer.append([content('d')])
+  assert.equal(last!.segment, next!.segment)
+  assert.equal(on.index.segments.get(first!.segment)?.bytes, 2 * (RECORD_HEADER_BYTES + 1))
 })
 
 it('given a seal that the index refuses, when the next write comes, then it is tried again and nobody is held up', async () => {

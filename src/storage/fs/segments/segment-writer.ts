@@ -1,5 +1,5 @@
 import type { PackPlace, SmallContent } from '../../blob-store.ts'
-import type { SegmentIndex } from '../../segments/segment-index.ts'
+import type { SegmentIndex, SegmentRef } from '../../segments/segment-index.ts'
 import { hasErrno } from '../directories.ts'
 import type { OpenRawFile } from '../raw-file.ts'
 import { createSegment, type OpenSegment } from './open-segment.ts'
@@ -8,7 +8,7 @@ import { segmentPath } from './segment-directory.ts'
 export interface SegmentWriterConfig {
   readonly root: string
   readonly owner: string
-  readonly index: Pick<SegmentIndex, 'begin' | 'seal'>
+  readonly index: Pick<SegmentIndex, 'begin' | 'seal' | 'forget'>
   /** A segment that has grown so far is sealed. */
   readonly maxBytes: number
   readonly openFile: OpenRawFile
@@ -23,6 +23,8 @@ export interface SegmentWriter {
    * its callers hear of it, the segment is left as it was before, and the next call begins another.
    */
   append(contents: readonly SmallContent[]): Promise<PackPlace[]>
+  /** Nothing is appended there from the next write on, should it be the open one. */
+  leave(segment: SegmentRef): void
   /** Waits for what is under way. The segment stays open in the index: the next start seals it. */
   close(): Promise<void>
 }
@@ -35,7 +37,7 @@ interface Waiting {
 
 /** More than this waits for the next sync. */
 const GROUP_BYTES = 16 * 1024 * 1024
-/** A number whose file exists already is one that an older state of the database gave. */
+/** A number whose file exists already was given by another state of the database, to which the file is left. */
 const NUMBERS_TRIED = 100
 
 export function createSegmentWriter(config: SegmentWriterConfig): SegmentWriter {
@@ -43,14 +45,16 @@ export function createSegmentWriter(config: SegmentWriterConfig): SegmentWriter 
   let waiting: Waiting[] = []
   let working: Promise<void> | undefined
   let current: OpenSegment | undefined
+  let isLeft = false
   /** Durable bytes of segments that are done and not sealed in the index yet. */
   const unsealed = new Map<number, number>()
 
   async function begin(): Promise<OpenSegment> {
     for (let tried = 1; ; tried++) {
       const segment = await index.begin(owner)
+      const ref = { owner, segment }
       try {
-        return await createSegment(segmentPath(root, { owner, segment }), segment, openFile)
+        return await createSegment(segmentPath(root, ref), ref, openFile)
       } catch (error) {
         unsealed.set(segment, 0)
         if (!hasErrno(error, 'EEXIST') || tried === NUMBERS_TRIED) throw error
@@ -62,7 +66,9 @@ export function createSegmentWriter(config: SegmentWriterConfig): SegmentWriter 
   function seal(): void {
     for (const [segment, bytes] of unsealed) {
       unsealed.delete(segment)
-      index.seal(segment, bytes).catch((error) => {
+      const ref = { owner, segment }
+      const sealed = bytes === 0 ? index.forget(ref) : index.seal(ref, bytes)
+      sealed.catch((error) => {
         unsealed.set(segment, bytes)
         onError(error)
       })
@@ -73,7 +79,8 @@ export function createSegmentWriter(config: SegmentWriterConfig): SegmentWriter 
     if (current === undefined) return
     const done = current
     current = undefined
-    unsealed.set(done.segment, done.durableBytes())
+    isLeft = false
+    unsealed.set(done.ref.segment, done.durableBytes())
     await done.close().catch(onError)
   }
 
@@ -91,7 +98,7 @@ export function createSegmentWriter(config: SegmentWriterConfig): SegmentWriter 
 
   async function write(group: readonly Waiting[]): Promise<void> {
     try {
-      if (current !== undefined && current.durableBytes() >= maxBytes) await retire()
+      if (current !== undefined && (isLeft || current.durableBytes() >= maxBytes)) await retire()
       current ??= await begin()
       const contents = group.length === 1 ? group[0]!.contents : group.flatMap((each) => each.contents)
       const places = await current.append(contents)
@@ -122,6 +129,9 @@ export function createSegmentWriter(config: SegmentWriterConfig): SegmentWriter 
         waiting.push({ contents, resolve, reject })
         working ??= work()
       })
+    },
+    leave({ segment }) {
+      if (current?.ref.segment === segment) isLeft = true
     },
     async close() {
       await working

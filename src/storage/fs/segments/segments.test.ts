@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFile, open, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { appendFile, open, readdir, readFile, rm } from 'node:fs/promises'
 import { it } from 'node:test'
 import { bytesOf, seededBytes, streamOf, textOf } from '../../../../test/helpers/blobs.ts'
 import { type TempDir, tempDir } from '../../../../test/helpers/temp.ts'
@@ -7,6 +7,7 @@ import { type Digest, digestHex, digestOfBytes } from '../../../core/digest.ts'
 import { hasCode } from '../../../core/errors.ts'
 import type { BlobStore, PackPlace } from '../../blob-store.ts'
 import { createMemorySegmentIndex, type MemorySegmentIndex } from '../../memory/segment-index.ts'
+import { RECORD_HEADER_BYTES } from '../../segments/record.ts'
 import { openFsBlobStore } from '../blob-store.ts'
 import { segmentPath } from './segment-directory.ts'
 import { createSegmentFiles } from './segment-files.ts'
@@ -34,7 +35,7 @@ async function overwrite(path: string, at: number, text: string): Promise<void> 
   await file.write(Buffer.from(text), 0, text.length, at)
 }
 
-it('given a torn tail, when the store starts again, then it is cut to the last blob that a row names', async () => {
+it('given a torn tail, when the store starts again, then the segment ends at the last blob that a row names', async () => {
   await using dir = await tempDir()
   const index = createMemorySegmentIndex()
   await using before = await openStore(dir, index)
@@ -43,19 +44,38 @@ it('given a torn tail, when the store starts again, then it is cut to the last b
   await appendFile(pathOf(dir, named), 'half a rec')
 
   await using store = await openStore(dir, index)
-  assert.equal((await stat(pathOf(dir, named))).size, named.place.offset + 5)
+  assert.equal(index.segments.get(named.place.segment)?.bytes, named.place.offset + 5)
   assert.equal(await textOf(await store.open(named.digest, undefined, signal)), 'named')
   assert.notEqual((await pack(store, index, 'next')).place.segment, named.place.segment)
 })
 
-it('given an open segment that no row names, when the store starts again, then it is removed', async () => {
+it('given an open segment that no row names, when the store starts again, then it is forgotten, and its file is a stray', async () => {
   await using dir = await tempDir()
   const index = createMemorySegmentIndex()
   await using before = await openStore(dir, index)
   await before.putMany([contentOf('never acknowledged')], signal)
   await using _store = await openStore(dir, index)
-  assert.deepEqual(await readdir(dir.file('.segments', 'one')), [])
   assert.equal(index.segments.size, 0)
+  assert.deepEqual(await readdir(dir.file('.segments', 'one')), ['1'])
+})
+
+it('given one start on an older state of the index, or on an empty one, when started on the right one again, then nothing is lost', async () => {
+  await using dir = await tempDir()
+  const index = createMemorySegmentIndex()
+  const older = createMemorySegmentIndex()
+  await using before = await openStore(dir, index)
+  const first = await pack(before, index, 'first')
+  await older.begin('one')
+  older.promise({ digest: first.digest, sizeBytes: 5 }, first.place)
+  const second = await pack(before, index, 'second')
+  for (const wrong of [older, createMemorySegmentIndex()]) {
+    await using store = await openStore(dir, wrong)
+    await pack(store, wrong, 'written by mistake')
+    await using _again = await openStore(dir, wrong)
+  }
+  await using store = await openStore(dir, index)
+  assert.equal(await textOf(await store.open(first.digest, undefined, signal)), 'first')
+  assert.equal(await textOf(await store.open(second.digest, undefined, signal)), 'second')
 })
 
 it('given a segment that rows name and that is gone or short, when the store starts, then it says so and starts', async () => {
@@ -137,6 +157,17 @@ it('given a packed blob whose bytes are wrong, when read with others, then it al
   await using staged = await store.receive(streamOf('wrong'), {}, signal)
   await staged.publish(signal)
   assert.equal((await store.readMany(wanted, signal)).get(wrong.digest)?.toString(), 'wrong')
+})
+
+it('given a record of which only the header is wrong, when many are read, then its bytes come: sha256 says that they are right', async () => {
+  await using dir = await tempDir()
+  const index = createMemorySegmentIndex()
+  await using store = await openStore(dir, index)
+  for (const [at, back] of [1, 40, RECORD_HEADER_BYTES].entries()) {
+    const { digest, place } = await pack(store, index, `text ${at}`)
+    await overwrite(pathOf(dir, { digest, place }), place.offset - back, '\x7f')
+    assert.equal((await store.readMany([{ digest, sizeBytes: 6 }], signal)).get(digest)?.toString(), `text ${at}`)
+  }
 })
 
 it('given a withdrawn blob, when put into quarantine, then a copy of its bytes lies there', async () => {
