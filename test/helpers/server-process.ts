@@ -12,7 +12,7 @@ import { freePort } from './free-port.ts'
  * early, few arenas of the allocator give them back.
  */
 const NODE_FLAGS = ['--max-semi-space-size=2']
-const ALLOCATOR = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '1048576' }
+const ALLOCATOR = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '1048576', MALLOC_TRIM_THRESHOLD_: '16777216' }
 const MAIN = fileURLToPath(new URL('../../src/app/main.ts', import.meta.url))
 const READY_WITHIN_MS = 30_000
 const STOP_WITHIN_MS = 20_000

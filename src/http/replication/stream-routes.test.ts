@@ -445,7 +445,7 @@ describe('a slow line', () => {
       failureOf: (error) => error as Error,
       post: async () => Buffer.alloc(0),
     }
-    const slow = { add: () => undefined, isSlow: true }
+    const slow = { add: () => undefined, begin: () => () => undefined, isSlow: true }
     const way: StreamWay = { duplex: 'unknown', line: slow, takesBundles: () => true }
     const deps = { transport, way, begin: BEGIN, progress: SILENT, clock: on.clock }
     await using stream = createFrameStream(deps, t.signal)

@@ -42,7 +42,11 @@ function lineTo(t: TestContext, { duplex, begin = BEGIN, post = () => Buffer.all
         failureOf: (error) => error as Error,
         post: async () => post(),
       },
-      way: { duplex, line: { add: () => undefined, isSlow: false }, takesBundles: () => false },
+      way: {
+        duplex,
+        line: { add: () => undefined, begin: () => () => undefined, isSlow: false },
+        takesBundles: () => false,
+      },
       ...{ begin, clock },
       progress: { sent: () => undefined, acknowledged: () => void progress.acknowledged++ },
     },

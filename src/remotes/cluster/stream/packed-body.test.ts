@@ -67,7 +67,7 @@ describe('the rate of a line', () => {
   })
 
   it('given a slow line, when frames shrink and the target understands, then they go as a bundle; else as they are', () => {
-    const slow = { add: () => undefined, isSlow: true }
+    const slow = { add: () => undefined, begin: () => () => undefined, isSlow: true }
     const frames = [Buffer.alloc(40_000, 1), Buffer.alloc(40_000, 2)]
     assert.ok(createBundler(slow, () => true).wrap(frames)[0]!.length < 1_000)
     assert.equal(createBundler(slow, () => false).wrap(frames), frames)

@@ -49,6 +49,7 @@ async function* joined(head: readonly Buffer[], rest: AsyncIterator<Buffer>): As
 /** Learns from the pauses of a body how fast the line takes it. Until the first of them it may have waited for a connection. */
 export function measure(body: Readable, line: LineRate, clock: Clock): void {
   let [from, pausedAt, blockedMs, bytes] = [0, 0, 0, 0]
+  const end = line.begin()
   const count = (chunk: Buffer) => {
     bytes += chunk.length
   }
@@ -65,5 +66,6 @@ export function measure(body: Readable, line: LineRate, clock: Clock): void {
   })
   body.once('close', () => {
     if (from !== 0) line.add(bytes, blockedMs, clock.now() - from)
+    end()
   })
 }
