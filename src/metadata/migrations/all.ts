@@ -15,6 +15,14 @@ import { createSegmentsSchema } from './0012-segments.ts'
 import { createEngineSchema } from './0013-engine.ts'
 import { createChangeNumberSchema } from './0014-change-number.ts'
 import { createSearchIndexesSchema } from './0015-search-indexes.ts'
+import { createSchedulesSchema } from './0016-schedules.ts'
+import { createLiveLinksSchema } from './0017-live-links.ts'
+import { createDeletionsSchema } from './0018-deletions.ts'
+import { createPackageRunsSchema } from './0019-package-runs.ts'
+import { createPlansSchema } from './0020-plans.ts'
+import { createFailuresSchema } from './0021-failures.ts'
+import { createV1TasksSchema } from './0022-v1-tasks.ts'
+import { createEdgesSchema } from './0023-edges.ts'
 
 /** One step of the schema, in one transaction with the others that are due. Never changed once released. */
 export interface Migration {
@@ -39,4 +47,12 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: '0013-engine', apply: createEngineSchema },
   { name: '0014-change-number', apply: createChangeNumberSchema },
   { name: '0015-search-indexes', apply: createSearchIndexesSchema },
+  { name: '0016-schedules', apply: createSchedulesSchema },
+  { name: '0017-live-links', apply: createLiveLinksSchema },
+  { name: '0018-deletions', apply: createDeletionsSchema },
+  { name: '0019-package-runs', apply: createPackageRunsSchema },
+  { name: '0020-plans', apply: createPlansSchema },
+  { name: '0021-failures', apply: createFailuresSchema },
+  { name: '0022-v1-tasks', apply: createV1TasksSchema },
+  { name: '0023-edges', apply: createEdgesSchema },
 ]

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { inBatches } from './batches.ts'
-import type { WorkItem } from './work-item.ts'
+import type { FileItem } from './work-item.ts'
 
 const KIB = 1024
 const MIB = KIB * KIB
 const LIMITS = { files: 500, inlineMaxBytes: 64 * KIB }
 
-const sized = (...sizes: number[]): WorkItem[] =>
-  sizes.map((sizeBytes) => ({ file: { sizeBytes, metadataLength: 2 } }) as WorkItem)
+const sized = (...sizes: number[]): FileItem[] =>
+  sizes.map((sizeBytes) => ({ kind: 'file', file: { sizeBytes, metadataLength: 2 } }) as FileItem)
 const some = (count: number, sizeBytes: number) => sized(...Array<number>(count).fill(sizeBytes))
 
-async function batchSizes(...pages: WorkItem[][]): Promise<number[]> {
+async function batchSizes(...pages: FileItem[][]): Promise<number[]> {
   async function* all() {
     yield* pages
   }

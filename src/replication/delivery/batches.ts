@@ -1,4 +1,4 @@
-import type { WorkItem } from './work-item.ts'
+import { sizeOf, type WorkItem } from './work-item.ts'
 
 export interface BatchLimits {
   readonly files: number
@@ -22,7 +22,8 @@ export async function* inBatches(
   let [inline, bytes, metadata] = [0, 0, 0]
   for await (const page of pages) {
     for (const item of page) {
-      const { sizeBytes, metadataLength } = item.file
+      const sizeBytes = sizeOf(item)
+      const metadataLength = item.kind === 'file' ? item.file.metadataLength : 0
       const inlineBytes = sizeBytes <= limits.inlineMaxBytes ? sizeBytes : 0
       const tooMuch =
         inline + inlineBytes > MAX_INLINE_BYTES ||

@@ -50,12 +50,12 @@ export async function checkpoint(
     }
     // What is known to be kept is in the ledger as it is.
     if (claim.kind === 'kept') return
-    const looked = outcomes.map(({ file }) => file.path)
+    const looked = outcomes.map(({ item }) => item.path)
     await settleDivergences(trx, claim.linkId, looked, outcomes.flatMap(divergenceOf), now)
   })
 }
 
-function divergenceOf({ file, result, delta }: Outcome): Divergence[] {
-  if (result === 'failed') return [{ path: file.path, reason: 'failed', delta: undefined }]
-  return result === 'kept' ? [{ path: file.path, reason: 'conflict', delta }] : []
+function divergenceOf({ item: { path }, result, delta }: Outcome): Divergence[] {
+  if (result === 'failed') return [{ path, reason: 'failed', delta: undefined }]
+  return result === 'kept' ? [{ path, reason: 'conflict', delta }] : []
 }

@@ -12,7 +12,7 @@ import { createRateLimiter } from '../limits/rate-limiter.ts'
 import type { Supply } from './contents.ts'
 import { type DeliveryContext, deliverBatch } from './deliver-batch.ts'
 import type { Outcome } from './outcome.ts'
-import { UNKNOWN, type WorkItem } from './work-item.ts'
+import { fileItem, UNKNOWN, type WorkItem } from './work-item.ts'
 
 const never = new AbortController().signal
 
@@ -23,7 +23,7 @@ function file(path: string, content = path): SourceFile {
     ...{ expiresAt: null, createdBy: 'a', createdAt: 1, modifiedBy: 'a', modifiedAt: 1 },
   }
 }
-const work = (...files: SourceFile[]): WorkItem[] => files.map((one) => ({ file: one, expect: UNKNOWN }))
+const work = (...files: SourceFile[]): WorkItem[] => files.map((one) => fileItem(one, UNKNOWN))
 const answer = (result: ItemOutcome['result'], more: Partial<ItemOutcome> = {}): ItemOutcome => {
   return { reason: '', remote: null, ...more, result }
 }
@@ -81,7 +81,7 @@ function target({ answers = {}, supply = {}, context = {} }: Script = {}) {
   return { clock, sent, settled, deliver }
 }
 const told = (outcomes: readonly Outcome[]) =>
-  Object.fromEntries(outcomes.map(({ file: { path }, result, conflict, blob }) => [path, [result, conflict, blob]]))
+  Object.fromEntries(outcomes.map(({ item: { path }, result, conflict, blob }) => [path, [result, conflict, blob]]))
 
 describe('delivering a batch', () => {
   const rule: [ItemOutcome['result'], Outcome['result'], boolean][] = [
@@ -245,7 +245,7 @@ describe('delivering a batch', () => {
     const answers = { '/kept': [answer('kept')], '/ours': [answer('no-blob'), answer('written')] }
     const { deliver, sent } = target({ answers })
     const expect = { is: 'row', id: Buffer.alloc(8) } as const
-    const outcomes = await deliver([file('/kept'), file('/ours')].map((one) => ({ file: one, expect })))
+    const outcomes = await deliver([file('/kept'), file('/ours')].map((one) => fileItem(one, expect)))
     assert.deepEqual(told(outcomes), { '/kept': ['kept', true, 'not-sent'], '/ours': ['written', false, 'sent'] })
     const contents = sent.map((items) => items.map((item) => (item as { content?: Buffer }).content !== undefined))
     assert.deepEqual(contents, [[false, false], [true]])

@@ -4,7 +4,6 @@ import { addSums, EMPTY_SUM, negated, type RangeSum, rowIdOf, sumOfRow } from '.
 import type { Random } from '../../core/ids.ts'
 import { contentLanes } from '../../core/lanes.ts'
 import { unlessAborted } from '../../core/unless-aborted.ts'
-import type { SourceFile } from '../../metadata/replication/source-files.ts'
 import type { FrameStream, ItemOutcome, OutgoingItem } from '../../remotes/cluster/frame-stream.ts'
 import type { RemoteRow } from '../../remotes/cluster/frames/frame.ts'
 import type { ConflictStrategy } from '../../tasks/task.ts'
@@ -13,7 +12,7 @@ import type { RateLimit } from '../limits/rate-limiter.ts'
 import type { Contents, Supply } from './contents.ts'
 import type { Outcome } from './outcome.ts'
 import type { BlobFailure } from './send-blobs.ts'
-import { ABSENT, comparedLanes, type WorkItem } from './work-item.ts'
+import { ABSENT, comparedLanes, type DeletionItem, type FileItem, sizeOf, type WorkItem } from './work-item.ts'
 
 export interface DeliveryContext {
   readonly stream: FrameStream
@@ -64,7 +63,7 @@ export async function deliverBatch(
     const again: Again[] = []
     for (const { again: wanted, ...attempt } of await attemptAll(pending, ctx, signal)) {
       const more = wanted?.after === 'pause' ? pauses < ctx.retryDelaysMs.length : surprises < MAX_SURPRISES
-      const { path } = attempt.file
+      const { path } = attempt.item
       if (attempt.blob === 'sent') sent.add(path)
       const blob = attempt.blob === 'not-sent' && sent.has(path) ? 'sent' : attempt.blob
       if (wanted !== undefined && more) again.push(wanted)
@@ -81,7 +80,7 @@ export async function deliverBatch(
 const jittered = (delayMs: number, random: Random) => delayMs * (0.75 + random.next() / 2)
 
 async function attemptAll(items: readonly WorkItem[], ctx: DeliveryContext, signal: AbortSignal): Promise<Attempt[]> {
-  const wanted = items.filter((item) => !isAsked(item, ctx)).map(({ file }) => file)
+  const wanted = items.flatMap((item) => (item.kind === 'file' && !isAsked(item, ctx) ? [item.file] : []))
   const supply = await ctx.contents.supply(wanted, signal)
   let outcome: 'arrived' | 'failed' = 'failed'
   try {
@@ -90,7 +89,7 @@ async function attemptAll(items: readonly WorkItem[], ctx: DeliveryContext, sign
     const sent = await sendAll(ready, supply, ctx, signal)
     outcome = 'arrived'
     // They are others', and may take long.
-    await unlessAborted(Promise.all(waiting.map(({ file }) => supply.elsewhere.get(file.digest))), signal)
+    await unlessAborted(Promise.all(waiting.map((item) => supply.elsewhere.get(digestOf(item)!))), signal)
     return [...done, ...sent, ...waiting.map((item) => attemptAgain(item))]
   } finally {
     supply.settle(outcome)
@@ -98,7 +97,7 @@ async function attemptAll(items: readonly WorkItem[], ctx: DeliveryContext, sign
 }
 
 /** A file that the target is known to have otherwise, and may keep so, goes without its content until the target wants that. */
-const isAsked = ({ expect, wanted }: WorkItem, { conflictStrategy }: DeliveryContext): boolean =>
+const isAsked = ({ expect, wanted }: FileItem, { conflictStrategy }: DeliveryContext): boolean =>
   expect.is === 'row' && wanted === undefined && conflictStrategy !== 'OVERWRITE'
 
 /**
@@ -110,11 +109,12 @@ function sorted(items: readonly WorkItem[], { failed, elsewhere }: Supply, { sto
   const waiting: WorkItem[] = []
   const done: Attempt[] = []
   for (const [index, item] of items.entries()) {
-    const failure = failed.get(item.file.digest)
+    const digest = digestOf(item)
+    const failure = digest && failed.get(digest)
     if (failure !== undefined) {
       done.push(contentFailed(item, failure))
       if (stopAtFailure) return { ready, waiting: [...waiting, ...items.slice(index + 1)], done }
-    } else if (elsewhere.has(item.file.digest)) waiting.push(item)
+    } else if (digest !== undefined && elsewhere.has(digest)) waiting.push(item)
     else ready.push(item)
   }
   return { ready, waiting, done }
@@ -148,15 +148,15 @@ async function sendAll(
     sentBytes = 0
   }
   for (const item of items) {
-    const { digest } = item.file
-    const isFirst = !carried.has(digest)
-    carried.add(digest)
+    const digest = digestOf(item)
+    const isFirst = digest !== undefined && !carried.has(digest)
     const content = isFirst ? inline.get(digest) : undefined
+    if (isFirst) carried.add(digest)
     if (isFirst && ours.has(digest)) {
       bearers.add(item)
-      sentBytes += item.file.sizeBytes
+      sentBytes += sizeOf(item)
     }
-    slice.push(entryOf(item, content, ctx))
+    slice.push(item.kind === 'file' ? entryOf(item, content, ctx) : deleteOf(item, ctx))
     sliceBytes += content?.length ?? 0
     if (sliceBytes < SLICE_BYTES) continue
     const waiting = ctx.rate.take(sliceBytes, signal)
@@ -171,7 +171,9 @@ async function sendAll(
   return items.flatMap((item, index) => attemptOf(item, outcomes[index]!, bearers.has(item), ctx))
 }
 
-function entryOf({ file, expect }: WorkItem, content: Buffer | undefined, ctx: DeliveryContext): OutgoingItem {
+const digestOf = (item: WorkItem): Digest | undefined => (item.kind === 'file' ? item.file.digest : undefined)
+
+function entryOf({ file, expect }: FileItem, content: Buffer | undefined, ctx: DeliveryContext): OutgoingItem {
   return {
     type: 'entry',
     path: file.path,
@@ -192,7 +194,11 @@ function entryOf({ file, expect }: WorkItem, content: Buffer | undefined, ctx: D
     content,
   }
 }
-const userEntries = ({ metadata }: SourceFile) =>
+function deleteOf({ path, tombstone, expect }: DeletionItem, ctx: DeliveryContext): OutgoingItem {
+  const { hlc, origin, deletedBy } = tombstone
+  return { type: 'delete', path, origin: ctx.originOf(origin), hlc, deletedBy, expect }
+}
+const userEntries = ({ metadata }: FileItem['file']) =>
   metadata.length === 0 ? metadata : metadata.filter((entry) => entry.system !== true)
 
 /** Nothing when the target left it alone because an earlier one failed. */
@@ -202,13 +208,12 @@ function attemptOf(
   blobSent: boolean,
   { includeMetadata }: DeliveryContext,
 ): Attempt[] {
-  const { file } = item
   const blob = blobSent ? 'sent' : 'not-sent'
-  const base = { file, blob, conflict: false } as const
+  const base = { item, blob, conflict: false } as const
   const failed = (why: string, again?: Again): Attempt => ({
     ...base,
     result: 'failed',
-    reason: `File [${file.path}] ${why}`,
+    reason: `File [${item.path}] ${why}`,
     ...(again && { again }),
   })
   switch (result) {
@@ -224,21 +229,21 @@ function attemptOf(
     case 'superseded':
       return [{ ...base, result: 'unchanged' }]
     case 'kept':
-      return [{ ...base, result: 'kept', conflict: true, delta: deltaOf(file, remote) }]
+      return [{ ...base, result: 'kept', conflict: true, delta: deltaOf(item, remote) }]
     case 'conflict':
       return [{ ...failed(''), reason, conflict: true }]
     case 'changed': {
       const compared = comparedLanes(includeMetadata)
       const expect = remote === null ? ABSENT : ({ is: 'row', id: rowIdOf(remote, compared) } as const)
       return [
-        failed('could not be written: it kept changing at the target', { after: 'nothing', item: { file, expect } }),
+        failed('could not be written: it kept changing at the target', { after: 'nothing', item: { ...item, expect } }),
       ]
     }
     case 'no-blob':
       return [
         failed('could not be written: its content did not stay at the target', {
           after: 'nothing',
-          item: { ...item, wanted: true },
+          item: item.kind === 'file' ? { ...item, wanted: true } : item,
         }),
       ]
     case 'retry':
@@ -251,24 +256,25 @@ function attemptOf(
 }
 
 const attemptAgain = (item: WorkItem): Attempt => ({
-  file: item.file,
+  item,
   result: 'failed',
   conflict: false,
   blob: 'not-sent',
-  reason: `File [${item.file.path}] could not be sent: another transfer of the same content kept failing`,
+  reason: `File [${item.path}] could not be sent: another transfer of the same content kept failing`,
   again: { after: 'nothing', item },
 })
 
 function contentFailed(item: WorkItem, failure: BlobFailure): Attempt {
-  const { file } = item
-  const reason = `File [${file.path}] could not be sent: ${failure.reason}`
-  const outcome = { file, result: 'failed', reason, conflict: false, blob: 'failed' } as const
+  const reason = `File [${item.path}] could not be sent: ${failure.reason}`
+  const outcome = { item, result: 'failed', reason, conflict: false, blob: 'failed' } as const
   return failure.retryable ? { ...outcome, again: { after: 'pause', item } } : outcome
 }
 
 /** The target's row minus ours. */
-function deltaOf(file: SourceFile, remote: RemoteRow | null): RangeSum {
-  const content = contentLanes(file.path, file.digest, file.sizeBytes)
-  const ours = sumOfRow({ content, metadata: file.metadataLanes })
-  return addSums(remote === null ? EMPTY_SUM : sumOfRow(remote), negated(ours))
+function deltaOf(item: WorkItem, remote: RemoteRow | null): RangeSum {
+  const theirs = remote === null ? EMPTY_SUM : sumOfRow(remote)
+  if (item.kind === 'deletion') return theirs
+  const { path, digest, sizeBytes, metadataLanes } = item.file
+  const ours = sumOfRow({ content: contentLanes(path, digest, sizeBytes), metadata: metadataLanes })
+  return addSums(theirs, negated(ours))
 }

@@ -22,11 +22,11 @@ const base = ({ spec, object, linkId }: DetailPlace, path: string) => ({
 
 /** Of an artifact whose outcome is known. */
 export function finishedDetail(place: DetailPlace, outcome: Outcome): DetailWrite {
-  const { file, startedAt, endedAt, attempts } = outcome
+  const { item, startedAt, endedAt, attempts } = outcome
   return {
-    ...base(place, file.path),
-    digest: file.digest,
-    sizeBytes: file.sizeBytes,
+    ...base(place, item.path),
+    digest: item.kind === 'file' ? item.file.digest : null,
+    sizeBytes: item.kind === 'file' ? item.file.sizeBytes : null,
     status: outcome.result === 'failed' ? 'FAILED' : 'SUCCESS',
     conflictStrategy: outcome.conflict ? place.spec.conflictStrategy : null,
     errorReason: outcome.reason ?? null,

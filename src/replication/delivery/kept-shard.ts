@@ -33,9 +33,9 @@ async function keepAll(
     const at = ctx.clock.now()
     const times = { attempts: 1, startedAt: at, endedAt: at }
     const outcomes = batch.map(
-      ({ file }) => ({ ...times, file, result: 'kept', conflict: true, blob: 'not-sent' }) as const,
+      (item) => ({ ...times, item, result: 'kept', conflict: true, blob: 'not-sent' }) as const,
     )
-    await checkpoint(ctx, place, claim, { outcomes, pos: batch.at(-1)!.file.path, sentBytes: 0 })
+    await checkpoint(ctx, place, claim, { outcomes, pos: batch.at(-1)!.path, sentBytes: 0 })
     ctx.onOutcomes(outcomes, 0)
   }
 }

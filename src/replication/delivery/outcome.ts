@@ -1,10 +1,10 @@
 import type { RangeSum } from '../../core/fingerprint.ts'
 import type { ShardCounters } from '../../metadata/replication/exec-shards.ts'
-import type { SourceFile } from '../../metadata/replication/source-files.ts'
+import type { WorkItem } from './work-item.ts'
 
 /** How one artifact of a batch ended (replication.md 3.5: each counts in exactly one of success, skip, failed). */
 export interface Outcome {
-  readonly file: SourceFile
+  readonly item: WorkItem
   readonly result: 'written' | 'unchanged' | 'kept' | 'failed'
   readonly conflict: boolean
   /** Why it failed: what happened, to what, what to do. */

@@ -17,7 +17,7 @@ import { runningDetail } from './detail-rows.ts'
 import type { Outcome } from './outcome.ts'
 import { createBlobSender } from './send-blobs.ts'
 import { keepShard } from './shard-lease.ts'
-import type { WorkItem } from './work-item.ts'
+import { sizeOf, type WorkItem } from './work-item.ts'
 
 export interface ShardContext extends CheckpointDeps, Pick<DeliveryContext, 'originOf' | 'random' | 'retryDelaysMs'> {
   readonly spec: RunSpec
@@ -138,17 +138,19 @@ function streamProgress(traffic: Traffic, ctx: ShardContext) {
 
 /** Where the shard goes on: after the last file of the batch that was dealt with. */
 function lastPath(batch: readonly WorkItem[], outcomes: readonly Outcome[]): string {
-  const dealtWith = new Set(outcomes.map(({ file }) => file.path))
-  return batch.findLast(({ file }) => dealtWith.has(file.path))!.file.path
+  const dealtWith = new Set(outcomes.map(({ item }) => item.path))
+  return batch.findLast(({ path }) => dealtWith.has(path))!.path
 }
 
 /** A detail in state RUNNING exists only for transfers in parts (replication.md 8). */
 async function showLargeTransfers(batch: readonly WorkItem[], claim: ShardClaim, ctx: ShardContext): Promise<void> {
-  const large = batch.filter(({ file }) => file.sizeBytes > ctx.partThresholdBytes)
+  const large = batch.flatMap((item) =>
+    item.kind === 'file' && sizeOf(item) > ctx.partThresholdBytes ? [item.file] : [],
+  )
   if (large.length === 0 || !ctx.spec.keepsDetails) return
   const startedAt = ctx.clock.now()
   const place = { spec: ctx.spec, object: ctx.object, linkId: claim.linkId }
-  const rows = large.map(({ file }) => runningDetail(place, file, startedAt))
+  const rows = large.map((file) => runningDetail(place, file, startedAt))
   await ctx.db.transact(async (trx) => {
     if (!(await heartbeatShard(trx, claim, startedAt + ctx.leaseMs, 0))) throw new LeaseLost()
     await putDetails(trx, rows)

@@ -1,15 +1,36 @@
 import type { ComparedLanes } from '../../core/fingerprint.ts'
+import type { Tombstone } from '../../metadata/nodes/tombstones.ts'
 import type { SourceFile } from '../../metadata/replication/source-files.ts'
 import type { Precondition } from '../../remotes/cluster/frames/frame.ts'
 import type { RunSpec } from '../runs/run-spec.ts'
 
-/** A file to bring over, and what the target had at its path when the run was planned. */
-export interface WorkItem {
-  readonly file: SourceFile
+/** An artifact to bring over: a file as it is, or its end. */
+export type WorkItem = FileItem | DeletionItem
+interface Item {
+  readonly path: string
+  /** What the target had at the path when the run was planned. */
   readonly expect: Precondition
+}
+export interface FileItem extends Item {
+  readonly kind: 'file'
+  readonly file: SourceFile
   /** The target said that it needs the content. */
   readonly wanted?: true
 }
+/** Nothing is at the path any more; whoever deleted it, and when, stands in its tombstone. */
+export interface DeletionItem extends Item {
+  readonly kind: 'deletion'
+  readonly tombstone: Tombstone
+}
+
+export const fileItem = (file: SourceFile, expect: Precondition): FileItem => ({
+  kind: 'file',
+  path: file.path,
+  file,
+  expect,
+})
+/** Of its content; a deletion has none. */
+export const sizeOf = (item: WorkItem): number => (item.kind === 'file' ? item.file.sizeBytes : 0)
 
 export const UNKNOWN: Precondition = { is: 'unknown' }
 export const ABSENT: Precondition = { is: 'absent' }

@@ -1,0 +1,4 @@
+import type { Kysely } from 'kysely'
+import type { Dialect } from '../database.ts'
+
+export async function createLiveLinksSchema(_db: Kysely<unknown>, _dialect: Dialect): Promise<void> {}
