@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
 import {
   brokenStream,
@@ -15,6 +16,7 @@ import {
 } from '../../test/helpers/blobs.ts'
 import type { Digest } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
+import { chunksOf } from '../core/pull-source.ts'
 import type { BlobStat, BlobStore } from './blob-store.ts'
 import type { MemorySegmentIndex } from './memory/segment-index.ts'
 import { packedBlobsContract } from './packed-blobs.contract.ts'
@@ -220,6 +222,10 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStoreCon
           const range = end === undefined ? { start } : { start, end }
           const read = await bytesOf(await ctx.store.open(digest, range, signal))
           assert.ok(read.equals(bytes.subarray(start, end)), `[${start}, ${end}) of ${sizeBytes}`)
+          const pulled = await bytesOf(
+            Readable.from(chunksOf(await ctx.store.pull(digest, range, signal), 1_000, signal)),
+          )
+          assert.ok(pulled.equals(read), `[${start}, ${end}) of ${sizeBytes}, pulled`)
         }
       }
     })
@@ -230,6 +236,7 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStoreCon
       await ctx.store.delete(digest, signal)
       for (const absent of [digest, digestOf('never')]) {
         await assert.rejects(ctx.store.open(absent, undefined, signal), (error) => hasCode(error, 'BLOB_UNKNOWN'))
+        await assert.rejects(ctx.store.pull(absent, undefined, signal), (error) => hasCode(error, 'BLOB_UNKNOWN'))
         assert.equal(await ctx.store.find(absent, signal), undefined)
       }
     })

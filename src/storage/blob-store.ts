@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Digest } from '../core/digest.ts'
+import type { PullSource } from '../core/pull-source.ts'
 import type { HashOptions } from './content-hashes.ts'
 import type { SegmentRef } from './segments/segment-index.ts'
 
@@ -78,6 +79,8 @@ export interface BlobStore {
   readMany(blobs: readonly BlobStat[], signal: AbortSignal): Promise<Map<Digest, Buffer>>
   /** Opens bytes of a blob. The caller consumes or destroys the stream. @throws AppError BLOB_UNKNOWN. */
   open(digest: Digest, range: ByteRange | undefined, signal: AbortSignal): Promise<Readable>
+  /** The same, for whoever brings memory of his own. The caller disposes it. @throws AppError BLOB_UNKNOWN. */
+  pull(digest: Digest, range: ByteRange | undefined, signal: AbortSignal): Promise<PullSource>
   find(digest: Digest, signal: AbortSignal): Promise<BlobStat | undefined>
   /** All blobs that have a file of their own, ascending by digest, one page in memory at a time. Packed ones are known to rows only. */
   list(signal: AbortSignal): AsyncIterable<BlobStat>

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { manualClock } from '../../../test/helpers/clock.ts'
 import { listen } from '../../../test/helpers/faulty-proxy.ts'
 import type { Digest } from '../../core/digest.ts'
+import { pulledFrom } from '../../core/pull-source.ts'
 import { LinkDown, NotOurProtocol, RemoteRefusal } from '../transport/failures.ts'
 import { type ClusterClient, createClusterClient } from './cluster-client.ts'
 import type { HelloAnswer, OpenRequest, UploadAnswer } from './messages.ts'
@@ -171,7 +172,13 @@ describe('answers that are not what they should be', () => {
         () => client.hello(t.signal),
         () => client.missing([`sha256:${'a'.repeat(64)}` as Digest], t.signal),
         () => client.reconcile('demo', 'files', Buffer.alloc(2), t.signal),
-        () => client.putBlob(`sha256:${'a'.repeat(64)}` as Digest, 1, Readable.from([Buffer.alloc(1)]), t.signal),
+        () =>
+          client.putBlob(
+            `sha256:${'a'.repeat(64)}` as Digest,
+            1,
+            pulledFrom(Readable.from([Buffer.alloc(1)])),
+            t.signal,
+          ),
       ]
       for (const call of calls) {
         const calling = assert.rejects(call(), (error) => error instanceof LinkDown && /300000 ms/.test(error.message))

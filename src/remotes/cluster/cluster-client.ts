@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import type { Readable } from 'node:stream'
 import type { Clock } from '../../core/clock.ts'
 import { type Digest, digestBytes, digestHex } from '../../core/digest.ts'
+import type { PullSource } from '../../core/pull-source.ts'
 import { NotOurProtocol, RemoteRefusal } from '../transport/failures.ts'
 import {
   asFailure,
@@ -11,6 +11,7 @@ import {
   type HttpCall,
   type HttpTarget,
 } from '../transport/http-client.ts'
+import type { BodyPace } from '../transport/pulled-body.ts'
 import { remoteText } from '../transport/remote-text.ts'
 import { readHello, readOpen, readUpload } from './answers.ts'
 import type { FrameStream, StreamProgress } from './frame-stream.ts'
@@ -19,7 +20,7 @@ import { FRAMES_MEDIA_TYPE } from './frames/frame-limits.ts'
 import type { HelloAnswer, OpenAnswer, OpenRequest, UploadAnswer, UploadRequest } from './messages.ts'
 import { createFrameStream, type StreamTransport, type StreamWay } from './stream/frame-stream-client.ts'
 import { createLineRate } from './stream/line-rate.ts'
-import { measure, packedBody } from './stream/packed-body.ts'
+import { packedBody } from './stream/packed-body.ts'
 
 /**
  * Another cluster, as this one speaks to it (docs/design/sync-protocol.md). All calls may be repeated: what arrived twice
@@ -37,9 +38,9 @@ export interface ClusterClient extends Disposable {
   /** One round of reconciliation: a message and its answer (replication/recon). */
   reconcile(project: string, repo: string, message: Buffer, signal: AbortSignal): Promise<Buffer>
   /** One blob in one request. */
-  putBlob(digest: Digest, sizeBytes: number, body: Readable, signal: AbortSignal): Promise<void>
+  putBlob(digest: Digest, sizeBytes: number, body: PullSource, signal: AbortSignal): Promise<void>
   openUpload(request: UploadRequest, signal: AbortSignal): Promise<UploadAnswer>
-  putPart(uploadId: string, part: number, sizeBytes: number, body: Readable, signal: AbortSignal): Promise<void>
+  putPart(uploadId: string, part: number, sizeBytes: number, body: PullSource, signal: AbortSignal): Promise<void>
   completeUpload(uploadId: string, signal: AbortSignal): Promise<void>
 }
 
@@ -75,14 +76,18 @@ export function createClusterClient(target: HttpTarget, clock: Clock): ClusterCl
     return unwrap(await http.send({ method, path: `/sync/v1${path}`, headers, body }, signal), url)
   }
   /** Large bytes: packed where that is faster. */
-  async function sendBody(path: string, source: Readable, sizeBytes: number, signal: AbortSignal): Promise<void> {
+  async function sendBody(path: string, source: PullSource, sizeBytes: number, signal: AbortSignal): Promise<void> {
     const packs = way.line.isSlow && way.takesBundles() && sizeBytes >= PACKED_FROM_BYTES
-    const { body, bodyBytes, headers } = packs
-      ? await packedBody(source, sizeBytes)
-      : { body: source, bodyBytes: sizeBytes, headers: {} }
-    if (bodyBytes !== undefined) measure(body, way.line, clock)
-    const call = { method: 'PUT', path: `/sync/v1${path}`, headers: { ...BYTES, ...headers }, body, bodyBytes } as const
-    unwrap(await http.send(call, signal), url)
+    const plain = { body: source, bodyBytes: sizeBytes, headers: {} }
+    const { headers, ...body } = packs ? await packedBody(source, sizeBytes, signal) : plain
+    const onPace = ({ bytes, blockedMs, elapsedMs }: BodyPace) => way.line.add(bytes, blockedMs, elapsedMs)
+    const call = { method: 'PUT', path: `/sync/v1${path}`, headers: { ...BYTES, ...headers }, ...body, onPace } as const
+    const ended = way.line.begin()
+    try {
+      unwrap(await http.send(call, signal), url)
+    } finally {
+      ended()
+    }
   }
   /** What the target says of itself holds for all that follows. */
   function understood(answer: HelloAnswer): HelloAnswer {

@@ -7,11 +7,13 @@ import {
   type RequestOptions,
 } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Clock } from '../../core/clock.ts'
+import type { PullSource } from '../../core/pull-source.ts'
 import { guardedLookup } from '../outgoing-url.ts'
 import { LinkDown, NotOurProtocol, RemoteRefusal } from './failures.ts'
+import { type BodyPace, writePulled } from './pulled-body.ts'
 import { remoteText } from './remote-text.ts'
 
 /** A server of somebody else, and how to be known there. */
@@ -28,9 +30,11 @@ export interface HttpCall {
   /** Appended to the target's URL; begins with `/`. */
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: Buffer | Readable | undefined
+  readonly body?: Buffer | Readable | PullSource | undefined
   /** Of a streamed body. */
   readonly bodyBytes?: number | undefined
+  /** Hears how the connection took a pulled body, when all of it went out. */
+  readonly onPace?: ((pace: BodyPace) => void) | undefined
 }
 
 export interface HttpAnswer {
@@ -81,6 +85,14 @@ export function createHttpClient(target: HttpTarget, limits: HttpClientLimits, c
   const headersOf = ({ headers }: Pick<HttpCall, 'headers'>): Record<string, string> =>
     authorization === undefined ? { ...headers } : { ...headers, authorization }
 
+  /** Whoever gives up waiting for it breaks the request, and with it this. */
+  function pour({ body, onPace }: HttpCall, request: ClientRequest, signal: AbortSignal): Promise<void> {
+    if (body instanceof Readable) return pipeline(body, request)
+    const poured = writePulled(body as PullSource, request, clock, signal).then(onPace)
+    poured.catch(() => undefined)
+    return poured
+  }
+
   async function send(call: HttpCall, signal: AbortSignal): Promise<HttpAnswer> {
     const headers = headersOf(call)
     if (Buffer.isBuffer(call.body)) headers['content-length'] = String(call.body.length)
@@ -108,7 +120,7 @@ export function createHttpClient(target: HttpTarget, limits: HttpClientLimits, c
     try {
       if (call.body === undefined || Buffer.isBuffer(call.body)) request.end(call.body)
       // An answer before the end of our body is a refusal: it counts, and the rest of the body is not sent.
-      else await Promise.race([pipeline(call.body, request), answer, late.promise])
+      else await Promise.race([pour(call, request, signal), answer, late.promise])
       const result = await Promise.race([answer, late.promise])
       if (!request.writableFinished) request.destroy()
       return result
@@ -120,7 +132,7 @@ export function createHttpClient(target: HttpTarget, limits: HttpClientLimits, c
       throw asFailure(error, base.host)
     } finally {
       over.abort()
-      if (call.body !== undefined && !Buffer.isBuffer(call.body)) call.body.destroy()
+      if (call.body instanceof Readable) call.body.destroy()
     }
   }
 

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { it } from 'node:test'
 import { digestOfStream, seededDigest, seededStream } from '../../../test/helpers/blobs.ts'
 import { manualClock } from '../../../test/helpers/clock.ts'
 import type { Digest } from '../../core/digest.ts'
+import { chunksOf, type PullSource, pulledFrom } from '../../core/pull-source.ts'
 import type { ClusterClient } from '../../remotes/cluster/cluster-client.ts'
 import type { BlobStore } from '../../storage/blob-store.ts'
 import { createRemoteStates } from '../runs/remote-states.ts'
@@ -16,11 +17,12 @@ it('case 27: given 1 MiB/s for a task and two files of 5 MB, when both are sent 
   const clock = manualClock()
   const digests = [seededDigest(1, FILE_BYTES), seededDigest(2, FILE_BYTES)]
   const store = {
-    open: async (digest: Digest) => seededStream(digests.indexOf(digest) + 1, FILE_BYTES),
+    pull: async (digest: Digest) => pulledFrom(seededStream(digests.indexOf(digest) + 1, FILE_BYTES)),
   } as unknown as BlobStore
   const arrived: Digest[] = []
   const target = {
-    putBlob: async (_digest: Digest, _sizeBytes: number, body: Readable) => arrived.push(await digestOfStream(body)),
+    putBlob: async (_digest: Digest, _sizeBytes: number, body: PullSource) =>
+      arrived.push(await digestOfStream(Readable.from(chunksOf(body, 256 * 1024, t.signal)))),
   } as unknown as ClusterClient
   const remotes = createRemoteStates(clock, { streams: 1, maxStreams: 1, bytesPerSecond: 0 })
   const limits = { partThresholdBytes: 2 * FILE_BYTES, concurrency: 1 }

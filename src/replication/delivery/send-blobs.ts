@@ -1,7 +1,7 @@
-import { Readable } from 'node:stream'
 import { mapConcurrent } from '../../core/concurrency.ts'
 import { type Digest, digestHex } from '../../core/digest.ts'
 import { hasCode, messageOf } from '../../core/errors.ts'
+import type { PullSource } from '../../core/pull-source.ts'
 import type { ClusterClient } from '../../remotes/cluster/cluster-client.ts'
 import type { UploadAnswer } from '../../remotes/cluster/messages.ts'
 import { RemoteRefusal } from '../../remotes/transport/failures.ts'
@@ -48,8 +48,7 @@ export function createBlobSender(
   limits: SendLimits,
 ): BlobSender {
   async function open(digest: Digest, range: ByteRange | undefined, progress: TransferProgress, signal: AbortSignal) {
-    const content = await store.open(digest, range, signal)
-    return Readable.from(paced(content, rate, progress, signal), { objectMode: false, highWaterMark: 0 })
+    return paced(await store.pull(digest, range, signal), rate, progress)
   }
 
   async function sendOne({ digest, sizeBytes }: WantedBlob, progress: TransferProgress, signal: AbortSignal) {
@@ -119,17 +118,16 @@ function* missingParts(sizeBytes: number, { partSizeBytes, have }: UploadAnswer)
   }
 }
 
-/** Chunk by chunk as the limits allow. */
-async function* paced(
-  content: Readable,
-  rate: RateLimit,
-  progress: TransferProgress,
-  signal: AbortSignal,
-): AsyncGenerator<Buffer> {
-  for await (const chunk of content as AsyncIterable<Buffer>) {
-    await rate.take(chunk.length, signal)
-    progress.sent(chunk.length)
-    yield chunk
+/** As the limits allow. */
+function paced(content: PullSource, rate: RateLimit, progress: TransferProgress): PullSource {
+  return {
+    async read(into, signal) {
+      const length = await content.read(into, signal)
+      if (length > 0) await rate.take(length, signal)
+      progress.sent(length)
+      return length
+    },
+    [Symbol.asyncDispose]: () => content[Symbol.asyncDispose](),
   }
 }
 

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { it } from 'node:test'
 import type { Digest } from '../../core/digest.ts'
+import { chunksOf, pulledFrom } from '../../core/pull-source.ts'
 import type { ClusterClient } from '../../remotes/cluster/cluster-client.ts'
 import type { BlobStore, ByteRange } from '../../storage/blob-store.ts'
 import type { RateLimit } from '../limits/rate-limiter.ts'
@@ -17,7 +18,7 @@ it('given an upload of which some parts are there, when sent, then each of the o
     openUpload: async () => ({ uploadId: 'u', partSizeBytes: 10, have: [0, 3], complete: false }),
     async putPart(uploadId, part, sizeBytes, body) {
       most = Math.max(most, ++under)
-      const bytes = await buffer(body)
+      const bytes = await buffer(chunksOf(body, 4, t.signal))
       under--
       assert.equal(bytes.length, sizeBytes)
       calls.push(`${uploadId} ${part}: ${bytes}`)
@@ -26,7 +27,8 @@ it('given an upload of which some parts are there, when sent, then each of the o
   }
   const content = Buffer.from('0123456789abcdefghijABCDEFGHIJklmnopqrstKLMNO')
   const store: Partial<BlobStore> = {
-    open: async (_digest: Digest, range?: ByteRange) => Readable.from([content.subarray(range?.start, range?.end)]),
+    pull: async (_digest: Digest, range?: ByteRange) =>
+      pulledFrom(Readable.from([content.subarray(range?.start, range?.end)])),
   }
   const rate: Partial<RateLimit> = { take: () => undefined }
   const limits = { partThresholdBytes: 10, concurrency: 1 }

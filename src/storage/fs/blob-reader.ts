@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
+import type { PullSource } from '../../core/pull-source.ts'
 import type { ByteRange } from '../blob-store.ts'
 import { hasErrno } from './directories.ts'
 
@@ -31,6 +32,29 @@ export async function openBlobFile(
   } catch (error) {
     await file.close()
     throw error
+  }
+}
+
+/** The same, read into memory of the caller. */
+export async function pullBlobFile(path: string, range: ByteRange | undefined): Promise<PullSource | undefined> {
+  const file = await openExisting(path)
+  if (file === undefined) return undefined
+  let at = range?.start ?? 0
+  const end = range?.end ?? Number.POSITIVE_INFINITY
+  return {
+    async read(into, signal) {
+      let filled = 0
+      while (filled < into.length && at < end) {
+        signal.throwIfAborted()
+        const wanted = Math.min(into.length - filled, end - at)
+        const { bytesRead } = await file.read(into, filled, wanted, at)
+        if (bytesRead === 0) break
+        filled += bytesRead
+        at += bytesRead
+      }
+      return filled
+    },
+    [Symbol.asyncDispose]: () => file.close(),
   }
 }
 

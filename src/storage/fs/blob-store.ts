@@ -1,13 +1,15 @@
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { mapConcurrent } from '../../core/concurrency.ts'
 import type { Digest } from '../../core/digest.ts'
 import { AppError } from '../../core/errors.ts'
-import type { BlobStat, BlobStore } from '../blob-store.ts'
+import { pulledFrom } from '../../core/pull-source.ts'
+import type { BlobStat, BlobStore, ByteRange } from '../blob-store.ts'
 import type { PackedPlace, SegmentIndex } from '../segments/segment-index.ts'
 import { listBlobFiles } from './blob-listing.ts'
 import { createBlobPlaces } from './blob-places.ts'
-import { openBlobFile, readBlobFile } from './blob-reader.ts'
+import { openBlobFile, pullBlobFile, readBlobFile } from './blob-reader.ts'
 import { hasErrno, makeDirectory, syncDirectory } from './directories.ts'
 import { removeFile, writeIncoming } from './incoming-file.ts'
 import { type OpenRawFile, openRawFile } from './raw-file.ts'
@@ -96,6 +98,24 @@ export async function openFsBlobStore(config: FsBlobStoreConfig): Promise<BlobSt
     for (const [digest, bytes] of await segments.readMany(placed, signal)) found.set(digest, bytes)
     return blobs.filter(({ digest }) => !found.has(digest))
   }
+  async function open(digest: Digest, range: ByteRange | undefined, signal: AbortSignal): Promise<Readable> {
+    const openFileOf = () => openBlobFile(places.pathOf(digest), range, signal)
+    const openPacked = async () => {
+      const place = await placeOf(digest)
+      return place && segments.open(place, range, signal)
+    }
+    // Either may look first. What is large, or may be, most likely has a file.
+    const isSmall = range?.end !== undefined && range.end - range.start <= SMALL_BYTES
+    const ways = isSmall && index.isAtHand ? [openPacked, openFileOf] : [openFileOf, openPacked]
+    for (let tried = 1; tried <= LOOK_UPS; tried++) {
+      for (const way of ways) {
+        signal.throwIfAborted()
+        const stream = await way()
+        if (stream !== undefined) return stream
+      }
+    }
+    throw new AppError('BLOB_UNKNOWN', `Blob [${digest}] is not in the store`, { digest })
+  }
 
   return {
     capabilities: { presignedUrl: false },
@@ -125,23 +145,10 @@ export async function openFsBlobStore(config: FsBlobStoreConfig): Promise<BlobSt
       }
       return found
     },
-    async open(digest, range, signal) {
-      const openFileOf = () => openBlobFile(places.pathOf(digest), range, signal)
-      const openPacked = async () => {
-        const place = await placeOf(digest)
-        return place && segments.open(place, range, signal)
-      }
-      // Either may look first. What is large, or may be, most likely has a file.
-      const isSmall = range?.end !== undefined && range.end - range.start <= SMALL_BYTES
-      const ways = isSmall && index.isAtHand ? [openPacked, openFileOf] : [openFileOf, openPacked]
-      for (let tried = 1; tried <= LOOK_UPS; tried++) {
-        for (const way of ways) {
-          signal.throwIfAborted()
-          const stream = await way()
-          if (stream !== undefined) return stream
-        }
-      }
-      throw new AppError('BLOB_UNKNOWN', `Blob [${digest}] is not in the store`, { digest })
+    open,
+    async pull(digest, range, signal) {
+      signal.throwIfAborted()
+      return (await pullBlobFile(places.pathOf(digest), range)) ?? pulledFrom(await open(digest, range, signal))
     },
     async find(digest, signal) {
       signal.throwIfAborted()

@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream'
 import type { Digest } from '../../core/digest.ts'
 import { AppError } from '../../core/errors.ts'
-import type { BlobStore, PackPlace } from '../blob-store.ts'
+import { pulledFrom } from '../../core/pull-source.ts'
+import type { BlobStore, ByteRange, PackPlace } from '../blob-store.ts'
 import type { SegmentIndex } from '../segments/segment-index.ts'
 import { collectBytes } from './collected-bytes.ts'
 import { createMemorySegmentIndex } from './segment-index.ts'
@@ -26,6 +27,13 @@ export function createMemoryBlobStore(
   async function packed(digest: Digest): Promise<Buffer | undefined> {
     const place = (await index.placesOf([digest])).get(digest)
     return place && segments.get(place.segment)?.get(place.offset)
+  }
+  async function open(digest: Digest, range: ByteRange | undefined, signal: AbortSignal): Promise<Readable> {
+    signal.throwIfAborted()
+    const bytes = blobs.get(digest) ?? (await packed(digest))
+    if (bytes === undefined) throw new AppError('BLOB_UNKNOWN', `Blob [${digest}] is not in the store`, { digest })
+    const wanted = range === undefined ? bytes : bytes.subarray(range.start, range.end)
+    return Readable.from(wanted.length === 0 ? [] : [wanted], { objectMode: false, signal })
   }
   return {
     capabilities: { presignedUrl: false },
@@ -75,13 +83,8 @@ export function createMemoryBlobStore(
       return found
     },
 
-    async open(digest, range, signal) {
-      signal.throwIfAborted()
-      const bytes = blobs.get(digest) ?? (await packed(digest))
-      if (bytes === undefined) throw new AppError('BLOB_UNKNOWN', `Blob [${digest}] is not in the store`, { digest })
-      const wanted = range === undefined ? bytes : bytes.subarray(range.start, range.end)
-      return Readable.from(wanted.length === 0 ? [] : [wanted], { objectMode: false, signal })
-    },
+    open,
+    pull: async (digest, range, signal) => pulledFrom(await open(digest, range, signal)),
 
     async find(digest, signal) {
       signal.throwIfAborted()

@@ -4,20 +4,23 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import { zstdDecompressSync } from 'node:zlib'
+import { chunksOf, type PullSource, pulledFrom } from '../../../core/pull-source.ts'
 import { createBundler } from './bundler.ts'
 import { createLineRate } from './line-rate.ts'
 import { packedBody } from './packed-body.ts'
 
 const chunked = (bytes: Buffer, size = 10_000) =>
-  Readable.from(
-    Array.from({ length: Math.ceil(bytes.length / size) }, (_, n) => bytes.subarray(n * size, (n + 1) * size)),
+  pulledFrom(
+    Readable.from(
+      Array.from({ length: Math.ceil(bytes.length / size) }, (_, n) => bytes.subarray(n * size, (n + 1) * size)),
+    ),
   )
 
 describe('bodies on a slow line', () => {
-  it('given contents that shrink, when packed, then they unpack to the same, and the headers say how much', async () => {
+  it('given contents that shrink, when packed, then they unpack to the same, and the headers say how much', async (t) => {
     const text = Buffer.from('many words '.repeat(50_000))
-    const { body, bodyBytes, headers } = await packedBody(chunked(text), text.length)
-    const packed = await buffer(body)
+    const { body, bodyBytes, headers } = await packedBody(chunked(text), text.length, t.signal)
+    const packed = await buffer(body as Readable)
     assert.ok(packed.length < text.length / 10)
     assert.deepEqual(zstdDecompressSync(packed), text)
     assert.deepEqual(
@@ -26,25 +29,27 @@ describe('bodies on a slow line', () => {
     )
   })
 
-  it('given contents that do not, or none, when packed, then they go as they are', async () => {
+  it('given contents that do not, or none, when packed, then they go as they are', async (t) => {
     for (const bytes of [randomBytes(300_000), Buffer.alloc(0)]) {
-      const { body, bodyBytes, headers } = await packedBody(chunked(bytes), bytes.length)
-      assert.deepEqual(await buffer(body), bytes)
+      const { body, bodyBytes, headers } = await packedBody(chunked(bytes), bytes.length, t.signal)
+      assert.deepEqual(await buffer(chunksOf(body as PullSource, 50_000, t.signal)), bytes)
       assert.deepEqual([bodyBytes, headers], [bytes.length, {}])
     }
   })
 
-  it('given a source that breaks, early or late, when packed, then its error comes out', async () => {
+  it('given a source that breaks, early or late, when packed, then its error comes out', async (t) => {
     const breaking = (after: number) =>
-      Readable.from(
-        (async function* () {
-          for (let n = 0; n < after; n++) yield Buffer.alloc(50_000)
-          throw new Error('the disk is gone')
-        })(),
+      pulledFrom(
+        Readable.from(
+          (async function* () {
+            for (let n = 0; n < after; n++) yield Buffer.alloc(50_000)
+            throw new Error('the disk is gone')
+          })(),
+        ),
       )
-    await assert.rejects(packedBody(breaking(0), 1_000_000), /the disk is gone/)
-    const { body } = await packedBody(breaking(5), 1_000_000)
-    await assert.rejects(buffer(body), /the disk is gone/)
+    await assert.rejects(packedBody(breaking(0), 1_000_000, t.signal), /the disk is gone/)
+    const { body } = await packedBody(breaking(5), 1_000_000, t.signal)
+    await assert.rejects(buffer(body as Readable), /the disk is gone/)
   })
 })
 
