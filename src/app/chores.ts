@@ -2,12 +2,15 @@ import { collectGarbage, purgeDeletedNodes } from '../artifacts/blobs/garbage-co
 import { RETIRE_REPOSITORIES } from '../artifacts/repositories/repository-retirement.ts'
 import { trimChanges } from '../metadata/change-log.ts'
 import { deleteOldStreams } from '../metadata/replication/peers.ts'
+import { deleteOrphanDeliveries } from '../metadata/replication/webhook-deliveries.ts'
 import { saveCollectionReport } from '../metadata/storage/collection-reports.ts'
 import { forgetFindings } from '../metadata/storage/scrub-findings.ts'
 import type { Chore } from './maintenance.ts'
 import type { Ground, Services } from './wiring.ts'
 
 const MINUTE_MS = 60_000
+/** What failed is due half a minute later at the earliest. */
+const RETRIES_MS = 5_000
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 /** sync.md B.3. */
@@ -28,10 +31,14 @@ export function createChores(
     cleanup,
     clusters,
     compaction,
+    edges,
     nodes,
     proxies,
+    previews,
     retention,
     retirement,
+    rollOver,
+    retries,
     scrub,
     target,
     treeOperations,
@@ -45,6 +52,12 @@ export function createChores(
       intervalMs: config.replication.healthCheckMs,
       run: (signal) => clusters.checkHealth(signal),
     },
+    {
+      kind: 'watch-edges',
+      intervalMs: Math.max(1000, config.replication.edgeSilenceMs / 4),
+      run: () => edges.registry.checkSilence(),
+    },
+    { kind: 'retry-failures', intervalMs: RETRIES_MS, run: (signal) => retries.startDue(signal) },
     { kind: 'delete-expired-files', intervalMs: MINUTE_MS, run: (signal) => nodes.deleteExpired(signal) },
     { kind: 'clean-up-repositories', intervalMs: HOUR_MS, run: (signal) => cleanup.runStrategies(signal) },
     { kind: RETIRE_REPOSITORIES, intervalMs: MINUTE_MS, run: (signal) => retirement.run(signal) },
@@ -75,6 +88,8 @@ export function createChores(
     { kind: 'sweep-proxies', intervalMs: HOUR_MS, run: (signal) => proxies.sweep(signal) },
     { kind: 'trim-audit-log', intervalMs: DAY_MS, run: (signal) => audit.sweep(signal) },
     { kind: 'rotate-token-keys', intervalMs: DAY_MS, run: () => bearerKeys.rotate() },
+    { kind: 'roll-over-records', intervalMs: MINUTE_MS, run: (signal) => rollOver.run(signal) },
+    { kind: 'sweep-plans', intervalMs: HOUR_MS, run: (signal) => previews.sweep(signal) },
     { kind: 'delete-old-records', intervalMs: DAY_MS, run: (signal) => retention.sweep(signal) },
     {
       kind: 'trim-logs',
@@ -82,6 +97,7 @@ export function createChores(
       async run(signal) {
         while (!signal.aborted && (await db.transact((trx) => trimChanges(trx, clock.now() - CHANGE_LOG_MS))) > 0);
         await db.transact((trx) => deleteOldStreams(trx, clock.now() - STREAMS_MS))
+        await db.transact((trx) => deleteOrphanDeliveries(trx))
         await db.transact((trx) => forgetFindings(trx, clock.now() - FINDINGS_MS))
       },
     },

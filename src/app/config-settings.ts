@@ -2,6 +2,7 @@ import { delimiter } from 'node:path'
 import {
   addressOrNetwork,
   atLeastOne,
+  certificateText,
   databaseAddress,
   httpUrl,
   listOf,
@@ -171,6 +172,16 @@ export const SETTINGS = {
     fallback: 60 * SECOND,
     doc: 'How long a run waits for a target that cannot be reached, in ms',
   }),
+  'replication.storageCheckMs': setting({
+    parse: wholeNumber(0, DAY),
+    fallback: 600 * SECOND,
+    doc: 'How long a target may take until what it wrote is in its storage, where a task checks that, in ms',
+  }),
+  'replication.circuitPauseMs': setting({
+    parse: wholeNumber(1, HOUR),
+    fallback: 5 * SECOND,
+    doc: 'How long a target that failed five times in a row is left alone at first, in ms; doubled up to 5 minutes',
+  }),
   'replication.retryDelaysMs': delays(
     [1000, 4000, 16_000],
     'Waits before an artifact that the target refused is tried again, in ms',
@@ -224,6 +235,56 @@ export const SETTINGS = {
     fallback: 600 * SECOND,
     doc: 'Time between checks whether the other clusters answer, in ms',
   }),
+  'replication.edgeSilenceMs': setting({
+    parse: wholeNumber(SECOND, DAY),
+    fallback: 60 * SECOND,
+    doc: 'An edge that reports is UNHEALTHY when it was not heard of for so long, in ms',
+  }),
+  'edge.centreUrl': optional({
+    parse: httpUrl,
+    shown: 'none: this server is no edge',
+    doc: 'Centre of this edge: it is told that the edge is there, and sends what the edge pulls',
+  }),
+  'edge.name': optional({
+    parse: text,
+    shown: 'cluster.name',
+    doc: 'Name under which the centre has this edge registered',
+  }),
+  'edge.user': optional({
+    parse: text,
+    shown: 'none',
+    doc: 'User of the centre: an administrator, or the one that the registration names',
+  }),
+  'edge.password': optional({
+    parse: text,
+    shown: 'none',
+    secret: true,
+    doc: 'Password or token of that user',
+  }),
+  'edge.certificate': optional({
+    parse: certificateText,
+    shown: 'those that the system trusts',
+    doc: 'Certificate, PEM, that the centre is trusted by in place of the usual ones',
+  }),
+  'edge.heartbeatMs': setting({
+    parse: wholeNumber(10, DAY),
+    fallback: 30 * SECOND,
+    doc: 'Time between signs of life to the centre, in ms',
+  }),
+  'edge.pollMs': setting({
+    parse: wholeNumber(10, DAY),
+    fallback: 30 * SECOND,
+    doc: 'Time between questions to the centre what there is to pull, in ms',
+  }),
+  'edge.tunnels': setting({
+    parse: wholeNumber(1, 32),
+    fallback: 4,
+    doc: 'Connections to the centre that wait to be used; others are opened as these are used',
+  }),
+  'webhooks.retryDelaysMs': delays(
+    [10 * SECOND, 30 * SECOND, 120 * SECOND, 300 * SECOND, 900 * SECOND, 2700 * SECOND, 2 * HOUR, 6 * HOUR, 14 * HOUR],
+    'Waits before a webhook that failed is told again, in ms; after the last one it is given up',
+  ),
   'gc.graceMs': setting({
     parse: wholeNumber(0, 365 * DAY),
     fallback: HOUR,

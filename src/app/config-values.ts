@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 
 /** Why a value is refused, to be shown after the name of its key. The value itself is not repeated: it may be a secret. */
@@ -73,6 +74,16 @@ export const httpUrl: Parse<string> = (value) => {
   const url = typeof value === 'string' ? URL.parse(value) : null
   if (url === null || !/^https?:$/.test(url.protocol)) throw new BadValue('must be an http or https URL')
   return url.href.replace(/\/+$/, '')
+}
+
+/** PEM. */
+export const certificateText: Parse<string> = (value) => {
+  try {
+    new X509Certificate(text(value))
+    return value as string
+  } catch {
+    throw new BadValue('must be an X.509 certificate in PEM form')
+  }
 }
 
 export const databaseAddress: Parse<string> = (value) => {

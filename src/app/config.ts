@@ -24,6 +24,8 @@ export interface Config extends Omit<Plain, 'database' | 'blobs'> {
   readonly metrics: Group<'metrics'>
   readonly backup: Group<'backup'>
   readonly replication: Group<'replication'>
+  readonly edge: Group<'edge'>
+  readonly webhooks: Group<'webhooks'>
   readonly gc: Group<'gc'>
   readonly scrub: Group<'scrub'>
   readonly search: Group<'search'>

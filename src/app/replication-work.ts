@@ -1,22 +1,34 @@
 import type { Metrics } from '../core/metrics.ts'
 import type { JobHandler } from '../jobs/worker.ts'
 import { createFingerprints } from '../metadata/fingerprints/fingerprints.ts'
+import { createAccessWatch } from '../replication/access/access-watch.ts'
+import { createAccessSender } from '../replication/access/send-access.ts'
+import { createLiveWork, type LiveWork } from '../replication/live/live-work.ts'
 import { createLinkPlanner } from '../replication/planning/link-plan.ts'
 import { repositoryFingerprints } from '../replication/recon/repository-fingerprints.ts'
 import { createLinkClose } from '../replication/runs/link-close.ts'
+import { createLinkJob, REPLICATE_LINK } from '../replication/runs/link-job.ts'
 import { createLinkRunner } from '../replication/runs/link-runner.ts'
 import { loadSpec } from '../replication/runs/load-spec.ts'
 import { createRemoteStates } from '../replication/runs/remote-states.ts'
 import { createRunHandlers } from '../replication/runs/run-handlers.ts'
+import { createSetWatch } from '../tasks/set-watch.ts'
 import type { Ground, Services } from './wiring.ts'
 
-/** The engine that runs tasks, as handlers of jobs. @param owner `installationId:bootId`. */
-export function replicationHandlers(
+export interface ReplicationWork {
+  readonly handlers: ReadonlyMap<string, JobHandler>
+  /** Of links: most of their time they wait for others. */
+  readonly linkHandlers: ReadonlyMap<string, JobHandler>
+  readonly live: LiveWork
+}
+
+/** The engine that runs tasks, as handlers of jobs, and what follows changes. @param owner `installationId:bootId`. */
+export function createReplicationWork(
   ground: Ground,
   { clusters }: Services,
   metrics: Metrics,
   owner: string,
-): ReadonlyMap<string, JobHandler> {
+): ReplicationWork {
   const { db, queue, store, clock, random, clusterId, config } = ground
   const fingerprints = createFingerprints(db)
   const planner = createLinkPlanner({
@@ -25,13 +37,47 @@ export function replicationHandlers(
     maxStreams: config.replication.maxStreams,
   })
   const close = createLinkClose({ db, clock, metrics, planner })
-  const runLink = createLinkRunner({
-    ...{ db, store, clock, random, metrics, owner, clusterId, planner, close },
+  const access = createAccessSender({
+    ...{ db, clusterId },
+    onSent: (about) => ground.note('users, roles and permissions are at the target', about),
+  })
+  const remotes = createRemoteStates(clock, config.replication)
+  const engine = {
+    remotes,
+    getTarget: (id: string) => clusters.getTarget(id),
+    loadSpec: (recordId: string) => loadSpec(db, recordId),
+  }
+  const { runLink, contextOf } = createLinkRunner({
+    ...{ db, store, clock, random, metrics, owner, clusterId, planner, close, access },
     settings: config.replication,
-    remotes: createRemoteStates(clock, config.replication),
-    getTarget: (id) => clusters.getTarget(id),
-    loadSpec: (recordId) => loadSpec(db, recordId),
+    ...engine,
     onDefect: (error, about) => ground.warn('a run failed by a fault of ours', { err: error, ...about }),
   })
-  return createRunHandlers({ db, queue, clock, loadSpec: (recordId) => loadSpec(db, recordId), runLink })
+  const live = createLiveWork({
+    ...{ db, clock, random, owner, planner, runLink, contextOf },
+    ...engine,
+    leaseMs: config.replication.leaseMs,
+    reconnectDelaysMs: config.replication.reconnectDelaysMs,
+    onDefect: (error, about) => ground.warn('a link stopped following by a fault of ours', { err: error, ...about }),
+    onError: (error) => ground.warn('links could not be followed for a moment', { err: error }),
+  })
+  const setWatch = createSetWatch({
+    ...{ db, clock, jobs: queue },
+    onError: (err) => ground.warn('new repositories could not be looked for', { err }),
+  })
+  const accessWatch = createAccessWatch({
+    ...{ db, clock, access },
+    ...engine,
+    onError: (err, about) => ground.warn('users, roles and permissions could not be sent', { err, ...about }),
+  })
+  const handlers = createRunHandlers({
+    ...{ db, queue, clock },
+    loadSpec: engine.loadSpec,
+    onLinks: live.onLinks,
+  })
+  const linkHandlers = new Map([[REPLICATE_LINK, createLinkJob({ db, queue, clock, remotes, runLink })]])
+  async function run(signal: AbortSignal): Promise<void> {
+    await Promise.all([live.run(signal), setWatch.run(signal), accessWatch.run(signal)])
+  }
+  return { handlers, linkHandlers, live: { ...live, run } }
 }

@@ -21,13 +21,23 @@ import { formatRoutes } from '../http/packages/format-routes.ts'
 import { packageRoutes } from '../http/packages/package-routes.ts'
 import { versionDetailRoutes } from '../http/packages/version-detail-routes.ts'
 import { versionRoutes } from '../http/packages/version-routes.ts'
+import { accessCopyRoutes } from '../http/replication/access-copy-routes.ts'
 import { blobRoutes } from '../http/replication/blob-routes.ts'
 import { clusterRoutes } from '../http/replication/cluster-routes.ts'
+import { edgeRoutes } from '../http/replication/edge-routes.ts'
+import { eventRoutes } from '../http/replication/event-routes.ts'
+import { exportRoutes } from '../http/replication/export-routes.ts'
+import { failureRoutes } from '../http/replication/failure-routes.ts'
+import { lagRoutes } from '../http/replication/lag-routes.ts'
+import { ownEdgeRoutes } from '../http/replication/own-edge-routes.ts'
+import { previewRoutes } from '../http/replication/preview-routes.ts'
 import { reconRoutes } from '../http/replication/recon-routes.ts'
 import { recordRoutes } from '../http/replication/record-routes.ts'
 import { streamRoutes } from '../http/replication/stream-routes.ts'
 import { syncRoutes } from '../http/replication/sync-routes.ts'
 import { taskRoutes } from '../http/replication/task-routes.ts'
+import { v1Routes } from '../http/replication/v1-routes.ts'
+import { webhookRoutes } from '../http/replication/webhook-routes.ts'
 import { lifetimeRoutes } from '../http/repositories/lifetime-routes.ts'
 import { projectRoutes } from '../http/repositories/project-routes.ts'
 import { quotaRoutes } from '../http/repositories/quota-routes.ts'
@@ -65,6 +75,7 @@ export function routesOf(ground: Ground, services: Services, metrics: ServerMetr
     downloads,
     clusters,
     tasks,
+    lags,
     records,
     scrub,
     target,
@@ -99,8 +110,20 @@ export function routesOf(ground: Ground, services: Services, metrics: ServerMetr
     temporaryRoutes({ repositories, temporary, uploads, downloads, mayDo: services.mayDo, dates, clock }),
     ...packageRoutesOf(ground, services),
     clusterRoutes({ clusters, dates }),
-    taskRoutes({ tasks, dates }),
+    previewRoutes({ previews: services.previews, dates }),
+    taskRoutes({ tasks, pullNow: services.edges.link?.pull, dates }),
+    edgeRoutes({
+      ...{ registry: services.edges.registry, pulls: services.edgePulls, hub: services.edges.hub },
+      runsTasks: config.roles.includes('worker') ? 'yes' : 'no',
+    }),
+    ownEdgeRoutes({ link: services.edges.link, dates }),
+    webhookRoutes({ deliveries: services.webhooks, dates }),
+    v1Routes({ v1: services.v1, dates }),
+    lagRoutes({ lags, dates }),
     recordRoutes({ records, dates, clusterName: name }),
+    failureRoutes({ failures: services.failures, retries: services.retries, dates }),
+    eventRoutes({ events: services.events, dates }),
+    exportRoutes({ records, dates, clusterName: name }),
     fingerprintRoutes({
       repositories,
       names: () => repositoryNames(db.read),
@@ -117,6 +140,7 @@ export function routesOf(ground: Ground, services: Services, metrics: ServerMetr
     blobRoutes({ target, clock }),
     reconRoutes({ repositories, clock, fingerprintsOf: (id) => repositoryFingerprints(fingerprints, id) }),
     streamRoutes({ target, inlineMaxBytes, clock }),
+    accessCopyRoutes({ target }),
     syncRoutes({ target, identity: { clusterId, name }, limits: { batchFiles, inlineMaxBytes, partSizeBytes }, clock }),
   ]
 }

@@ -21,6 +21,8 @@ import { runUpkeep } from '../metadata/fingerprints/upkeep-loop.ts'
 import { openDatabase } from '../metadata/open-database.ts'
 import { releaseShardsOf } from '../metadata/replication/exec-shards.ts'
 import { replicationLags } from '../metadata/replication/links.ts'
+import { countLiveStates } from '../metadata/replication/live-lag.ts'
+import { releaseLiveLinksOf } from '../metadata/replication/live-links.ts'
 import { startSequencer } from '../metadata/sequencer.ts'
 import { ensureSetting } from '../metadata/settings.ts'
 import { countFindings } from '../metadata/storage/scrub-findings.ts'
@@ -29,11 +31,12 @@ import { sumSegments } from '../metadata/storage/segments.ts'
 import { openFsBlobStore } from '../storage/fs/blob-store.ts'
 import { openFsBlockSpool } from '../storage/fs/block-spool.ts'
 import { openFsUploadSpool } from '../storage/fs/upload-spool.ts'
+import { WEBHOOK_JOB } from '../tasks/webhooks/webhook-queue.ts'
 import { createChores } from './chores.ts'
 import type { Config } from './config.ts'
 import { openDataDirectory } from './data-directory.ts'
 import { choreHandlers, enqueueChores } from './maintenance.ts'
-import { replicationHandlers } from './replication-work.ts'
+import { createReplicationWork } from './replication-work.ts'
 import { routesOf } from './routes.ts'
 import { systemClock } from './system-clock.ts'
 import { createSystemIds } from './system-ids.ts'
@@ -53,6 +56,8 @@ export interface RunningServer extends AsyncDisposable {
 
 const VERSION = '0.1.0'
 const JOBS_AT_ONCE = 8
+/** Links at work towards all targets; those towards one are fewer (`replication/runs/link-job.ts`). */
+const LINKS_AT_ONCE = 32
 /** Callers wait for these, so they do not queue behind runs that take hours. */
 const TREE_OPERATIONS_AT_ONCE = 4
 const SEQUENCER_IDLE_MS = 20
@@ -73,11 +78,14 @@ export async function startServer(
   const onError = (error: unknown) => logger.warn({ err: error }, 'database connection')
   const opened = started.use(await openMetadata(config, onError))
   await opened.migrate()
+  const owner = `${directory.installationId}:${randomBytes(8).toString('hex')}`
   let ring = () => {}
+  let onCommit = () => {}
   const { db, queue } = waking(
     opened,
     (inner) => createLeaseTableQueue({ db: inner, clock: systemClock }),
     () => ring(),
+    () => onCommit(),
   )
   const ground: Ground = {
     config,
@@ -102,11 +110,14 @@ export async function startServer(
         ? await loadKeyFile(directory.keyFile, systemRandom)
         : parseSecretKey(config.secretKey),
     clusterId: await db.transact((trx) => ensureSetting(trx, 'cluster_id', ids.key)),
+    owner,
     warn: (message, about) => logger.warn(about, message),
+    note: (message, about) => logger.info(about, message),
   }
   const metrics = createServerMetrics({
     queueDepth: () => queue.depth(),
     replicationLagMs: () => lagsByName(db),
+    liveLinks: () => countLiveStates(db.read),
     wantingBlobs: () => countFindings(db.read),
     segments: () => sumSegments(db.read),
   })
@@ -116,7 +127,7 @@ export async function startServer(
   const app = await createHttpServer({
     routes: routesOf(ground, services, metrics),
     access: {
-      authenticate: services.authentication.authenticate,
+      authenticate: services.edges.door.authenticate(services.authentication.authenticate),
       rights: services.rights,
     },
     audit: services.audit,
@@ -129,14 +140,18 @@ export async function startServer(
     logger,
   })
 
-  const owner = `${directory.installationId}:${randomBytes(8).toString('hex')}`
-  await db.transact((trx) => releaseShardsOf(trx, directory.installationId, owner))
+  await db.transact(async (trx) => {
+    await releaseShardsOf(trx, directory.installationId, owner)
+    await releaseLiveLinksOf(trx, directory.installationId, owner)
+  })
   await queue.releaseInstallation(directory.installationId, owner)
   const chores = createChores(ground, services)
   await enqueueChores(chores, queue, db, systemClock)
+  const replication = createReplicationWork(ground, services, metrics, owner)
   const handlers = new Map([
-    ...replicationHandlers(ground, services, metrics, owner),
+    ...replication.handlers,
     ...choreHandlers(chores, systemClock),
+    [WEBHOOK_JOB, services.webhooks.handler],
   ])
   const working = {
     queue,
@@ -148,6 +163,7 @@ export async function startServer(
   }
   const workers = [
     createWorker({ ...working, handlers, concurrency: JOBS_AT_ONCE }),
+    createWorker({ ...working, handlers: replication.linkHandlers, concurrency: LINKS_AT_ONCE }),
     createWorker({ ...working, handlers: services.treeOperations.handlers, concurrency: TREE_OPERATIONS_AT_ONCE }),
   ]
   const stopping = new AbortController()
@@ -160,28 +176,42 @@ export async function startServer(
     services.audit.run(stopping.signal),
     services.downloadCounts.run(stopping.signal),
     services.proxies.run(stopping.signal),
+    config.roles.includes('worker') ? services.scheduler.run(stopping.signal) : undefined,
   ])
   await listen(app, config)
+  const edges = services.edges.start(app)
   const works = config.roles.includes('worker')
   if (works) {
     ring = () => {
       for (const { notify } of workers) notify()
     }
     for (const worker of workers) worker.start()
+    onCommit = replication.live.onCommit
   }
+  const following = new AbortController()
+  const followed = works ? replication.live.run(following.signal) : undefined
 
   const held = started.move()
   let ended: Promise<void> | undefined
   async function end(): Promise<void> {
+    following.abort()
     const cut = new AbortController()
+    const tooLate = new AbortController()
     const late = systemClock.sleep(DRAIN_MS, cut.signal).then(
-      () => app.server.closeAllConnections(),
+      () => {
+        app.server.closeAllConnections()
+        tooLate.abort()
+      },
       () => undefined,
     )
+    edges.leave()
     app.server.closeIdleConnections()
-    await Promise.all([app.close(), ...(works ? workers.map((worker) => worker.stop(DRAIN_MS)) : [])])
+    // Workers reach edges through connections that are open at our own server.
+    const worked = Promise.all(works ? workers.map((worker) => worker.stop(DRAIN_MS)) : [])
+    await Promise.all([app.close(), worked.then(() => edges.end(tooLate.signal))])
     cut.abort()
     await late
+    await followed
     stopping.abort()
     await background
     await held.disposeAsync()

@@ -41,6 +41,7 @@ import { createUserTokens } from '../auth/user-tokens.ts'
 import { createUsers } from '../auth/users.ts'
 import { createClusterConnections } from '../clusters/cluster-connections.ts'
 import { createClusters } from '../clusters/clusters.ts'
+import { createGivenClusters } from '../clusters/given-clusters.ts'
 import { createSyncProbe } from '../clusters/sync-probe.ts'
 import type { Clock } from '../core/clock.ts'
 import { HlcClock } from '../core/hlc.ts'
@@ -49,21 +50,38 @@ import type { Metrics } from '../core/metrics.ts'
 import type { Format } from '../formats/format.ts'
 import { createDates } from '../http/dates.ts'
 import type { JobQueue } from '../jobs/job-queue.ts'
+import { createWakeUp } from '../jobs/wake-up.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
 import type { NodeRecord } from '../metadata/nodes/nodes.ts'
 import { createUpstreamClient } from '../remotes/upstream/upstream-client.ts'
+import { createWebhookClient } from '../remotes/webhook-client.ts'
+import { stopRun } from '../replication/runs/record-close.ts'
 import { createSyncTarget } from '../replication/target/sync-target.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import type { BlockSpool } from '../storage/block-spool.ts'
 import { createSmallBlobs } from '../storage/small-blobs.ts'
 import type { UploadSpool } from '../storage/upload-spool.ts'
+import { createEdgePulls } from '../tasks/edges/edge-pulls.ts'
+import { createEvents } from '../tasks/events.ts'
+import { createFailures } from '../tasks/failures.ts'
 import { createTaskJudge } from '../tasks/judge-task.ts'
+import { createLiveLags } from '../tasks/live-lags.ts'
+import { createLiveRollOver } from '../tasks/live-roll-over.ts'
+import { createLiveTasks } from '../tasks/live-tasks.ts'
 import { createRecordRetention } from '../tasks/record-retention.ts'
 import { createRecords } from '../tasks/records.ts'
+import { createRetries } from '../tasks/retries.ts'
 import { createRuns } from '../tasks/runs.ts'
+import { createScheduler } from '../tasks/schedule/scheduler.ts'
+import { createTimetable } from '../tasks/schedule/timetable.ts'
 import { createTasks } from '../tasks/tasks.ts'
+import { createV1Tasks } from '../tasks/v1/v1-tasks.ts'
+import { createWebhookDeliveries } from '../tasks/webhooks/webhook-deliveries.ts'
+import { createWebhookSettings } from '../tasks/webhooks/webhook-settings.ts'
 import type { Config } from './config.ts'
+import { createEdges } from './edges.ts'
 import { createIdentity } from './identity.ts'
+import { createPreviewWork } from './preview-work.ts'
 
 const DAY_MS = 86_400_000
 /** From when small contents are packed to the commit that refers to them, at the very most. */
@@ -88,7 +106,10 @@ export interface Ground {
   readonly secretKey: Buffer
   /** Identity of this cluster towards others. */
   readonly clusterId: string
+  /** Of this process: `installationId:bootId`. */
+  readonly owner: string
   warn(message: string, about: Readonly<Record<string, unknown>>): void
+  note(message: string, about: object): void
 }
 
 export type Services = ReturnType<typeof createServices>
@@ -187,17 +208,54 @@ export function createServices(ground: Ground, metrics: Metrics) {
   const onCountError = (err: unknown) => ground.warn('downloads were not counted', { err })
   const downloadCounts = createDownloadCounts({ db, clock, onError: onCountError })
 
+  const edges = createEdges(ground)
+  const webhookSettings = createWebhookSettings(secrets, rules)
+  const webhooks = createWebhookDeliveries({
+    ...{ db, clock, queue, settings: webhookSettings, client: createWebhookClient({ clock, rules }) },
+    retryDelaysMs: config.webhooks.retryDelaysMs,
+    formatTime: dates.format,
+  })
   const connections = createClusterConnections({ db, clock, probe: createSyncProbe(clock) })
-  const clusters = createClusters({ db, clock, ids, secrets, connections })
-  const judge = createTaskJudge({ clock, clusters, clusterId, builtTypes, parseTime: dates.parse })
-  const tasks = createTasks({ db, clock, ids, judge, runs: createRuns({ clock, ids, jobs: queue }) })
+  const clusters = createClusters({ db, clock, ids, secrets, connections, edges: edges.ways })
+  const timetable = createTimetable(config.timeZone)
+  const judge = createTaskJudge({
+    ...{ clock, clusters, clusterId, builtTypes, parseTime: dates.parse, timetable },
+    webhooks: webhookSettings,
+  })
+  const runs = createRuns({ clock, ids, jobs: queue, timetable })
+  const plannedWake = createWakeUp(clock)
+  const live = createLiveTasks({ clock, ids, jobs: queue })
+  const rollOver = createLiveRollOver({ db, clock, live, timeZone: config.timeZone })
+  const lags = createLiveLags({ db, clock })
+  const tasks = createTasks({
+    ...{ db, clock, ids, judge, runs, timetable },
+    live,
+    stopRun: (trx, recordId, reason) => stopRun(trx, recordId, reason, clock.now()),
+    onStopped: () => metrics.runEnded('FAILED'),
+    onPlanned: plannedWake.ring,
+  })
+  const scheduler = createScheduler({
+    ...{ db, clock, runs, timetable, wakeUp: plannedWake },
+    onSkipped: (task) => ground.warn('a firing was skipped: the run before it has not ended', task),
+    onError: (err, key) => ground.warn('a planned run could not be started', { err, key }),
+  })
+  const retries = createRetries({ db, clock, runs })
+  const failures = createFailures({ db, retries })
+  const events = createEvents({ db, now: clock.now })
+  const edgePulls = createEdgePulls({ db, runs })
   const records = createRecords({ db })
+  const v1 = createV1Tasks({
+    ...{ db, clock, ids, tasks, records, judge, builtTypes },
+    given: createGivenClusters({ db, clusters, connections }),
+    time: { parseTime: dates.parse, firings: timetable.firings },
+  })
   const retention = createRecordRetention({ db, clock })
+  const previews = createPreviewWork(ground, { judge, tasks, clusters })
 
   const { inlineMaxBytes, partSizeBytes } = config.replication
   const limits = { inlineMaxBytes, partSizeBytes }
   const target = createSyncTarget({
-    ...{ db, store, spool, intake, projects, repositories, clock, hlc, clusterId, limits, metrics },
+    ...{ db, store, spool, intake, projects, repositories, clock, ids, hlc, clusterId, limits, metrics, rulesOf },
     graceMs: config.gc.graceMs,
   })
 
@@ -220,7 +278,9 @@ export function createServices(ground: Ground, metrics: Metrics) {
       views,
     },
     ...{ blockUploads, temporary, mayDo },
+    ...{ edges, edgePulls, webhooks },
     ...{ packages, publishing, packageDeletion, downloadCounts },
-    ...{ clusters, tasks, records, retention, scrub, compaction, target },
+    ...{ previews, retries, failures, events, rollOver, lags },
+    ...{ clusters, tasks, scheduler, v1, records, retention, scrub, compaction, target },
   }
 }

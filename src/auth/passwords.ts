@@ -24,6 +24,21 @@ const MAX_WAITING = 200
 const argon2Async = promisify(argon2)
 const PHC = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
 
+/** Of a hash that came from elsewhere: more would stop logins for everybody. */
+const MOST = { memory: 256 * 1024, passes: 16, parallelism: 8, characters: 256 }
+const LEAST_SALT_BYTES = 8
+
+/** Whether a text is a hash as `hash` makes them, and costs no more than this server can bear. */
+export function isPasswordHash(text: string): boolean {
+  const [, memory, passes, lanes, salt, tag] = (text.length <= MOST.characters && PHC.exec(text)) || []
+  if (tag === undefined) return false
+  const [m, t, p] = [Number(memory), Number(passes), Number(lanes)]
+  const isBearable = m <= MOST.memory && t >= 1 && t <= MOST.passes && p >= 1 && p <= MOST.parallelism && m >= 8 * p
+  return (
+    isBearable && Buffer.from(salt!, 'base64').length >= LEAST_SALT_BYTES && Buffer.from(tag, 'base64').length >= 16
+  )
+}
+
 export function createPasswords(random: Random): Passwords {
   const slots = new Semaphore(AT_ONCE)
   let waiting = 0

@@ -2,14 +2,18 @@ import { Command, CommanderError } from 'commander'
 import { hasCode, messageOf } from '../core/errors.ts'
 import { CliFailure, EXIT, type ExitCode } from './cli-failure.ts'
 import { type CliGround, createCommandContext } from './command-context.ts'
+import { clusterCommands } from './commands/cluster.ts'
 import { downloadCommand } from './commands/download.ts'
+import { edgeCommands } from './commands/edge.ts'
 import { fingerprintCommands } from './commands/fingerprint.ts'
 import { loginCommands } from './commands/login.ts'
 import { lsCommand } from './commands/ls.ts'
 import { projectCommands } from './commands/project.ts'
+import { recordCommands } from './commands/record.ts'
 import { repoCommands } from './commands/repo.ts'
 import { searchCommand } from './commands/search.ts'
 import { storageCommands } from './commands/storage.ts'
+import { taskCommands } from './commands/task.ts'
 import { tokenCommands } from './commands/token.ts'
 import { uploadCommand } from './commands/upload.ts'
 import { userCommands } from './commands/user.ts'
@@ -69,6 +73,10 @@ function createProgram(version: string, ground: CliGround, format: 'json' | 'peo
   searchCommand(program, context)
   storageCommands(program, context)
   fingerprintCommands(program, context)
+  edgeCommands(program, context)
+  clusterCommands(program, context)
+  taskCommands(program, context)
+  recordCommands(program, context)
   return inheriting(program)
 }
 

@@ -36,7 +36,9 @@ interface Envelope {
 }
 
 /** Codes of what is not there: projects, repositories, nodes, packages, versions, users, roles, permissions. */
-const NOT_FOUND: ReadonlySet<number> = new Set([251004, 251006, 251010, 251017, 251019, 250202, 250205, 250208])
+const NOT_FOUND: ReadonlySet<number> = new Set([
+  251004, 251006, 251010, 251017, 251019, 250202, 250205, 250208, 250306, 250310,
+])
 
 export function connectServer({ url, user, secret }: Connection, signal: AbortSignal): ServerApi {
   const base = parseUrl(url)

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { AppError, isRetryable, messageOf } from '../core/errors.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
-import { updateCluster } from '../metadata/replication/clusters.ts'
+import { type ClusterHealth, updateCluster } from '../metadata/replication/clusters.ts'
 import type { ClusterTarget } from './cluster.ts'
 import type { ClusterGreeting, ClusterProbe } from './cluster-probe.ts'
 
@@ -25,9 +25,9 @@ export interface ClusterConnectionsDependencies {
 
 export function createClusterConnections({ db, clock, probe }: ClusterConnectionsDependencies): ClusterConnections {
   async function greet(target: ClusterTarget, signal: AbortSignal): Promise<ClusterGreeting> {
-    const { url, username, password, certificate } = target
+    const { url, username, password, certificate, way } = target
     try {
-      return await probe.probe({ url, username, password, certificate }, signal)
+      return await probe.probe({ url, username, password, certificate, ...(way && { way }) }, signal)
     } catch (error) {
       signal.throwIfAborted()
       throw asConnectError(target.name, error)
@@ -45,15 +45,15 @@ export function createClusterConnections({ db, clock, probe }: ClusterConnection
       }
     },
     async check(clusterId, open, signal) {
-      const keep = (status: 'HEALTHY' | 'UNHEALTHY', reason: string | null) =>
-        db.transact((trx) => updateCluster(trx, clusterId, { status, error_reason: reason, checked_at: clock.now() }))
+      const keep = (health: ClusterHealth) =>
+        db.transact((trx) => updateCluster(trx, clusterId, { ...health, checked_at: clock.now() }))
       try {
         const greeting = await greet(open(), signal)
-        await keep('HEALTHY', null)
+        await keep({ status: 'HEALTHY', error_reason: null, peer_id: greeting.clusterId })
         return greeting
       } catch (error) {
         signal.throwIfAborted()
-        await keep('UNHEALTHY', messageOf(error))
+        await keep({ status: 'UNHEALTHY', error_reason: messageOf(error) })
         throw error
       }
     },

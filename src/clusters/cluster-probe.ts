@@ -1,3 +1,5 @@
+import type { OpenWay } from '../remotes/transport/http-client.ts'
+
 /** How to reach a cluster and be known there. */
 export interface ProbeTarget {
   readonly url: string
@@ -5,6 +7,8 @@ export interface ProbeTarget {
   readonly password: string | undefined
   /** PEM trust anchor for this cluster alone. */
   readonly certificate: string | undefined
+  /** Connections that the cluster opened, in place of its address. */
+  readonly way?: OpenWay | undefined
 }
 
 /** Who answered. */

@@ -1,4 +1,5 @@
 import type { ClusterRow } from '../metadata/replication/clusters.ts'
+import type { OpenWay } from '../remotes/transport/http-client.ts'
 
 /** Contract values of `type` (replication.md 3.11). */
 export const CLUSTER_TYPES = ['CENTER', 'EDGE', 'STANDALONE', 'REMOTE'] as const
@@ -18,10 +19,14 @@ export interface Cluster {
   readonly url: string
   readonly username: string | null
   readonly certificate: string | null
+  /** Bytes of contents per second that one process sends there, of all tasks together; null: no limit. */
+  readonly rateLimit: number | null
   readonly detectType: DetectType
   readonly status: ClusterStatus
   /** Why it is UNHEALTHY. */
   readonly errorReason: string | null
+  /** Of a cluster that reports; null: never. */
+  readonly reportedAt: number | null
   readonly createdBy: string
   readonly createdAt: number
   readonly modifiedBy: string
@@ -36,9 +41,13 @@ export interface ClusterTarget {
   readonly username: string | undefined
   readonly password: string | undefined
   readonly certificate: string | undefined
+  /** Bytes per second; null: no limit. */
+  readonly rateLimit?: number | null | undefined
+  /** Of a cluster that reports: connections that it opened, in place of its address. */
+  readonly way?: OpenWay | undefined
 }
 
-export function clusterFromRow(row: ClusterRow): Cluster {
+export function clusterFromRow(row: ClusterRow, reportedAt: number | undefined): Cluster {
   return {
     id: row.id,
     name: row.name,
@@ -46,9 +55,11 @@ export function clusterFromRow(row: ClusterRow): Cluster {
     url: row.url,
     username: row.username,
     certificate: row.certificate,
+    rateLimit: row.rate_limit,
     detectType: row.detect_type as DetectType,
     status: row.status as ClusterStatus,
     errorReason: row.error_reason,
+    reportedAt: reportedAt ?? null,
     createdBy: row.created_by,
     createdAt: row.created_at,
     modifiedBy: row.modified_by,

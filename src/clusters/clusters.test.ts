@@ -41,6 +41,7 @@ eachDatabase('clusters', (make) => {
       username: 'admin',
       password: 'p4ss',
       certificate: undefined,
+      rateLimit: null,
     })
   })
 

@@ -14,13 +14,16 @@ import {
   findEnabledTaskOfCluster,
   insertCluster,
   listClusters,
+  notePeerOf,
   pageClusters,
   updateCluster,
 } from '../metadata/replication/clusters.ts'
-import { type Cluster, type ClusterTarget, clusterFromRow } from './cluster.ts'
+import { deleteEdgeRows, findEdgeReport, listReportTimes } from '../metadata/replication/edge-reports.ts'
+import type { OpenWay } from '../remotes/transport/http-client.ts'
+import { type Cluster, type ClusterTarget, clusterFromRow, type DetectType } from './cluster.ts'
 import type { ClusterConnections } from './cluster-connections.ts'
 import type { ClusterGreeting } from './cluster-probe.ts'
-import { type ClusterChange, checkClusterRequest, checkClusterUpdate } from './validate-cluster.ts'
+import { type ClusterChange, checkClusterRequest, checkClusterUpdate, onlyEdgesReport } from './validate-cluster.ts'
 
 /** The registry of other clusters (replication.md 1.5). */
 export interface Clusters {
@@ -58,17 +61,54 @@ export interface ClustersDependencies {
   readonly ids: Ids
   readonly secrets: Secrets
   readonly connections: ClusterConnections
+  /** To clusters that cannot be connected to. */
+  readonly edges: EdgeWays
+}
+export interface EdgeWays {
+  way(edge: { readonly id: string; readonly name: string }): OpenWay
+  /** Without a report for so long, an edge is not there. */
+  readonly silenceMs: number
 }
 
-export function createClusters({ db, clock, ids, secrets, connections }: ClustersDependencies): Clusters {
-  const targetOf = (row: ClusterRow): ClusterTarget => ({
-    id: row.id,
-    name: row.name,
-    url: row.url,
-    username: row.username ?? undefined,
-    password: row.password === null ? undefined : readPassword(row.name, row.password, passwordPlace(row.id)),
-    certificate: row.certificate ?? undefined,
-  })
+export function createClusters({ db, clock, ids, secrets, connections, edges }: ClustersDependencies): Clusters {
+  function targetOf(row: ClusterRow): ClusterTarget {
+    const { id, name } = row
+    if (row.detect_type === 'REPORT') {
+      // It is reached by connections that it opened: the host only stands in messages.
+      const nobody = { username: undefined, password: undefined, certificate: undefined }
+      return { id, name, url: `http://edge-${id}`, ...nobody, way: edges.way({ id, name }) }
+    }
+    return {
+      id,
+      name,
+      url: row.url,
+      username: row.username ?? undefined,
+      password: row.password === null ? undefined : readPassword(name, row.password, passwordPlace(id)),
+      certificate: row.certificate ?? undefined,
+      rateLimit: row.rate_limit,
+    }
+  }
+  /** Of a cluster that reports: who it said to be. It is not asked, because its connections may be held by another process. */
+  async function reported({ id, name }: ClusterRow): Promise<ClusterGreeting> {
+    const report = await findEdgeReport(db.read, id)
+    if (report !== undefined && clock.now() - report.at < edges.silenceMs) {
+      return { clusterId: report.identity, name: report.name }
+    }
+    const since = report === undefined ? 'ever' : `for ${Math.round((clock.now() - report.at) / 1000)} s`
+    throw new AppError(
+      'CLUSTER_CONNECT_ERROR',
+      `remote cluster [${name}] connect error: it has not reported ${since}`,
+      {
+        cluster: name,
+      },
+    )
+  }
+  async function withReports(rows: readonly ClusterRow[]): Promise<Cluster[]> {
+    const reporting = rows.filter((row) => row.detect_type === 'REPORT').map(({ id }) => id)
+    const times = await listReportTimes(db.read, reporting)
+    return rows.map((row) => clusterFromRow(row, times.get(row.id)))
+  }
+  const withReport = async (row: ClusterRow): Promise<Cluster> => (await withReports([row]))[0]!
   function readPassword(name: string, text: string, place: string): string {
     try {
       return secrets.decrypt(text, place)
@@ -91,24 +131,25 @@ export function createClusters({ db, clock, ids, secrets, connections }: Cluster
     return row
   }
   /** What the row says about health once a connection was made, or was not asked for. */
-  const healthAfter = (ping: boolean) =>
-    ping
+  const healthAfter = ({ ping, detectType }: { readonly ping: boolean; readonly detectType: string }) =>
+    ping && detectType === 'PING'
       ? { status: 'HEALTHY', error_reason: null, checked_at: clock.now() }
-      : { status: 'UNHEALTHY', error_reason: 'Not connected yet', checked_at: null }
+      : { status: 'UNHEALTHY', error_reason: NOT_YET[detectType as DetectType], checked_at: null }
 
   return {
     async create(body, userId, signal) {
       const request = checkClusterRequest(body)
       if ((await findClusterByName(db.read, request.name)) !== undefined) throw existed(request.name)
       const id = ids.id()
-      if (request.ping) await connections.connect({ ...connectionOf(request), id }, signal)
+      const { ping, detectType } = request
+      if (ping && detectType === 'PING') await connections.connect({ ...connectionOf(request), id }, signal)
       const now = clock.now()
       const row = {
         id,
         name: request.name,
         type: request.type,
         url: request.url,
-        detect_type: 'PING',
+        detect_type: detectType,
         username: request.username ?? null,
         password: encrypted(id, request.password),
         certificate: request.certificate ?? null,
@@ -116,48 +157,56 @@ export function createClusters({ db, clock, ids, secrets, connections }: Cluster
         access_key: null,
         secret_key: null,
         udp_port: null,
-        ...healthAfter(request.ping),
+        peer_id: null,
+        rate_limit: request.rateLimit ?? null,
+        ...healthAfter({ ping, detectType }),
         created_by: userId,
         created_at: now,
         modified_by: userId,
         modified_at: now,
       }
       if (!(await db.transact((trx) => insertCluster(trx, row)))) throw existed(request.name)
-      return clusterFromRow(row)
+      return clusterFromRow(row, undefined)
     },
 
     async update(body, userId, signal) {
       const change = checkClusterUpdate(body)
       const row = await getByName(change.name)
+      const detectType = change.detectType ?? row.detect_type
+      if (detectType === 'REPORT' && row.type !== 'EDGE') throw onlyEdgesReport()
       const connection = {
+        detect_type: detectType,
         url: change.url ?? row.url,
         username: changed(change.username, row.username),
         password: change.password === undefined ? row.password : encrypted(row.id, change.password),
         certificate: changed(change.certificate, row.certificate),
+        rate_limit: change.rateLimit === undefined ? row.rate_limit : change.rateLimit,
       }
-      if (change.ping) await connections.connect(targetOf({ ...row, ...connection }), signal)
+      const reports = detectType === 'REPORT'
+      if (change.ping && !reports) await connections.connect(targetOf({ ...row, ...connection }), signal)
       const columns = {
         ...connection,
-        ...healthAfter(change.ping),
+        // What is known of one that reports is known from its reports.
+        ...(reports && row.detect_type === 'REPORT' ? {} : healthAfter({ ping: change.ping, detectType })),
         modified_by: userId,
         modified_at: clock.now(),
       }
       if (!(await db.transact((trx) => updateCluster(trx, row.id, columns)))) throw notFound(change.name)
-      return clusterFromRow({ ...row, ...columns })
+      return withReport({ ...row, ...columns })
     },
 
-    list: async (filter) => (await listClusters(db.read, filter)).map(clusterFromRow),
+    list: async (filter) => withReports(await listClusters(db.read, filter)),
     async page(filter, page) {
       const found = await pageClusters(db.read, filter, page)
-      return { ...found, records: found.records.map(clusterFromRow) }
+      return { ...found, records: await withReports(found.records) }
     },
     async findById(id) {
       const row = await findClusterById(db.read, id)
-      return row && clusterFromRow(row)
+      return row && withReport(row)
     },
     async findByName(name) {
       const row = await findClusterByName(db.read, name)
-      return row && clusterFromRow(row)
+      return row && withReport(row)
     },
     exists: async (name) => (await findClusterByName(db.read, name)) !== undefined,
 
@@ -167,12 +216,14 @@ export function createClusters({ db, clock, ids, secrets, connections }: Cluster
         if (task !== undefined)
           throw invalid('id', `task [${task}] sends to this cluster; disable it or choose other targets`)
         if (!(await deleteCluster(trx, id))) throw notFound(id)
+        await deleteEdgeRows(trx, id)
       })
     },
 
     async tryConnect(name, signal) {
       const row = await getByName(name)
-      await connections.check(row.id, () => targetOf(row), signal)
+      if (row.detect_type === 'REPORT') await reported(row)
+      else await connections.check(row.id, () => targetOf(row), signal)
     },
     async checkHealth(signal) {
       const rows = (await listClusters(db.read, {})).filter((row) => row.detect_type === 'PING')
@@ -189,10 +240,19 @@ export function createClusters({ db, clock, ids, secrets, connections }: Cluster
         signal,
       )
     },
-    connect: async (id, signal) => connections.connect(targetOf(await getById(id)), signal),
+    async connect(id, signal) {
+      const row = await getById(id)
+      const reports = row.detect_type === 'REPORT'
+      const greeting = reports ? await reported(row) : await connections.connect(targetOf(row), signal)
+      await notePeerOf(db, id, greeting.clusterId)
+      return greeting
+    },
     getTarget: async (id) => targetOf(await getById(id)),
   }
 }
+
+/** Why a cluster that was not heard of is UNHEALTHY. */
+const NOT_YET: Readonly<Record<DetectType, string>> = { PING: 'Not connected yet', REPORT: 'Not reported yet' }
 
 const notFound = (reference: string) =>
   new AppError('CLUSTER_NOT_FOUND', `cluster node [${reference}] is not found`, { cluster: reference })

@@ -13,7 +13,9 @@ it('given the smallest request, when checked, then it pings and has no credentia
     username: undefined,
     password: undefined,
     certificate: undefined,
+    detectType: 'PING',
     ping: true,
+    rateLimit: undefined,
   })
 })
 
@@ -49,9 +51,8 @@ const refused: [what: string, body: unknown, code: string, field?: string][] = [
   ['certificate that is none', { ...body, certificate: 'trust me' }, 'PARAMETER_INVALID', 'certificate'],
   ['ping no flag', { ...body, ping: 'no' }, 'REQUEST_CONTENT_INVALID', 'ping'],
   ['not built: CENTER', { ...body, type: 'CENTER' }, 'OPTION_NOT_BUILT'],
-  ['not built: EDGE', { ...body, type: 'EDGE' }, 'OPTION_NOT_BUILT'],
   ['not built: REMOTE', { ...body, type: 'REMOTE' }, 'OPTION_NOT_BUILT'],
-  ['not built: REPORT', { ...body, detectType: 'REPORT' }, 'OPTION_NOT_BUILT'],
+  ['a report from no EDGE', { ...body, detectType: 'REPORT' }, 'PARAMETER_INVALID', 'detectType'],
   ['not built: udpPort', { ...body, udpPort: 9000 }, 'OPTION_NOT_BUILT'],
   ['not built: appId', { ...body, appId: 'x' }, 'OPTION_NOT_BUILT'],
   ['not built: accessKey', { ...body, accessKey: 'x' }, 'OPTION_NOT_BUILT'],
@@ -69,7 +70,7 @@ for (const [what, request, code, field] of refused) {
 it('given an update, when checked, then only the name is needed, and what is given is checked alike', () => {
   assert.equal(checkClusterUpdate({ name: 'beijing' }).url, undefined)
   assert.throws(() => checkClusterUpdate({ name: 'beijing', url: ' ' }), { code: 'PARAMETER_EMPTY' })
-  assert.throws(() => checkClusterUpdate({ name: 'beijing', type: 'EDGE' }), { code: 'OPTION_NOT_BUILT' })
+  assert.throws(() => checkClusterUpdate({ name: 'beijing', type: 'CENTER' }), { code: 'OPTION_NOT_BUILT' })
   assert.equal(checkClusterUpdate({ name: 'beijing', password: '******' }).password, undefined)
   assert.equal(checkClusterUpdate({ name: 'beijing', password: '' }).password, null)
 })

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { empty, invalid, missing, notBuilt } from '../core/errors.ts'
 import { fieldsOf, type RequestFields } from '../core/request-fields.ts'
 import { checkOutgoingUrl, withScheme } from '../remotes/outgoing-url.ts'
-import { CLUSTER_TYPES, type ClusterType, DETECT_TYPES } from './cluster.ts'
+import { CLUSTER_TYPES, type ClusterType, DETECT_TYPES, type DetectType } from './cluster.ts'
 
 const MIN_NAME_LENGTH = 2
 /** Distribution makes names like `project/repo/name`. */
@@ -17,12 +17,16 @@ export interface ClusterChange {
   readonly username: string | null | undefined
   readonly password: string | null | undefined
   readonly certificate: string | null | undefined
-  /** Connect before storing. */
+  /** Bytes per second; ours. */
+  readonly rateLimit: number | null | undefined
+  readonly detectType: DetectType | undefined
+  /** Connect before storing; one that reports cannot be connected to. */
   readonly ping: boolean
 }
 export interface ClusterRequest extends ClusterChange {
   readonly url: string
   readonly type: ClusterType
+  readonly detectType: DetectType
 }
 
 /**
@@ -37,7 +41,10 @@ export function checkClusterRequest(body: unknown): ClusterRequest {
   const url = urlOf(fields)!
   const type = fields.choice('type', CLUSTER_TYPES)
   if (type === undefined) throw missing('type')
-  return { type, ...connectionOf(fields, name), url }
+  const connection = connectionOf(fields, name)
+  const detectType = connection.detectType ?? 'PING'
+  if (detectType === 'REPORT' && type !== 'EDGE') throw onlyEdgesReport()
+  return { type, ...connection, url, detectType }
 }
 
 /** Body of `POST /cluster/update`: the name says which, absent fields stay. Throws as above. */
@@ -53,6 +60,8 @@ function connectionOf(fields: RequestFields, name: string): ClusterChange {
     username: optional(fields, 'username'),
     password: passwordOf(fields),
     certificate: certificateOf(fields),
+    rateLimit: rateLimitOf(fields),
+    detectType: fields.choice('detectType', DETECT_TYPES),
     ping: fields.flag('ping') ?? true,
   }
   if (change.username?.includes(':'))
@@ -60,6 +69,8 @@ function connectionOf(fields: RequestFields, name: string): ClusterChange {
   refuseWhatIsNotBuilt(fields)
   return change
 }
+
+export const onlyEdgesReport = () => invalid('detectType', 'only a cluster of type EDGE reports')
 
 function nameOf(fields: RequestFields): string {
   const name = fields.requiredText('name')
@@ -90,6 +101,12 @@ function passwordOf(fields: RequestFields): string | null | undefined {
   return value === MASK ? undefined : value
 }
 
+/** 0 and below: no limit, as in a task's setting. */
+function rateLimitOf(fields: RequestFields): number | null | undefined {
+  const given = fields.integer('rateLimit')
+  return given !== undefined && given <= 0 ? null : given
+}
+
 function certificateOf(fields: RequestFields): string | null | undefined {
   const value = optional(fields, 'certificate')
   if (typeof value !== 'string') return value
@@ -103,9 +120,9 @@ function certificateOf(fields: RequestFields): string | null | undefined {
 
 function refuseWhatIsNotBuilt(fields: RequestFields): void {
   const type = fields.choice('type', CLUSTER_TYPES) ?? 'STANDALONE'
-  if (type !== 'STANDALONE') throw notBuilt(`type ${type}`, 'is not built yet; STANDALONE is')
-  const detectType = fields.choice('detectType', DETECT_TYPES) ?? 'PING'
-  if (detectType !== 'PING') throw notBuilt(`detectType ${detectType}`, 'is not built yet; PING is')
+  if (type !== 'STANDALONE' && type !== 'EDGE') {
+    throw notBuilt(`type ${type}`, 'is not built yet; STANDALONE and EDGE are')
+  }
   for (const name of ['appId', 'accessKey', 'secretKey']) {
     if ((fields.text(name) ?? '') !== '') throw notBuilt(name, 'is not built yet; use username and password')
   }

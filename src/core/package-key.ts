@@ -1,5 +1,6 @@
 import { invalid } from './errors.ts'
-import { packageScheme, type RepositoryType } from './repository-type.ts'
+import type { PathRange } from './path-range.ts'
+import { packageScheme, packageSchemes, type RepositoryType } from './repository-type.ts'
 
 /** `<scheme>://<name>`, e.g. `npm://@scope/name` or `gav://org.example:lib`; one per repository (core.md 10). */
 export type PackageKey = string & { readonly __brand: 'PackageKey' }
@@ -30,6 +31,20 @@ export function checkPackageKey(text: string, type: RepositoryType): PackageKey 
 /** `npm://left-pad` → `left-pad`. */
 export const packageNameOf = (key: PackageKey): string => key.slice(key.indexOf('://') + 3)
 
+/**
+ * What a request looks for, under every scheme that packages of such a repository may carry; the one that was written first.
+ * @throws AppError PARAMETER_INVALID naming `packageKey`.
+ */
+export function packageKeysFor(text: string, type: RepositoryType): PackageKey[] {
+  const schemes = packageSchemes(type)
+  const written = schemes.find((scheme) => text.startsWith(`${scheme}://`)) ?? schemes[0]!
+  const name = text.slice(`${written}://`.length)
+  if (!text.startsWith(`${written}://`) || name === '') checkPackageKey(text, type)
+  const keys = [written, ...schemes.filter((scheme) => scheme !== written)].map((scheme) => `${scheme}://${name}`)
+  for (const key of keys) refuseUnstorable('packageKey', key, MAX_KEY_BYTES)
+  return keys as PackageKey[]
+}
+
 /** @throws AppError PARAMETER_INVALID naming `version`. */
 export function checkVersionName(name: string): string {
   if (name.trim() === '') throw invalid('version', 'it is blank')
@@ -55,3 +70,14 @@ export function parsePackagePath(
   const [key = '', version] = path.slice(5).split(MARK)
   return { key: key as PackageKey, version }
 }
+
+/** All packages and versions of a repository. */
+export const EVERY_PACKAGE: PathRange = { lo: `${MARK}pkg/`, hi: `${MARK}pkg0` }
+export const isPackagePath = (path: string): boolean => path.startsWith(MARK)
+/** A package and all its versions. */
+export const rangeOfPackage = (key: PackageKey): PathRange => ({
+  lo: packagePath(key),
+  hi: `${packagePath(key)}\u0002`,
+})
+/** One row of it: what is said about a package, or a version. */
+export const rangeOfRow = (path: string): PathRange => ({ lo: path, hi: `${path}${MARK}` })

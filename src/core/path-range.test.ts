@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { clipRanges, EVERY_PATH, holderOf, mergeRanges, rangeHolds, rangesOfTree } from './path-range.ts'
+import { clipRanges, coarsened, EVERY_PATH, holderOf, mergeRanges, rangeHolds, rangesOfTree } from './path-range.ts'
 import type { NodePath } from './paths.ts'
 
 const tree = (path: string) => rangesOfTree(path as NodePath)
@@ -42,4 +42,16 @@ describe('path ranges', () => {
       fc.property(fc.array(range), path, (ranges, one) => assert.equal(holderOf(ranges)(one), holds(ranges, one))),
     )
   })
+})
+
+it('given many ranges, when coarsened, then so few are left at most, and they hold all that was held', () => {
+  const ranges = Array.from({ length: 10 }, (_, n) => ({ lo: `/${n}`, hi: `/${n}x` }))
+  assert.equal(coarsened(ranges, 10), ranges)
+  const wider = coarsened(ranges, 4)
+  assert.deepEqual(wider, [
+    { lo: '/0', hi: '/2x' },
+    { lo: '/3', hi: '/5x' },
+    { lo: '/6', hi: '/8x' },
+    { lo: '/9', hi: '/9x' },
+  ])
 })

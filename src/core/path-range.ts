@@ -31,6 +31,17 @@ export function mergeRanges(ranges: readonly PathRange[]): PathRange[] {
   return merged
 }
 
+/** At most so many ranges that hold what these do: neighbours are put together. @param ranges sorted and merged. */
+export function coarsened(ranges: readonly PathRange[], atMost: number): readonly PathRange[] {
+  if (ranges.length <= atMost) return ranges
+  const together = Math.ceil(ranges.length / atMost)
+  const wider: PathRange[] = []
+  for (let at = 0; at < ranges.length; at += together) {
+    wider.push({ lo: ranges[at]!.lo, hi: ranges[Math.min(at + together, ranges.length) - 1]!.hi })
+  }
+  return wider
+}
+
 export function rangeHolds(range: PathRange, path: string): boolean {
   return comparePaths(path, range.lo) >= 0 && (range.hi === null || comparePaths(path, range.hi) < 0)
 }

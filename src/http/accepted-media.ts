@@ -1,13 +1,21 @@
 import { AppError } from '../core/errors.ts'
 import type { App } from './route.ts'
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** A management call that answers a file. */
+    otherMedia?: true
+  }
+}
+
 const MANAGEMENT = /^\/[a-z-]+\/api\//
 
 /** Management calls answer JSON, whatever it is that they answer. @throws AppError MEDIA_TYPE_NOT_ACCEPTABLE. */
 export function refuseOtherMedia(app: App): void {
   app.addHook('onRequest', (request, _reply, next) => {
     const { routeOptions, headers } = request
-    const isManagement = routeOptions.url !== undefined && MANAGEMENT.test(routeOptions.url)
+    const { url, config } = routeOptions
+    const isManagement = url !== undefined && MANAGEMENT.test(url) && config.otherMedia !== true
     next(isManagement && !acceptsJson(headers.accept) ? refused() : undefined)
   })
 }

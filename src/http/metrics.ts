@@ -10,6 +10,8 @@ export interface Samplers {
   queueDepth(): Promise<number>
   /** By name of the target cluster: how long its oldest change waits, in milliseconds. */
   replicationLagMs(): Promise<ReadonlyMap<string, number>>
+  /** By state: links that follow changes, or would. */
+  liveLinks(): Promise<ReadonlyMap<string, number>>
   /** By kind: blobs whose bytes the scrub found to be wrong or gone, and that nobody has sent again. */
   wantingBlobs(): Promise<Readonly<Record<string, number>>>
   /** Files that small blobs share, as they were last counted. */
@@ -65,6 +67,17 @@ export function createServerMetrics(samplers: Samplers): ServerMetrics {
     async collect() {
       this.reset()
       for (const [cluster, lagMs] of await samplers.replicationLagMs()) this.set({ cluster }, lagMs / 1000)
+    },
+  })
+
+  new Gauge({
+    name: 'entrepot_live_links',
+    help: 'Links of REAL_TIME tasks, by state',
+    labelNames: ['state'],
+    registers,
+    async collect() {
+      this.reset()
+      for (const [state, links] of await samplers.liveLinks()) this.set({ state }, links)
     },
   })
 

@@ -373,7 +373,8 @@ describe('operations', () => {
       wantingBlobs: async () => ({}),
       segments: async () => ({ segments: 0, bytes: 0, deadBytes: 0 }),
       queueDepth: async () => 3,
-      replicationLagMs: async () => new Map([['shanghai', 1500]]),
+      liveLinks: async () => new Map([['LIVE', 2]]),
+        replicationLagMs: async () => new Map([['shanghai', 1500]]),
     }
     await using e = await edge((metrics) => [routes, metricsRoutes({ metrics, access: 'PUBLIC' })], { samplers })
     await e.app.inject('/path/p/a')
@@ -391,6 +392,7 @@ describe('operations', () => {
       'entrepot_replicated_bytes_total 1000',
       'entrepot_queue_depth 3',
       'entrepot_replication_lag_seconds{cluster="shanghai"} 1.5',
+      'entrepot_live_links{state="LIVE"} 2',
     ]) {
       assert.ok(answer.body.includes(`${line}\n`), line)
     }

@@ -2,7 +2,7 @@ import { type Selectable, sql } from 'kysely'
 import type { Clock } from '../core/clock.ts'
 import type { MetadataDatabase, Transaction } from '../metadata/database.ts'
 import type { Schema } from '../metadata/schema.ts'
-import type { ClaimedJob, JobQueue } from './job-queue.ts'
+import type { ClaimedJob, JobQueue, JobRequest } from './job-queue.ts'
 
 /**
  * `JobQueue` on the `job` table of the metadata database, both dialects. `due_at` decides alone who may claim: of a waiting job it
@@ -16,27 +16,7 @@ export function createLeaseTableQueue({
   readonly clock: Clock
 }): JobQueue {
   return {
-    async enqueue({ kind, dedupeKey, payload, runAt = clock.now() }, trx) {
-      const fresh = {
-        kind,
-        dedupe_key: dedupeKey,
-        payload: JSON.stringify(payload),
-        due_at: runAt,
-        epoch: 0,
-        attempts: 0,
-      }
-      await trx
-        .insertInto('job')
-        .values(fresh)
-        .onConflict((conflict) =>
-          conflict.columns(['kind', 'dedupe_key']).doUpdateSet({
-            payload: (eb) => eb.ref('excluded.payload'),
-            due_at: sql`case when job.owner is null and excluded.due_at < job.due_at then excluded.due_at else job.due_at end`,
-            again_at: sql`case when job.owner is null or job.again_at <= excluded.due_at then job.again_at else excluded.due_at end`,
-          }),
-        )
-        .execute()
-    },
+    enqueue: (job, trx) => enqueueJob(job, trx, clock.now()),
 
     claim(owner, kinds, leaseMs) {
       const now = clock.now()
@@ -127,6 +107,30 @@ export function createLeaseTableQueue({
       return (await due.select((eb) => eb.fn.countAll<number>().as('jobs')).executeTakeFirstOrThrow()).jobs
     },
   }
+}
+
+/** As `JobQueue.enqueue`, for whoever has a transaction and no queue: the workers notice it at their next look. */
+export async function enqueueJob(job: JobRequest, trx: Transaction, now: number): Promise<void> {
+  const { kind, dedupeKey, payload, runAt = now } = job
+  const fresh = {
+    kind,
+    dedupe_key: dedupeKey,
+    payload: JSON.stringify(payload),
+    due_at: runAt,
+    epoch: 0,
+    attempts: 0,
+  }
+  await trx
+    .insertInto('job')
+    .values(fresh)
+    .onConflict((conflict) =>
+      conflict.columns(['kind', 'dedupe_key']).doUpdateSet({
+        payload: (eb) => eb.ref('excluded.payload'),
+        due_at: sql`case when job.owner is null and excluded.due_at < job.due_at then excluded.due_at else job.due_at end`,
+        again_at: sql`case when job.owner is null or job.again_at <= excluded.due_at then job.again_at else excluded.due_at end`,
+      }),
+    )
+    .execute()
 }
 
 /** The row while this claim is its latest one and the owner still has it. */

@@ -1,5 +1,5 @@
 import { setImmediate as yieldThread } from 'node:timers/promises'
-import type { Selectable, SelectQueryBuilder } from 'kysely'
+import { type Selectable, type SelectQueryBuilder, sql } from 'kysely'
 import type { Lanes } from '../core/lanes.ts'
 import { NO_LANES } from '../core/lanes.ts'
 import { holderOf, type PathRange } from '../core/path-range.ts'
@@ -11,6 +11,7 @@ import { dialectOf } from './sql/dialect-of.ts'
 import { areFew, inRanges } from './sql/in-ranges.ts'
 import { insertingRows, type RowInsert } from './sql/insert-rows.ts'
 import { nextId } from './sql/next-id.ts'
+import { preparedQuery } from './sql/prepared-query.ts'
 
 /** What a live file adds to the fingerprint of a range. */
 export interface FileLanes {
@@ -122,6 +123,31 @@ export async function headSeq(reader: Reader, repoId: number): Promise<number> {
   return Math.max(row.last ?? 0, row.floor ?? 0)
 }
 
+/** Number of the last change of all repositories; 0: none yet. Rows of PostgreSQL that have no number yet come after it. */
+export async function lastChange(reader: Reader): Promise<number> {
+  const row = await reader
+    .selectFrom('change_log')
+    .where('seq', 'is not', null)
+    .select('seq')
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return row?.seq ?? 0
+}
+
+const headsAfter = preparedQuery<{ after: number }, { repoId: number; head: number }>((reader, { after }) =>
+  reader
+    .selectFrom('change_log')
+    .where('seq', '>', after)
+    .groupBy('repo_id')
+    .select((eb) => ['repo_id as repoId', eb.fn.max<number>('seq').as('head')]),
+)
+/** The repositories with changes numbered above `after`, and the last of each. */
+export async function changedRepositories(reader: Reader, after: number): Promise<ReadonlyMap<number, number>> {
+  const rows = await headsAfter(reader, { after })
+  return new Map(rows.map(({ repoId, head }) => [repoId, head]))
+}
+
 /**
  * Tells the row with that number from one that a log which was put back to an earlier state has there later. Empty: there is no
  * such row, or it was trimmed.
@@ -148,8 +174,73 @@ export async function changedPaths(
   }
   const found = new Set<string>()
   const slice = (from: number) => changesOf(reader, repoId, { ...span, from }).select(['seq', 'path'])
-  for await (const path of pathsIn(slice, span)) found.add(path)
+  for await (const { path } of rowsIn(slice, span)) found.add(path)
   return [...found].sort(comparePaths).slice(0, limit)
+}
+
+/**
+ * Each changed path with the live files that it gained (1), lost (-1) or kept (0) over the span as a whole, ascending by path bytes.
+ * Cost follows the number of changes.
+ */
+export async function netChanges(reader: Reader, repoId: number, span: ChangeSpan): Promise<Map<string, number>> {
+  if (areFew(span.ranges)) {
+    const rows = await changesOf(reader, repoId, span)
+      .where(inRanges(span.ranges))
+      .select((eb) => ['path', eb.fn.sum<number>('dn').as('net')])
+      .groupBy('path')
+      .orderBy('path')
+      .execute()
+    return new Map(rows.map(({ path, net }) => [path, Number(net)]))
+  }
+  const found = new Map<string, number>()
+  const slice = (from: number) => changesOf(reader, repoId, { ...span, from }).select(['seq', 'path', 'dn'])
+  for await (const { path, dn } of rowsIn(slice, span)) found.set(path, (found.get(path) ?? 0) + dn)
+  return new Map([...found].sort(([a], [b]) => comparePaths(a, b)))
+}
+
+/** Paths that changed next, each once. */
+export interface NextChanges {
+  readonly paths: readonly string[]
+  /** They are all that changed up to this number. */
+  readonly upTo: number
+}
+
+const rowsAfter = preparedQuery<
+  { repoId: number; from: number; to: number; limit: number },
+  { seq: number | null; path: string }
+>((reader, { repoId, from, to, limit }) =>
+  changesOf(reader, repoId, { from, to }).select(['seq', 'path']).orderBy('seq').limit(sql<number>`${limit}`),
+)
+/** The first changes of a span: about `limit` rows, however often a path comes. */
+export async function nextChanges(
+  reader: Reader,
+  repoId: number,
+  { limit, ...span }: ChangeSpan & { readonly limit: number },
+): Promise<NextChanges> {
+  const rows = await rowsAfter(reader, { repoId, from: span.from, to: span.to, limit })
+  const holds = holderOf(span.ranges)
+  const paths = new Set(rows.flatMap(({ path }) => (holds(path) ? [path] : [])))
+  return { paths: [...paths].sort(comparePaths), upTo: rows.length < limit ? span.to : rows.at(-1)!.seq! }
+}
+
+/**
+ * Number before which all changes are older than the one after `seq` by `ms` or more. Undefined: nothing comes after `seq`.
+ * Cost follows the changes in that time.
+ */
+export async function horizonBefore(
+  reader: Reader,
+  repoId: number,
+  seq: number,
+  ms: number,
+): Promise<number | undefined> {
+  const log = () => reader.selectFrom('change_log').where('repo_id', '=', repoId)
+  const next = await log().where('seq', '>', seq).select('at').orderBy('seq').limit(1).executeTakeFirst()
+  if (next === undefined) return undefined
+  const old = log()
+    .where('seq', '<=', seq)
+    .where('at', '<=', next.at - ms)
+  const row = await old.select('seq').orderBy('seq', 'desc').limit(1).executeTakeFirst()
+  return row?.seq ?? 0
 }
 
 /** How many rows the repository's log has in (from, to]; counting stops at `limit`. */
@@ -185,7 +276,7 @@ export async function hasForeignChanges(
       .where((eb) => eb.or([eb('via_link', 'is', null), eb('via_link', '!=', exceptVia)]))
       .select(['seq', 'path'])
   if (areFew(span.ranges)) return (await foreign(span.from).where(inRanges(span.ranges)).limit(1).execute()).length > 0
-  for await (const _path of pathsIn(foreign, span)) return true
+  for await (const _row of rowsIn(foreign, span)) return true
   return false
 }
 
@@ -199,14 +290,14 @@ const ROWS_AT_ONCE = 2_000
  * Those of the changes that are in the ranges, of which there are too many for a condition: read in slices, so that nothing waits
  * long, and looked up here.
  */
-async function* pathsIn(
-  after: (from: number) => SelectQueryBuilder<Schema, 'change_log', { seq: number | null; path: string }>,
+async function* rowsIn<Row extends { seq: number | null; path: string }>(
+  after: (from: number) => SelectQueryBuilder<Schema, 'change_log', Row>,
   { from, ranges }: ChangeSpan,
-): AsyncGenerator<string> {
+): AsyncGenerator<Row> {
   const holds = holderOf(ranges)
   for (let last = from; ; ) {
     const rows = await after(last).orderBy('seq').limit(ROWS_AT_ONCE).execute()
-    for (const { path } of rows) if (holds(path)) yield path
+    for (const row of rows) if (holds(row.path)) yield row as Row
     if (rows.length < ROWS_AT_ONCE) return
     last = rows.at(-1)!.seq!
     await yieldThread()

@@ -1,10 +1,14 @@
 import type { Generated } from 'kysely'
 import type { AccessTables } from './tables/access.ts'
 import type { BlockUploadTables } from './tables/block-uploads.ts'
+import type { CopiedAccessTables } from './tables/copied-access.ts'
+import type { EdgeTables } from './tables/edges.ts'
 import type { EngineTables } from './tables/engine.ts'
 import type { FingerprintTables } from './tables/fingerprints.ts'
 import type { IdentityTables } from './tables/identity.ts'
+import type { LiveLinkTables } from './tables/live-links.ts'
 import type { PackageTables } from './tables/packages.ts'
+import type { PlanTables } from './tables/plans.ts'
 import type { ProxyTables } from './tables/proxies.ts'
 import type { ReplicationTables } from './tables/replication.ts'
 import type { ScrubTables } from './tables/scrub.ts'
@@ -20,10 +24,14 @@ import type { UsageTables } from './tables/usage.ts'
 export interface Schema
   extends AccessTables,
     BlockUploadTables,
+    EdgeTables,
+    CopiedAccessTables,
     EngineTables,
     FingerprintTables,
     IdentityTables,
+    LiveLinkTables,
     PackageTables,
+    PlanTables,
     ProxyTables,
     ReplicationTables,
     ScrubTables,
@@ -165,6 +173,11 @@ interface TombstoneTable {
   hlc: string
   origin: number
   deleted_at: number
+  /** Empty: not known, it is older than the column. */
+  deleted_by: Generated<string>
+  /** As in `node`: of the link and the run that brought the deletion. */
+  via_link: number | null
+  via_mark: number | null
 }
 
 /** "This path is dirty": written in the transaction of the change, read as state (sync.md B.3). */

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
+import { deleteOldLiveDetails } from '../metadata/replication/old-details.ts'
 import { deleteRecord, deleteSomeDetails, findExpiredRecords } from '../metadata/replication/records.ts'
 
 /** Short transactions, so that writers wait a moment and not for a million rows. */
@@ -9,7 +10,8 @@ const RECORDS_PER_ROUND = 100
 export interface RecordRetention {
   /**
    * Deletes records that ended longer ago than their task's `recordReserveDays`, with all that belongs to them; never RUNNING
-   * ones. An interrupted sweep is continued by the next. @returns how many records went.
+   * ones, of which those of REAL_TIME tasks lose the details that are as old. An interrupted sweep is continued by the next.
+   * @returns how many records went.
    */
   sweep(signal: AbortSignal): Promise<number>
 }
@@ -28,8 +30,16 @@ export function createRecordRetention({ db, clock }: RecordRetentionDependencies
     } while (deleted === DETAILS_PER_SLICE)
     await db.transact((trx) => deleteRecord(trx, recordId))
   }
+  async function removeFromOpen(signal: AbortSignal): Promise<void> {
+    let deleted: number
+    do {
+      signal.throwIfAborted()
+      deleted = await db.transact((trx) => deleteOldLiveDetails(trx, clock.now(), DETAILS_PER_SLICE))
+    } while (deleted === DETAILS_PER_SLICE)
+  }
   return {
     async sweep(signal) {
+      await removeFromOpen(signal)
       let swept = 0
       for (;;) {
         const expired = await findExpiredRecords(db.read, clock.now(), RECORDS_PER_ROUND)

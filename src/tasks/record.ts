@@ -38,6 +38,14 @@ export interface RunSnapshot {
   /** As it was when the run started, its `executionTimes` counting this run. */
   readonly task: ReplicationTask
   readonly objects: readonly TaskObject[]
+  /** Of a run that tries again what failed, and nothing else. */
+  readonly retry?: RunRetry
+}
+export interface RunRetry {
+  /** The record whose failures these are. */
+  readonly of: string
+  /** By link key: the paths; null: the link as a whole. */
+  readonly links: Readonly<Record<string, readonly string[] | null>>
 }
 
 /** One artifact on one target in one record. */

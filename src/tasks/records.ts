@@ -1,13 +1,17 @@
 import { AppError } from '../core/errors.ts'
 import type { Page, PageRequest } from '../core/paging.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
+import { longReads } from '../metadata/long-reads.ts'
 import {
   type DetailFilter,
+  type DetailPlace,
   type DetailRow,
+  detailsAfter,
   listDetails,
   namesOfLinks,
   pageDetails,
 } from '../metadata/replication/detail-pages.ts'
+import { type ExecLink, listExecLinks } from '../metadata/replication/exec-links.ts'
 import {
   findRecord,
   type ListedRecord,
@@ -28,20 +32,41 @@ import type { RunStatus } from './task.ts'
 
 /** replication.md 1.3: a list is no page; whoever wants more pages. */
 const MAX_LISTED = 10_000
+const DETAILS_PER_SLICE = 1_000
 
 /** Use cases of contract 002. While a record is RUNNING, its overview and bytes are summed from the shards at each call. */
 export interface Records {
   /** @throws AppError TASK_NOT_FOUND for an unknown record. */
-  get(recordId: string): Promise<{ record: ExecutionRecord; snapshot: RunSnapshot }>
+  get(recordId: string): Promise<{ record: ExecutionRecord; snapshot: RunSnapshot; links: LinkState[] }>
   /** Newest start first, at most 10,000; unknown tasks have none. */
   list(taskKey: string): Promise<ExecutionRecord[]>
   page(taskKey: string, status: RunStatus | undefined, page: PageRequest): Promise<Page<ExecutionRecord>>
   /** Newest start first, at most 10,000; unknown records have none. */
   listDetails(recordId: string): Promise<RecordDetail[]>
   pageDetails(recordId: string, filter: DetailFilter, page: PageRequest): Promise<Page<RecordDetail>>
+  /** All of them in that order, in slices that are read when they are asked for. What comes in meanwhile may be missed. */
+  eachDetails(recordId: string, filter: DetailFilter): AsyncIterable<RecordDetail[]>
   /** Undefined for an unknown record, and one from before overviews were kept. */
   findOverview(recordId: string): Promise<Overview | undefined>
 }
+
+/** How one link of a run stands. */
+export interface LinkState {
+  readonly clusterName: string
+  readonly localRepo: string
+  readonly state: ExecLink['state']
+  /** Why it FAILED, or what it waits for. */
+  readonly reason: string | null
+  /** Since when its target does not answer, UTC epoch milliseconds; null: it does. */
+  readonly downSince: number | null
+}
+const linkState = (link: ExecLink): LinkState => ({
+  clusterName: link.cluster_name,
+  localRepo: link.local_repo,
+  state: link.state,
+  reason: link.error_reason,
+  downSince: link.ended_at === null ? link.down_since : null,
+})
 
 export function createRecords({ db }: { readonly db: MetadataDatabase }): Records {
   async function withTotals(rows: readonly ListedRecord[]): Promise<ExecutionRecord[]> {
@@ -61,17 +86,27 @@ export function createRecords({ db }: { readonly db: MetadataDatabase }): Record
       if (row === undefined || record === undefined) {
         throw new AppError('TASK_NOT_FOUND', `replica task [${recordId}] not found`, { recordId })
       }
-      return { record, snapshot: readSnapshot(row) }
+      const links = await listExecLinks(db.read, recordId)
+      return { record, snapshot: readSnapshot(row), links: links.map(linkState) }
     },
     list: async (taskKey) => withTotals(await listRecords(db.read, taskKey, MAX_LISTED)),
     async page(taskKey, status, page) {
       const found = await pageRecords(db.read, taskKey, status, page)
       return { ...found, records: await withTotals(found.records) }
     },
-    listDetails: async (recordId) => withLinks(recordId, await listDetails(db.read, recordId, MAX_LISTED)),
+    listDetails: async (recordId) => withLinks(recordId, await listDetails(longReads(db), recordId, MAX_LISTED)),
     async pageDetails(recordId, filter, page) {
-      const found = await pageDetails(db.read, recordId, filter, page)
+      const found = await pageDetails(longReads(db), recordId, filter, page)
       return { ...found, records: await withLinks(recordId, found.records) }
+    },
+    async *eachDetails(recordId, filter) {
+      let after: DetailPlace | undefined
+      do {
+        const rows = await detailsAfter(longReads(db), recordId, filter, after, DETAILS_PER_SLICE)
+        if (rows.length > 0) yield withLinks(recordId, rows)
+        const last = rows.length < DETAILS_PER_SLICE ? undefined : rows.at(-1)
+        after = last && { startedAt: last.started_at, id: last.id }
+      } while (after !== undefined)
     },
     async findOverview(recordId) {
       const row = await findRecord(db.read, recordId)

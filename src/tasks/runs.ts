@@ -5,10 +5,13 @@ import type { JobQueue } from '../jobs/job-queue.ts'
 import type { Transaction } from '../metadata/database.ts'
 import { endRecord, findRecord, insertRecord } from '../metadata/replication/records.ts'
 import { lockTask, type TaskRow, updateTask } from '../metadata/replication/tasks.ts'
-import type { Overview, RunSnapshot } from './record.ts'
+import { endPull } from './edges/pull-end.ts'
+import type { Overview, RunRetry, RunSnapshot } from './record.ts'
 import { NEXT } from './record-state.ts'
-import { objectsOfTask, tasksFromRows } from './stored-task.ts'
-import type { RunStatus } from './task.ts'
+import { cronOf, type Timetable } from './schedule/timetable.ts'
+import { objectsOfTask, plannedOf, tasksFromRows } from './stored-task.ts'
+import type { ReplicationTask, RunStatus, TaskStatus, TaskTarget } from './task.ts'
+import { announceEnd } from './webhooks/webhook-queue.ts'
 
 /** Kind of the job that wakes the engine for a record; payload `{recordId}`. */
 export const REPLICATE_JOB = 'replicate'
@@ -17,32 +20,41 @@ export interface Runs {
   /**
    * Starts a run in the caller's transaction: record, the task's counters, and the job that wakes the engine, all or nothing.
    * @param task the row, locked by `lockTask` in this transaction.
-   * @returns the id of the record. @throws AppError TASK_STATUS_INVALID when a run is in progress.
+   * @param retry looks at nothing else; a planned run stays planned.
+   * @param only targets by id; else all. @returns the id of the record. @throws AppError TASK_STATUS_INVALID when a run is in progress.
    */
-  start(trx: Transaction, task: TaskRow): Promise<string>
+  start(trx: Transaction, task: TaskRow, retry?: RunRetry, only?: readonly string[]): Promise<string>
 }
 
 export interface RunsDependencies {
   readonly clock: Clock
   readonly ids: Ids
   readonly jobs: Pick<JobQueue, 'enqueue'>
+  readonly timetable: Timetable
 }
 
-export function createRuns({ clock, ids, jobs }: RunsDependencies): Runs {
+export function createRuns({ clock, ids, jobs, timetable }: RunsDependencies): Runs {
   return {
-    async start(trx, row) {
+    async start(trx, row, retry, only) {
       const now = clock.now()
       const recordId = ids.id()
+      // Whoever starts a run when one was planned has started the planned one.
+      const planned = retry === undefined ? row.next_execution_at : null
+      const firedAt = planned !== null && planned <= now ? planned : row.fired_at
       const started = {
         status: 'REPLICATING',
         last_execution_status: 'RUNNING',
         last_execution_at: now,
+        next_execution_at:
+          retry === undefined ? timetable.next({ ...plannedOf(row), firedAt }, now) : row.next_execution_at,
+        fired_at: firedAt,
         execution_times: row.execution_times + 1,
       }
       const [task] = await tasksFromRows(trx, [{ ...row, ...started }])
       const snapshot: RunSnapshot = {
-        task: { ...task!, replicatedBytes: 0 },
+        task: { ...task!, targets: targetsOf(task!, only), replicatedBytes: 0, totalBytes: null },
         objects: await objectsOfTask(trx, row.key),
+        ...(retry && { retry }),
       }
       const isFirst = await insertRecord(trx, {
         id: recordId,
@@ -65,6 +77,9 @@ export function createRuns({ clock, ids, jobs }: RunsDependencies): Runs {
     },
   }
 }
+
+const targetsOf = ({ targets }: ReplicationTask, only: readonly string[] | undefined): readonly TaskTarget[] =>
+  only === undefined ? targets : targets.filter(({ id }) => only.includes(id))
 
 export const runInProgress = (key: string): AppError =>
   new AppError('TASK_STATUS_INVALID', 'task status invalid: a run is in progress', { key })
@@ -89,7 +104,8 @@ export async function closeRecord(trx: Transaction, result: RunResult): Promise<
   const { recordId, status, errorReason, overview, replicatedBytes, totalBytes, now } = result
   const taskKey = (await findRecord(trx, recordId))?.task_key
   // The task first, as all do: otherwise this and a deletion could wait for each other.
-  if (taskKey === undefined || (await lockTask(trx, taskKey)) === undefined) return false
+  const task = taskKey === undefined ? undefined : await lockTask(trx, taskKey)
+  if (task === undefined) return false
   const record = await findRecord(trx, recordId)
   if (record === undefined) return false
   const next = NEXT[record.status as RunStatus][status === 'SUCCESS' ? 'finish' : 'fail']
@@ -103,6 +119,18 @@ export async function closeRecord(trx: Transaction, result: RunResult): Promise<
     endedAt: now,
   }
   if (!(await endRecord(trx, recordId, end))) return false
-  await updateTask(trx, taskKey, { status: 'COMPLETED', last_execution_status: next })
+  const left = record.replica_type === 'EDGE_PULL' ? await endPull(trx, record) : undefined
+  await announceEnd(trx, task, recordId, now)
+  await updateTask(trx, task.key, {
+    status: left === 'waiting' ? 'WAITING' : statusAfterRun(task),
+    last_execution_status: next,
+  })
   return true
+}
+
+/** What goes on by itself, or has a time ahead, waits; what follows changes goes on following them (replication.md 3.2). */
+function statusAfterRun(task: TaskRow): TaskStatus {
+  const { replicaType, enabled, setting } = plannedOf(task)
+  if (replicaType === 'REAL_TIME') return enabled ? 'REPLICATING' : 'WAITING'
+  return task.next_execution_at !== null || cronOf({ replicaType, setting }) !== null ? 'WAITING' : 'COMPLETED'
 }

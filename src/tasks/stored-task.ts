@@ -1,13 +1,17 @@
 import type { Reader } from '../metadata/database.ts'
-import { newestRecords, sumLiveTotals } from '../metadata/replication/records.ts'
+import { type LiveTotals, newestRecords, sumLiveTotals } from '../metadata/replication/records.ts'
 import {
+  findDynamicSet,
   listTaskObjects,
   listTaskTargets,
   type NewTaskObject,
   type TaskObjectRow,
   type TaskRow,
 } from '../metadata/replication/tasks.ts'
+import { objectsOfSet } from './dynamic-set.ts'
+import type { Planned } from './schedule/timetable.ts'
 import type {
+  DynamicSet,
   ObjectType,
   PackageConstraint,
   PathConstraint,
@@ -29,12 +33,17 @@ export async function tasksFromRows(reader: Reader, rows: readonly TaskRow[]): P
   const live = await sumLiveTotals(reader, running)
   return rows.map((row) => {
     const record = newest.get(row.key)
-    const bytes = record === undefined ? 0 : (live.get(record.id)?.bytes ?? record.replicated_bytes)
-    return taskFromRow(row, targets.get(row.key) ?? [], bytes)
+    return taskFromRow(row, targets.get(row.key) ?? [], record && { ...record, ...live.get(record.id) })
   })
 }
 
-function taskFromRow(row: TaskRow, targets: readonly TaskTarget[], replicatedBytes: number): ReplicationTask {
+/** The newest run of a task; while it runs with what its shards say. */
+interface NewestRun extends Partial<Pick<LiveTotals, 'bytes' | 'estimatedBytes'>> {
+  readonly replicated_bytes: number
+  readonly total_bytes: number
+}
+
+function taskFromRow(row: TaskRow, targets: readonly TaskTarget[], newest: NewestRun | undefined): ReplicationTask {
   return {
     id: row.id,
     key: row.key,
@@ -44,6 +53,8 @@ function taskFromRow(row: TaskRow, targets: readonly TaskTarget[], replicatedByt
     replicaType: row.replica_type as ReplicaType,
     targets: targets.map(({ id, name }) => ({ id, name })),
     setting: JSON.parse(row.setting) as TaskSetting,
+    ...(row.dynamic !== null && { dynamic: JSON.parse(row.dynamic) as DynamicSet }),
+    includePermission: row.include_permission === 1,
     description: row.description,
     status: row.status as TaskStatus,
     enabled: row.enabled === 1,
@@ -53,7 +64,8 @@ function taskFromRow(row: TaskRow, targets: readonly TaskTarget[], replicatedByt
     lastExecutionAt: row.last_execution_at,
     nextExecutionAt: row.next_execution_at,
     executionTimes: row.execution_times,
-    replicatedBytes,
+    replicatedBytes: newest?.bytes ?? newest?.replicated_bytes ?? 0,
+    totalBytes: row.replica_type === 'RUN_ONCE' ? (newest?.estimatedBytes ?? newest?.total_bytes ?? null) : null,
     createdBy: row.created_by,
     createdAt: row.created_at,
     modifiedBy: row.modified_by,
@@ -61,8 +73,19 @@ function taskFromRow(row: TaskRow, targets: readonly TaskTarget[], replicatedByt
   }
 }
 
+export const plannedOf = (row: Pick<TaskRow, 'replica_type' | 'enabled' | 'setting' | 'fired_at'>): Planned => ({
+  replicaType: row.replica_type as ReplicaType,
+  enabled: row.enabled === 1,
+  setting: JSON.parse(row.setting) as TaskSetting,
+  firedAt: row.fired_at,
+})
+
+/** Of a dynamic set those that there are at this moment. */
 export async function objectsOfTask(reader: Reader, key: string): Promise<TaskObject[]> {
-  return (await listTaskObjects(reader, key)).map(objectFromRow)
+  const rows = await listTaskObjects(reader, key)
+  if (rows.length > 0) return rows.map(objectFromRow)
+  const set = await findDynamicSet(reader, key)
+  return set === null ? [] : objectsOfSet(reader, JSON.parse(set) as DynamicSet)
 }
 
 function objectFromRow(row: TaskObjectRow): TaskObject {

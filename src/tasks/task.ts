@@ -1,4 +1,5 @@
 import type { NodePath } from '../core/paths.ts'
+import type { Webhook } from './webhooks/webhook-settings.ts'
 
 /** Contract 000, field `replicaObjectType`. */
 export const OBJECT_TYPES = ['REPOSITORY', 'PACKAGE', 'PATH'] as const
@@ -35,6 +36,8 @@ export interface TaskSetting {
   readonly backfill: boolean
   /** `os/arch[/variant]`; null: all. */
   readonly platforms: readonly string[] | null
+  /** Who is told of the end of each run. Its secret is encrypted (`webhooks/webhook-settings.ts`). */
+  readonly webhook?: Webhook | null
 }
 export interface ExecutionPlan {
   readonly executeImmediately: boolean
@@ -48,8 +51,15 @@ export interface DeleteGuard {
   readonly maxShare: number
 }
 
+/** Repositories that are looked up when a run needs them: all that there are then, or those of one project. VIRTUAL ones are left out. */
+export type DynamicSet =
+  | { readonly of: 'all' }
+  | { readonly of: 'project'; readonly project: string; readonly remoteProject: string }
+
 /** One repository of the task's project and where it goes. */
 export interface TaskObject {
+  /** Of an object of a dynamic set, which may lie in any project; else it is the task's. */
+  readonly localProject?: string
   readonly localRepo: string
   readonly remoteProject: string
   readonly remoteRepo: string
@@ -58,15 +68,28 @@ export interface TaskObject {
   readonly packageConstraints: readonly PackageConstraint[] | null
   readonly pathConstraints: readonly PathConstraint[] | null
 }
+/** Fields of one constraint narrow each other; constraints of a list add up. */
 export interface PackageConstraint {
-  /** `npm://left-pad`. */
-  readonly packageKey: string
+  /** `npm://left-pad`. Null: any, as `packageRegex` says. */
+  readonly packageKey: string | null
   /** Null and []: every version. */
   readonly versions: readonly string[] | null
+  /** Matches the whole key, or the whole name without its scheme (`constraints/package-filter.ts`). */
+  readonly packageRegex?: string | null
+  readonly versionRegex?: string | null
+  /** Kept and shown, without effect. */
+  readonly deletedDate?: string | number | null
 }
+/** Fields of one constraint narrow each other; constraints of a list add up (`constraints/path-selection.ts`). */
 export interface PathConstraint {
-  /** Normalised: a file, or a folder with all below it; `/` is the whole repository. */
-  readonly path: NodePath
+  /**
+   * Normalised: a file, or a folder with all below it; `/` is the whole repository. With `*` in its last name and no such node: the files of
+   * that folder with such a name. Null: anything, as `pathRegex` says.
+   */
+  readonly path: NodePath | null
+  /** Matches the whole path. */
+  readonly pathRegex?: string | null
+  readonly deletedDate?: string | number | null
 }
 
 export interface TaskTarget {
@@ -81,6 +104,12 @@ export interface TaskPlan {
   readonly objectType: ObjectType
   readonly replicaType: ReplicaType
   readonly objects: readonly TaskObject[]
+  /** Given: `objects` is what it stands for at present, and is not stored. */
+  readonly dynamic?: DynamicSet | undefined
+  /** Users, roles and permissions of what is replicated go along. */
+  readonly includePermission?: boolean
+  /** JSON of what the older API asked for (`v1/v1-task.ts`); undefined: a task of the current one. */
+  readonly v1?: string
   readonly targets: readonly TaskTarget[]
   readonly setting: TaskSetting
   readonly description: string | null
@@ -105,14 +134,19 @@ export interface ReplicationTask extends Omit<TaskPlan, 'objects'> {
   readonly executionTimes: number
   /** Sent by the newest run so far. */
   readonly replicatedBytes: number
+  /** What the newest run of a RUN_ONCE task has to send; null: not known. */
+  readonly totalBytes: number | null
   readonly createdBy: string
   readonly createdAt: number
   readonly modifiedBy: string
   readonly modifiedAt: number
 }
 
-/** Paths that an object is limited to, each once; undefined: the whole repository. */
-export function pathsOf(object: TaskObject): NodePath[] | undefined {
-  const paths = new Set((object.pathConstraints ?? []).map(({ path }) => path))
-  return paths.size === 0 ? undefined : [...paths]
+/** Packages that an object is limited to; undefined: not by packages. With paths as well it is both together. */
+export function packagesOf({ packageConstraints }: TaskObject): readonly PackageConstraint[] | undefined {
+  return packageConstraints === null || packageConstraints.length === 0 ? undefined : packageConstraints
+}
+/** Paths that an object is limited to; undefined: the whole repository. */
+export function pathsOf({ pathConstraints }: TaskObject): readonly PathConstraint[] | undefined {
+  return pathConstraints === null || pathConstraints.length === 0 ? undefined : pathConstraints
 }

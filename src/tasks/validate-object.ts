@@ -1,8 +1,10 @@
 import { AppError, empty, invalid, missing, notBuilt } from '../core/errors.ts'
 import { isProjectName, isRepositoryName } from '../core/names.ts'
-import { normalisePath } from '../core/paths.ts'
-import { REPOSITORY_TYPES } from '../core/repository-type.ts'
+import { packageKeysFor } from '../core/package-key.ts'
+import { type NodePath, normalisePath } from '../core/paths.ts'
+import { holdsPackages, REPOSITORY_TYPES, type RepositoryType } from '../core/repository-type.ts'
 import { fieldsOf, type RequestFields, storableText, unreadable } from '../core/request-fields.ts'
+import { createExpressionJudge, type ExpressionJudge } from './constraints/expressions.ts'
 import type { ObjectType, PackageConstraint, PathConstraint, TaskObject } from './task.ts'
 
 /** A local repository, as the database has it. */
@@ -23,8 +25,8 @@ export type Unbuilt = (refusal: AppError) => void
 
 /** Of one task: ours, so that one request stays one query. */
 export const MAX_OBJECTS = 1_000
-/** Each path is two ranges of a scope, of which a link has 10,000 at most (`metadata/sql/in-ranges.ts`). */
-const MAX_PATHS = 5_000
+/** Of one task, of all kinds together. */
+const MAX_CONSTRAINTS = 10_000
 
 /**
  * `replicaTaskObjects` (replication.md 1.1, object rules of 1.2, 2.1). A single object may stand for an array of one. Pure.
@@ -45,12 +47,31 @@ export function checkObjects(
   if (objectType !== 'REPOSITORY' && items.length !== 1) {
     throw unreadable('replicaTaskObjects', `must hold exactly one object for ${objectType}`)
   }
+  const expressions = createExpressionJudge()
   const check = (item: unknown) =>
-    checkObject(fieldsOf(item, 'replicaTaskObjects'), objectType, project, facts, unbuilt)
-  const objects = items.map(check)
-  const paths = objects.reduce((total, { pathConstraints }) => total + (pathConstraints?.length ?? 0), 0)
-  if (paths > MAX_PATHS) throw invalid('pathConstraints', `more than ${MAX_PATHS} in one task; name a folder instead`)
-  return objects
+    checkObject(fieldsOf(item, 'replicaTaskObjects'), objectType, project, facts, { unbuilt, expressions })
+  checkCount(items)
+  return items.map(check)
+}
+
+/** Before they are judged one by one. */
+function checkCount(objects: readonly unknown[]): void {
+  let count = 0
+  for (const object of objects) {
+    const fields = fieldsOf(object, 'replicaTaskObjects')
+    for (const name of ['packageConstraints', 'pathConstraints']) {
+      count += fields.list(name)?.length ?? 0
+      if (count > MAX_CONSTRAINTS) {
+        throw invalid(name, `more than ${MAX_CONSTRAINTS} constraints in one task; name folders, or use a pattern`)
+      }
+    }
+  }
+}
+
+interface Notes {
+  readonly unbuilt: Unbuilt
+  /** Of the whole task. */
+  readonly expressions: ExpressionJudge
 }
 
 function checkObject(
@@ -58,7 +79,7 @@ function checkObject(
   objectType: ObjectType,
   project: string,
   { repositories, builtTypes }: ObjectFacts,
-  unbuilt: Unbuilt,
+  { unbuilt, expressions }: Notes,
 ): TaskObject {
   const needed = (type: ObjectType) => (type === objectType ? 'required' : 'optional')
   const localRepo = fields.requiredText('localRepoName')
@@ -84,8 +105,13 @@ function checkObject(
     remoteProject,
     remoteRepo,
     repoType,
-    packageConstraints: constraints(fields, 'packageConstraints', needed('PACKAGE'), checkPackage(unbuilt)),
-    pathConstraints: constraints(fields, 'pathConstraints', needed('PATH'), checkPath(unbuilt)),
+    packageConstraints: constraints(
+      fields,
+      'packageConstraints',
+      needed('PACKAGE'),
+      checkPackage(repoType as RepositoryType, unbuilt, expressions),
+    ),
+    pathConstraints: constraints(fields, 'pathConstraints', needed('PATH'), checkPath(expressions)),
   }
 }
 
@@ -115,28 +141,56 @@ function constraints<T>(
   return given?.map((item) => check(fieldsOf(typeof item === 'string' ? { [field]: item } : item, name))) ?? null
 }
 
-function checkPath(unbuilt: Unbuilt): (fields: RequestFields) => PathConstraint {
+function checkPath(expressions: ExpressionJudge): (fields: RequestFields) => PathConstraint {
   return (fields) => {
-    refuseLater(fields, ['pathRegex', 'deletedDate'], unbuilt)
-    const given = fields.raw('path')
-    // Illegal characters of a path have a refusal of their own (replication.md 5.2).
-    const isText = typeof given === 'string' && given.trim() !== ''
-    const path = normalisePath(isText ? given : fields.requiredText('path'))
-    if (path.slice(path.lastIndexOf('/')).includes('*')) {
-      unbuilt(notBuilt(`wildcard in path ${path}`, 'is not built yet; name a file or a folder'))
-    }
-    return { path }
+    const pathRegex = expressionOf(fields, 'pathRegex', expressions)
+    return { path: pathOf(fields, pathRegex), ...(pathRegex !== undefined && { pathRegex }), ...dateOf(fields) }
   }
 }
 
-function checkPackage(unbuilt: Unbuilt): (fields: RequestFields) => PackageConstraint {
+/** Illegal characters of a path have a refusal of their own (replication.md 5.2). */
+function pathOf(fields: RequestFields, pathRegex: string | undefined): NodePath | null {
+  const path = fields.raw('path')
+  // Without a path an expression is looked for everywhere.
+  if (path === undefined && pathRegex !== undefined) return null
+  const isText = typeof path === 'string' && path.trim() !== ''
+  return normalisePath(isText ? path : fields.requiredText('path'))
+}
+
+function expressionOf(fields: RequestFields, name: string, expressions: ExpressionJudge): string | undefined {
+  const expression = fields.text(name)
+  if (expression === undefined || expression === '') return undefined
+  expressions.check(name, expression)
+  return expression
+}
+
+/** Without effect; shown as it came. */
+function dateOf(fields: RequestFields): { readonly deletedDate?: string | number } {
+  const isNumber = typeof fields.raw('deletedDate') === 'number'
+  const deletedDate = isNumber ? fields.integer('deletedDate') : fields.text('deletedDate')
+  return deletedDate === undefined ? {} : { deletedDate }
+}
+
+function checkPackage(
+  type: RepositoryType,
+  unbuilt: Unbuilt,
+  expressions: ExpressionJudge,
+): (fields: RequestFields) => PackageConstraint {
   return (fields) => {
-    refuseLater(fields, ['packageRegex', 'versionRegex', 'targetVersions', 'deletedDate'], unbuilt)
-    unbuilt(notBuilt('packageConstraints', 'is not built yet; REPOSITORY and PATH objects are'))
-    const packageKey = fields.requiredText('packageKey')
+    refuseLater(fields, ['targetVersions'], unbuilt)
+    const packageRegex = expressionOf(fields, 'packageRegex', expressions)
+    const versionRegex = expressionOf(fields, 'versionRegex', expressions)
+    const isAny = packageRegex !== undefined && fields.raw('packageKey') === undefined
+    const packageKey = isAny ? null : fields.requiredText('packageKey')
     const versions = fields.list('versions')?.map((version) => storableText('versions', version)) ?? null
     if (versions?.some((version) => version.trim() === '')) throw empty('versions')
-    return { packageKey, versions }
+    if (!holdsPackages(type)) throw invalid('packageKey', `a ${type} repository has files, not packages`)
+    if (packageKey !== null) packageKeysFor(packageKey, type)
+    const patterns = {
+      ...(packageRegex !== undefined && { packageRegex }),
+      ...(versionRegex !== undefined && { versionRegex }),
+    }
+    return { packageKey, versions, ...patterns, ...dateOf(fields) }
   }
 }
 

@@ -1,6 +1,6 @@
 import { type AppError, empty, invalid, missing, notBuilt } from '../core/errors.ts'
 import { fieldsOf, type RequestFields, storableText } from '../core/request-fields.ts'
-import { isCronExpression } from './cron-expression.ts'
+import type { CronFirings } from './schedule/cron-firing.ts'
 import {
   CONFLICT_STRATEGIES,
   type DeleteGuard,
@@ -17,6 +17,8 @@ export interface TimeRules {
   readonly now: number
   /** Reads a date as the contract writes it, in the server's zone. @throws AppError PARAMETER_INVALID naming `name`. */
   readonly parseTime: (name: string, given: unknown) => number
+  /** When a cron expression fires, in the server's zone; undefined: it is none. */
+  readonly firings: (expression: string) => CronFirings | undefined
 }
 
 export const DEFAULT_SETTING: TaskSetting = {
@@ -36,9 +38,10 @@ export const DEFAULT_SETTING: TaskSetting = {
 
 /**
  * `setting` of a task request with defaults filled in (replication.md 1.1, 3.3). Pure.
+ * @param stored of the task that is updated: a time that it has may be in the past by now.
  * @throws AppError PARAMETER_MISSING, PARAMETER_EMPTY, PARAMETER_INVALID, REQUEST_CONTENT_INVALID.
  */
-export function checkSetting(fields: RequestFields, time: TimeRules): TaskSetting {
+export function checkSetting(fields: RequestFields, time: TimeRules, stored?: TaskSetting): TaskSetting {
   const standard = DEFAULT_SETTING
   const plan = fields.object('executionPlan') ?? fieldsOf({})
   return {
@@ -46,7 +49,7 @@ export function checkSetting(fields: RequestFields, time: TimeRules): TaskSettin
     includeMetadata: fields.flag('includeMetadata') ?? standard.includeMetadata,
     conflictStrategy: fields.choice('conflictStrategy', CONFLICT_STRATEGIES) ?? standard.conflictStrategy,
     errorStrategy: fields.choice('errorStrategy', ERROR_STRATEGIES) ?? standard.errorStrategy,
-    ...checkExecution(fields, plan, time),
+    ...checkExecution(fields, plan, time, stored?.executionPlan),
     storageConsistencyCheck: fields.flag('storageConsistencyCheck') ?? standard.storageConsistencyCheck,
     automaticCreateRemoteRepo: fields.flag('automaticCreateRemoteRepo') ?? standard.automaticCreateRemoteRepo,
     propagateDelete: fields.flag('propagateDelete') ?? standard.propagateDelete,
@@ -60,6 +63,7 @@ function checkExecution(
   fields: RequestFields,
   plan: RequestFields,
   time: TimeRules,
+  stored: ExecutionPlan | undefined,
 ): Pick<TaskSetting, 'executionStrategy' | 'executionPlan'> {
   const executeTime = plan.raw('executeTime')
   const executionPlan: ExecutionPlan = {
@@ -68,7 +72,7 @@ function checkExecution(
     cronExpression: plan.text('cronExpression') ?? null,
   }
   const executionStrategy = fields.choice('executionStrategy', EXECUTION_STRATEGIES) ?? inferredFrom(executionPlan)
-  checkPlan[executionStrategy](executionPlan, time)
+  checkPlan[executionStrategy](executionPlan, time, stored)
   return { executionStrategy, executionPlan }
 }
 
@@ -77,18 +81,23 @@ function inferredFrom(plan: ExecutionPlan): ExecutionStrategy {
   return plan.executeTime === null ? 'IMMEDIATELY' : 'SPECIFIED_TIME'
 }
 
-const checkPlan: Readonly<Record<ExecutionStrategy, (plan: ExecutionPlan, time: TimeRules) => void>> = {
+type CheckPlan = (plan: ExecutionPlan, time: TimeRules, stored: ExecutionPlan | undefined) => void
+const checkPlan: Readonly<Record<ExecutionStrategy, CheckPlan>> = {
   IMMEDIATELY({ executeImmediately }) {
     if (!executeImmediately) throw invalid('executeImmediately', 'the strategy IMMEDIATELY needs true')
   },
-  SPECIFIED_TIME({ executeTime }, { now }) {
+  SPECIFIED_TIME({ executeTime }, { now }, stored) {
     if (executeTime === null) throw missing('executeTime')
-    if (executeTime <= now) throw invalid('executeTime', 'it is in the past')
+    if (executeTime <= now && executeTime !== stored?.executeTime) throw invalid('executeTime', 'it is in the past')
   },
-  CRON_EXPRESSION({ cronExpression }) {
+  CRON_EXPRESSION({ cronExpression }, { now, firings }, stored) {
     if (cronExpression === null) throw missing('cronExpression')
     if (cronExpression.trim() === '') throw empty('cronExpression')
-    if (!isCronExpression(cronExpression)) throw invalid('cronExpression', 'it is not a Quartz or Unix cron expression')
+    const found = firings(cronExpression)
+    if (found === undefined) throw invalid('cronExpression', 'it is not a Quartz or Unix cron expression')
+    if (found.after(now) === null && cronExpression !== stored?.cronExpression) {
+      throw invalid('cronExpression', 'there is no day on which it fires')
+    }
   },
 }
 
@@ -104,17 +113,6 @@ function checkDeleteGuard(fields: RequestFields | undefined): DeleteGuard {
 
 /** The first option that is set to something this release does not act on. */
 export function unbuiltSetting(setting: TaskSetting): AppError | undefined {
-  const standard = DEFAULT_SETTING
-  if (setting.executionStrategy !== 'IMMEDIATELY') {
-    return notBuilt(`executionStrategy ${setting.executionStrategy}`, 'is not built yet; IMMEDIATELY is')
-  }
-  if (setting.storageConsistencyCheck) return notBuilt('storageConsistencyCheck', 'is not built yet')
-  if (setting.propagateDelete) return notBuilt('propagateDelete', 'is not built yet')
-  const { maxCount, maxShare } = setting.deleteGuard
-  if (maxCount !== standard.deleteGuard.maxCount || maxShare !== standard.deleteGuard.maxShare) {
-    return notBuilt('deleteGuard', 'is not built yet')
-  }
-  if (!setting.backfill) return notBuilt('backfill', 'is not built yet')
   if ((setting.platforms ?? []).length > 0) return notBuilt('platforms', 'is not built yet')
   return undefined
 }

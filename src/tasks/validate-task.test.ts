@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { AppError, invalid } from '../core/errors.ts'
+import { createTimetable } from './schedule/timetable.ts'
 import { checkTask, mentionedIn, type TaskFacts } from './validate-task.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
 
 const facts: TaskFacts = {
   now: NOW,
+  firings: createTimetable('UTC').firings,
   parseTime: (name, given) => {
     const ms = typeof given === 'string' ? Date.parse(`${given}Z`) : Number.NaN
     if (Number.isNaN(ms)) throw invalid(name)
@@ -290,7 +292,10 @@ describe('given a wrong task request, when checked, then it is refused by code a
     ['case 34: a path of 65 levels', path(`/${'x/'.repeat(65)}`), 'PATH_INVALID'],
     ['a control character in a path', path('/a\nb'), 'PATH_INVALID'],
     ['NUL in a path', path('/a\u0000b'), 'PATH_INVALID'],
-    ['over 5,000 paths', path(...Array(5_001).fill('/a')), 'PARAMETER_INVALID', 'pathConstraints'],
+    ['over 10,000 paths', path(...Array(10_001).fill('/a')), 'PARAMETER_INVALID', 'pathConstraints'],
+    ['pathRegex: no expression', path({ path: '/a', pathRegex: '(' }), 'PARAMETER_INVALID', 'pathRegex'],
+    ['pathRegex: no text', path({ path: '/a', pathRegex: 7 }), 'REQUEST_CONTENT_INVALID', 'pathRegex'],
+    ['pathRegex: too much', path({ path: '/a', pathRegex: '(a{0,900}){2}' }), 'PARAMETER_INVALID', 'pathRegex'],
     [
       'PACKAGE without constraints',
       { ...minimal, replicaObjectType: 'PACKAGE' },
@@ -350,6 +355,13 @@ describe('given a wrong task request, when checked, then it is refused by code a
       'PARAMETER_INVALID',
       'cronExpression',
     ],
+    [
+      'cron of a day that no year has',
+      withPlan(undefined, { cronExpression: '0 0 0 30 2 ?' }),
+      'PARAMETER_INVALID',
+      'cronExpression',
+    ],
+    ['cron L-3', withPlan(undefined, { cronExpression: '0 0 0 L-3 * ?' }), 'PARAMETER_INVALID', 'cronExpression'],
     ['cron missing', withPlan('CRON_EXPRESSION', {}), 'PARAMETER_MISSING', 'cronExpression'],
     ['cron blank', withPlan('CRON_EXPRESSION', { cronExpression: ' ' }), 'PARAMETER_EMPTY', 'cronExpression'],
     [
@@ -366,35 +378,28 @@ describe('given a wrong task request, when checked, then it is refused by code a
     ['enabled no flag', { ...sample, enabled: 'yes' }, 'REQUEST_CONTENT_INVALID', 'enabled'],
     ['case 54: reserve days 0', { ...sample, recordReserveDays: 0 }, 'PARAMETER_INVALID', 'recordReserveDays'],
     ['case 54: reserve days 61', { ...sample, recordReserveDays: 61 }, 'PARAMETER_INVALID', 'recordReserveDays'],
-    ['not built: REAL_TIME', { ...sample, replicaType: 'REAL_TIME' }, 'OPTION_NOT_BUILT'],
-    ['not built: RUN_ONCE', { ...sample, replicaType: 'RUN_ONCE' }, 'OPTION_NOT_BUILT'],
     [
-      'not built: EDGE_PULL, which needs no targets',
+      'EDGE_PULL for all edges, where there are none',
       { ...sample, replicaType: 'EDGE_PULL', remoteClusterIds: [] },
-      'OPTION_NOT_BUILT',
+      'PARAMETER_EMPTY',
+      'remoteClusterIds',
     ],
+    ['EDGE_PULL for what is no edge', { ...sample, replicaType: 'EDGE_PULL' }, 'PARAMETER_INVALID', 'remoteClusterIds'],
     ['reserved: FEDERATION', { ...sample, replicaType: 'FEDERATION' }, 'OPTION_NOT_BUILT'],
     [
-      'not built: PACKAGE',
-      { ...withObject({ packageConstraints: ['npm://a'] }), replicaObjectType: 'PACKAGE' },
-      'OPTION_NOT_BUILT',
+      'package constraints of a repository without packages',
+      withObject({ packageConstraints: ['npm://a'] }),
+      'PARAMETER_INVALID',
+      'packageKey',
     ],
     [
-      'not built: package constraints of a repository',
-      withObject({ packageConstraints: [{ packageKey: 'npm://a', versions: null }] }),
-      'OPTION_NOT_BUILT',
+      'a key of another scheme than the repository',
+      withObject({ localRepoName: 'maven-local', repoType: 'MAVEN', packageConstraints: [{ packageKey: 'npm://a' }] }),
+      'PARAMETER_INVALID',
+      'packageKey',
     ],
     ['not built: a repository type without a format', withObject({ localRepoName: 'maven-local' }), 'OPTION_NOT_BUILT'],
-    ['not built: wildcard', path('/logs/*.log'), 'OPTION_NOT_BUILT'],
-    ['not built: pathRegex', path({ path: '/a', pathRegex: '.*' }), 'OPTION_NOT_BUILT'],
-    ['not built: deletedDate', path({ path: '/a', deletedDate: '2026-01-01T00:00:00' }), 'OPTION_NOT_BUILT'],
     ['not built: sourceFilter', withObject({ sourceFilter: ['x'] }), 'OPTION_NOT_BUILT'],
-    ['not built: SPECIFIED_TIME', withPlan(undefined, { executeTime: '2027-01-01T00:00:00.000' }), 'OPTION_NOT_BUILT'],
-    ['not built: CRON_EXPRESSION', withPlan(undefined, { cronExpression: '0 0 2 * * ?' }), 'OPTION_NOT_BUILT'],
-    ['not built: storageConsistencyCheck', withSetting({ storageConsistencyCheck: true }), 'OPTION_NOT_BUILT'],
-    ['not built: propagateDelete', withSetting({ propagateDelete: true }), 'OPTION_NOT_BUILT'],
-    ['not built: deleteGuard', withSetting({ deleteGuard: { maxCount: 5 } }), 'OPTION_NOT_BUILT'],
-    ['not built: backfill off', withSetting({ backfill: false }), 'OPTION_NOT_BUILT'],
     ['not built: platforms', withSetting({ platforms: ['linux/arm64'] }), 'OPTION_NOT_BUILT'],
   ]
   for (const [what, body, code, field] of refused) {

@@ -19,6 +19,7 @@ const MAX_TARGETS = MAX_OBJECTS
 
 export interface KnownCluster extends TaskTarget {
   readonly type: string
+  readonly detectType?: string
 }
 
 /** What the database knows about whatever a request mentions. */
@@ -28,6 +29,8 @@ export interface TaskFacts extends ObjectFacts, TimeRules {
   readonly projectExists: boolean
   /** Those that the request names, by id or by name. */
   readonly clusters: readonly KnownCluster[]
+  /** All that come to us. */
+  readonly edges?: readonly TaskTarget[]
 }
 
 /** What a request mentions, so that the facts can be fetched before it is judged. Whatever makes no sense is left out. */
@@ -74,15 +77,15 @@ export function checkTask(body: unknown, facts: TaskFacts, stored?: Omit<TaskPla
   if (!facts.projectExists) throw new AppError('PROJECT_NOT_FOUND', `Project [${project}] not found`, { project })
   const givenObjects = fields.raw('replicaTaskObjects')
   const objectType = fields.choice('replicaObjectType', OBJECT_TYPES) ?? inferredType(givenObjects)
-  if (objectType === 'PACKAGE')
-    unbuilt(notBuilt('replicaObjectType PACKAGE', 'is not built yet; REPOSITORY and PATH are'))
   const objects = checkObjects(givenObjects, objectType, project, facts, unbuilt)
   const replicaType = stored?.replicaType ?? fields.choice('replicaType', REPLICA_TYPES) ?? 'SCHEDULED'
-  if (replicaType !== 'SCHEDULED') unbuilt(unbuiltType(replicaType))
+  if (!BUILT_TYPES.includes(replicaType)) unbuilt(unbuiltType(replicaType))
   const settingFields = fields.object('setting')
   const setting =
-    settingFields === undefined ? (stored?.setting ?? DEFAULT_SETTING) : checkSetting(settingFields, facts)
-  const targets = checkTargets(fields, replicaType, facts.clusters)
+    settingFields === undefined
+      ? (stored?.setting ?? DEFAULT_SETTING)
+      : checkSetting(settingFields, facts, stored?.setting)
+  const targets = checkTargets(fields, replicaType, facts)
   const enabled = fields.flag('enabled') ?? fields.flag('enable')
   const description = fields.text('description')
   const record = fields.flag('record')
@@ -133,13 +136,19 @@ const at = (value: unknown, name: string): unknown =>
     ? (value as Record<string, unknown>)[name]
     : undefined
 
+const BUILT_TYPES: readonly ReplicaType[] = ['SCHEDULED', 'REAL_TIME', 'RUN_ONCE', 'EDGE_PULL']
+
 function unbuiltType(type: ReplicaType): AppError {
   return type === 'FEDERATION'
     ? notBuilt('replicaType FEDERATION', 'is reserved')
-    : notBuilt(`replicaType ${type}`, 'is not built yet; SCHEDULED is')
+    : notBuilt(`replicaType ${type}`, 'is not built yet; SCHEDULED, REAL_TIME and RUN_ONCE are')
 }
 
-function checkTargets(fields: RequestFields, replicaType: ReplicaType, known: readonly KnownCluster[]): TaskTarget[] {
+function checkTargets(
+  fields: RequestFields,
+  replicaType: ReplicaType,
+  { clusters: known, edges = [] }: Pick<TaskFacts, 'clusters' | 'edges'>,
+): TaskTarget[] {
   const given = fields.list('remoteClusterIds')
   if (replicaType !== 'EDGE_PULL') {
     if (given === undefined) throw missing('remoteClusterIds')
@@ -156,7 +165,13 @@ function checkTargets(fields: RequestFields, replicaType: ReplicaType, known: re
     }
     if (cluster.type === 'CENTER')
       throw invalid('remoteClusterIds', `[${cluster.name}] is a CENTER, which takes no tasks`)
+    if (replicaType === 'EDGE_PULL' && cluster.detectType !== 'REPORT') {
+      throw invalid('remoteClusterIds', `[${cluster.name}] is no EDGE that reports, so it pulls nothing`)
+    }
     targets.set(cluster.id, { id: cluster.id, name: cluster.name })
   }
-  return [...targets.values()]
+  if (replicaType !== 'EDGE_PULL' || targets.size > 0) return [...targets.values()]
+  // Nobody named: all edges that there are.
+  if (edges.length === 0) throw empty('remoteClusterIds')
+  return edges.map(({ id, name }) => ({ id, name }))
 }

@@ -1,44 +1,18 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { type CommandLine, commandLine } from '../helpers/command-line.ts'
 import { type LocalCluster, startCluster } from '../helpers/local-cluster.ts'
-import { type TempDir, tempDir } from '../helpers/temp.ts'
-
-const MAIN = fileURLToPath(new URL('../../src/app/main.ts', import.meta.url))
-
-interface Ended {
-  readonly exitCode: number | null
-  readonly out: string
-  readonly err: string
-}
 
 describe('the command line', () => {
   let cluster: LocalCluster
-  let dir: TempDir
-
-  /** One process of the program, with a home of its own. */
-  async function entrepot(args: readonly string[], { input = '', env = {} } = {}): Promise<Ended> {
-    const child = spawn(process.execPath, [MAIN, ...args], {
-      cwd: dir.path,
-      env: { PATH: process.env.PATH, HOME: dir.path, ...env },
-    })
-    child.stdin.end(input)
-    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
-    return { exitCode: child.exitCode, out, err }
-  }
-  async function good(...args: string[]): Promise<string> {
-    const { exitCode, out, err } = await entrepot(args)
-    assert.equal(exitCode, 0, `${args.join(' ')}: ${err}`)
-    return out
-  }
-  const json = async (...args: string[]) => JSON.parse(await good('--json', ...args))
+  let cli: CommandLine
+  const entrepot: CommandLine['run'] = (...given) => cli.run(...given)
+  const good: CommandLine['good'] = (...args) => cli.good(...args)
+  const json: CommandLine['json'] = (...args) => cli.json(...args)
 
   before(async () => {
-    dir = await tempDir()
+    cli = await commandLine()
     cluster = await startCluster({ name: 'cli', dialect: 'sqlite' })
     const { exitCode, err } = await entrepot(['login', cluster.url, '--password-stdin'], {
       input: `${cluster.password}\n`,
@@ -49,11 +23,11 @@ describe('the command line', () => {
   })
   after(async () => {
     await cluster?.[Symbol.asyncDispose]()
-    await dir?.[Symbol.asyncDispose]()
+    await cli?.[Symbol.asyncDispose]()
   })
 
   it('given a login, when the profile is looked at, then it holds a token, not the password, and nobody else may read it', async () => {
-    const file = dir.file('.config/entrepot/profiles.json')
+    const file = cli.file('.config/entrepot/profiles.json')
     const content = await readFile(file, 'utf8')
     assert.ok(!content.includes(cluster.password))
     assert.equal((await stat(file)).mode & 0o777, 0o600)
@@ -62,10 +36,10 @@ describe('the command line', () => {
   })
 
   it('given files and folders, when they are uploaded, listed and downloaded, then every byte is there again', async () => {
-    await mkdir(dir.file('in/sub dir'), { recursive: true })
-    await writeFile(dir.file('in/a.txt'), 'alpha')
-    await writeFile(dir.file('in/sub dir/ü#.bin'), Buffer.alloc(300_000, 7))
-    await writeFile(dir.file('one.txt'), '')
+    await mkdir(cli.file('in/sub dir'), { recursive: true })
+    await writeFile(cli.file('in/a.txt'), 'alpha')
+    await writeFile(cli.file('in/sub dir/ü#.bin'), Buffer.alloc(300_000, 7))
+    await writeFile(cli.file('one.txt'), '')
     assert.match(await good('upload', 'in', 'one.txt', 'demo/files/up/', '-m', 'team=core'), /Uploaded 3 files/)
     assert.match(await good('ls', 'demo/files/up'), /\/up\/in\//)
     const listed = (await json('ls', '-r', 'demo/files/up')) as { fullPath: string; folder: boolean }[]
@@ -74,14 +48,14 @@ describe('the command line', () => {
       ['/up/in/a.txt', '/up/in/sub dir/ü#.bin', '/up/one.txt'],
     )
     await good('download', 'demo/files/up', 'out')
-    assert.equal(await readFile(dir.file('out/up/in/a.txt'), 'utf8'), 'alpha')
-    assert.ok((await readFile(dir.file('out/up/in/sub dir/ü#.bin'))).equals(Buffer.alloc(300_000, 7)))
+    assert.equal(await readFile(cli.file('out/up/in/a.txt'), 'utf8'), 'alpha')
+    assert.ok((await readFile(cli.file('out/up/in/sub dir/ü#.bin'))).equals(Buffer.alloc(300_000, 7)))
     await good('download', 'demo/files/up/in/a.txt', 'b.txt')
-    assert.equal(await readFile(dir.file('b.txt'), 'utf8'), 'alpha')
+    assert.equal(await readFile(cli.file('b.txt'), 'utf8'), 'alpha')
   })
 
   it('given a file that is there, when it is uploaded again, then only with --overwrite', async () => {
-    await writeFile(dir.file('x.txt'), 'x')
+    await writeFile(cli.file('x.txt'), 'x')
     await good('upload', 'x.txt', 'demo/files/x.txt')
     const again = await entrepot(['--json', 'upload', 'x.txt', 'demo/files/x.txt'])
     assert.equal(again.exitCode, 1)
@@ -90,7 +64,7 @@ describe('the command line', () => {
   })
 
   it('given files with metadata, when searched, then the right ones are found', async () => {
-    await writeFile(dir.file('found.txt'), 'found')
+    await writeFile(cli.file('found.txt'), 'found')
     await good('upload', 'found.txt', 'demo/files/search/found.txt', '-m', 'color=red')
     const found = await json('search', 'demo', '--name', 'fou*', '-m', 'color=red')
     assert.deepEqual(
@@ -120,7 +94,7 @@ describe('the command line', () => {
   it('given a repository, when its quota is set and it is deleted, then the server says what it said', async () => {
     await good('repo', 'create', 'demo/small', '--public', '--quota', '3')
     assert.match(await good('repo', 'list', 'demo'), /small +GENERIC +\w+ +public/)
-    await writeFile(dir.file('four.txt'), 'four')
+    await writeFile(cli.file('four.txt'), 'four')
     const refused = await entrepot(['--json', 'upload', 'four.txt', 'demo/small/four.txt'])
     assert.equal(JSON.parse(refused.err).code, 251025)
     await good('repo', 'quota', 'demo/small', '4')

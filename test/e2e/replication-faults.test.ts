@@ -95,7 +95,7 @@ eachDialect('replication when things go wrong', (dialect) => {
       })
     })
 
-    it('case 11: given its repository is of another type, when run twice, then FAILED with 251007 each time and nothing is written', async (t) => {
+    it('cases 11 and 61: given its repository is of another type, when run twice, then FAILED with 251007 each time and nothing is written', async (t) => {
       await using two = await twoClusters(dialect, t.signal)
       await two.put(two.a, '/x', 'x')
       await createRepository(two.b.api, REPO, t.signal)
@@ -124,7 +124,7 @@ eachDialect('replication when things go wrong', (dialect) => {
       await two.a.api.call('POST', `/replication/api/task/toggle/status/${key}`, undefined, t.signal)
       const run = await two.ended(key, 1)
       assert.equal(run.record.status, 'FAILED')
-      assert.match(run.record.errorReason ?? '', /250114/)
+      assert.match(run.record.errorReason ?? '', /250114.*check username and password of the cluster \[beta\]/)
       assert.doesNotMatch(run.record.errorReason ?? '', /sesame/)
     })
 

@@ -19,7 +19,7 @@ import {
 const FILES = 3
 const HELLO = {
   ...{ protocols: [2], clusterId: 'b'.repeat(32), name: 'evil', now: 0 },
-  features: { zstd: true, segments: true, duplex: true, deletes: true, packages: false },
+  features: { zstd: true, segments: true, duplex: true, deletes: true, packages: false, permissions: false },
   limits: {
     frameBytes: 2 ** 20,
     inlineMaxBytes: 65_536,

@@ -45,6 +45,7 @@ export const AS_ANN = { authorization: `Basic ${Buffer.from('ann:ann').toString(
 /** For servers of whose metrics nobody asks. */
 export const NO_SAMPLES: Samplers = {
   queueDepth: async () => 0,
+  liveLinks: async () => new Map(),
   replicationLagMs: async () => new Map(),
   wantingBlobs: async () => ({}),
   segments: async () => ({ segments: 0, bytes: 0, deadBytes: 0 }),

@@ -3,7 +3,15 @@ import { digestFromBytes } from '../../src/core/digest.ts'
 import { type Hlc, makeHlc } from '../../src/core/hlc.ts'
 import type { Metadata } from '../../src/core/metadata.ts'
 import { RESULTS } from '../../src/remotes/cluster/frames/ack-codec.ts'
-import type { AckFrame, EntryFrame, Frame, Precondition, StreamBegin } from '../../src/remotes/cluster/frames/frame.ts'
+import type {
+  AckFrame,
+  EntryFrame,
+  Frame,
+  Precondition,
+  StreamBegin,
+  VersionDocument,
+  VersionFileEntry,
+} from '../../src/remotes/cluster/frames/frame.ts'
 import { SYNC_PROTOCOL } from '../../src/remotes/cluster/messages.ts'
 
 export const BEGIN: StreamBegin = {
@@ -30,6 +38,26 @@ export function entryOf(item: number, changes: Partial<EntryFrame> = {}): EntryF
     ...{ hlc: makeHlc(1_700_000_000_000, item % 65_536), via: [], expiresAt: null },
     ...{ createdBy: 'ann', createdAt: 1_700_000_000_000, modifiedBy: 'ann', modifiedAt: 1_700_000_000_001 },
     ...{ expect: { is: 'absent' }, content },
+    ...changes,
+  }
+}
+
+const WRITTEN = { createdBy: 'ann', createdAt: 1_700_000_000_000, modifiedBy: 'bob', modifiedAt: 1_700_000_000_001 }
+export function fileOf(path: string, changes: Partial<VersionFileEntry> = {}): VersionFileEntry {
+  return {
+    ...{ path, role: 'part', digest: digestFromBytes(Buffer.alloc(32, 7)), sizeBytes: 3 },
+    ...{ md5: 'd41d8cd98f00b204e9800998ecf8427e', crc64: null, metadata: [], origin: 'source-1' },
+    ...{ hlc: makeHlc(1_700_000_000_000, 1), expiresAt: null, ...WRITTEN, ...changes },
+  }
+}
+export function documentOf(changes: Partial<VersionDocument> = {}): VersionDocument {
+  return {
+    ...{ files: [], manifestPath: null, metadata: [{ key: 'k', value: 1 }], tags: ['t'], stageTags: [] },
+    ...{ extension: { dist: 1 }, written: WRITTEN },
+    package: {
+      ...{ description: 'pads', versionTag: { latest: '1.0.0' }, extension: {}, origin: 'source-1' },
+      ...{ hlc: makeHlc(1_700_000_000_000, 2), ...WRITTEN },
+    },
     ...changes,
   }
 }
@@ -75,6 +103,8 @@ const entry: fc.Arbitrary<EntryFrame> = record({
   },
 }).map(({ size, ...frame }) => ({ ...frame, sizeBytes: frame.content?.length ?? size }))
 
+const words = fc.dictionary(fc.string({ unit: fc.constantFrom('a', 'b', 'c') }), json, PLAIN)
+
 const exception = record({
   item: fc.integer({ min: 1, max: 1_000_000 }),
   result: fc.constantFrom(...RESULTS),
@@ -89,13 +119,27 @@ export const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
   record({ type: type('metadata'), item, ...written, metadata, modifiedBy: name, modifiedAt: time }),
   record({ type: type('barrier'), seq: count }),
   record({
-    ...{ type: type('version'), item, packageKey: name, version: name, paths: fc.array(path, { maxLength: 5 }) },
-    ...{
-      origin: name,
-      hlc,
-      expect,
-      description: fc.dictionary(fc.string({ unit: fc.constantFrom('a', 'b', 'c') }), json, PLAIN),
-    },
+    ...{ type: type('version'), item, packageKey: name, version: name, origin: name, hlc, expect },
+    document: record({
+      files: fc.array(path, { maxLength: 5 }),
+      extension: words,
+      tags: fc.array(name, { maxLength: 3 }),
+    })
+      // Some of them large enough to be packed.
+      .chain(({ files, ...said }) =>
+        fc.boolean().map((many) =>
+          documentOf({
+            ...said,
+            files: (many ? Array(100).fill(files).flat() : files).map((one: string) => fileOf(one)),
+          }),
+        ),
+      ),
+  }),
+  record({
+    type: type('content'),
+    item,
+    digest,
+    content: fc.uint8Array({ maxLength: 300 }).map((all) => Buffer.from(all)),
   }),
   record({ type: type('begin'), begin: fc.constant(BEGIN) }),
   record({

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { mapConcurrent } from '../../src/core/concurrency.ts'
-import { type Api, connectApi } from './api.ts'
+import { connectApi } from './api.ts'
 import { assertComplete, endOfRun } from './complete-run.ts'
-import { faultyProxy, type SeenRequest } from './faulty-proxy.ts'
+import { faultyProxy } from './faulty-proxy.ts'
 import { seededRandom } from './ids.ts'
 import { type PassedBytes, passedBytes, scheduleKills } from './kill-schedule.ts'
-import { parseSamples, sumOf } from './prometheus.ts'
+import { partsSentAgain, redundantBytes } from './redundant-bytes.ts'
 import { createRepository, createTask, registerCluster, taskOf } from './replication-calls.ts'
 import { lastLines, type ServerProcess, startServer } from './server-process.ts'
 import { type SoakFile, type SoakSize, soakContent } from './soak-content.ts'
@@ -25,7 +25,6 @@ const UPLOADS_AT_ONCE = 16
 const ENDS_WITHIN_MS = 300_000
 /** Of all bytes: sent again although the target held them durably. */
 const MOST_REDUNDANT = 0.01
-const REDUNDANT = 'entrepot_sync_redundant_bytes_total'
 
 /**
  * One long run between two real processes. At random moments of its way one of them is killed by SIGKILL and started again at
@@ -71,7 +70,7 @@ export async function killAtRandomMoments(plan: RandomKills, signal: AbortSignal
       `${mb(bytes)} of contents, ${mb(passed.total())} passed: ${again === undefined ? 'an unknown part' : mb(again)} sent`,
     )
     log(`although the target held it durably, ${mb(inFlight)} in flight at the kills or not contents`)
-    assert.ok(again !== undefined, `the target does not tell ${REDUNDANT}`)
+    assert.ok(again !== undefined, `the target does not tell entrepot_sync_redundant_bytes_total`)
     assert.ok(again <= MOST_REDUNDANT * bytes, `${mb(again)} of ${mb(bytes)} were sent again`)
   } catch (error) {
     const logs = await Promise.all([servers.a, servers.b].map(async ({ logFile }) => lastLines(logFile)))
@@ -119,34 +118,6 @@ async function nextKill(passed: PassedBytes, a: ServerProcess, key: string, sign
   await watching
   assert.ok(kill !== undefined, 'the run ended before all kills')
   return kill
-}
-
-/** Counters begin at 0 when a process starts: each is noted just before its process is killed, and at the end. */
-function redundantBytes() {
-  let sum = 0
-  let known = false
-  return {
-    async note(target: ServerProcess, signal: AbortSignal): Promise<void> {
-      using api: Api = connectApi(target)
-      const samples = parseSamples(await api.metrics(signal))
-      known ||= samples.some(({ name }) => name === REDUNDANT)
-      sum += sumOf(samples, REDUNDANT, () => true)
-    },
-    /** Undefined: no target told. @param others bytes that it does not count. */
-    total: (others: number) => (known ? sum + others : undefined),
-  }
-}
-
-/** Bytes of parts of large files that the target had answered with success before, seen from outside. */
-function partsSentAgain(seen: readonly SeenRequest[]): number {
-  const stored = new Set<string>()
-  let bytes = 0
-  for (const { method, path, status, bodyBytes } of seen) {
-    if (method !== 'PUT' || !path.includes('/parts/')) continue
-    if (stored.has(path)) bytes += bodyBytes
-    if (status === 200) stored.add(path)
-  }
-  return bytes
 }
 
 const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`

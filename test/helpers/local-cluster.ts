@@ -28,6 +28,8 @@ export interface LocalCluster extends AsyncDisposable {
   /** Files above this size travel in parts of this size. */
   readonly partSizeBytes: number
   readonly db: MetadataDatabase
+  /** Of its stored bytes. */
+  readonly blobsDir: string
   /** Resolves when no job runs. */
   idle(): Promise<void>
 }
@@ -39,6 +41,8 @@ export interface LocalClusterOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Package types besides those that are built. */
   readonly formats?: readonly Format[]
+  /** Hears every line that the server logs, at level trace. */
+  readonly onLog?: (line: string) => void
 }
 
 const PART_SIZE_BYTES = 1024 * 1024
@@ -47,11 +51,18 @@ const SHORT_WAITS = {
   ENTREPOT_REPLICATION_RETRY_DELAYS_MS: '5,10,20',
   ENTREPOT_REPLICATION_RECONNECT_DELAYS_MS: '5,10,20,50',
   ENTREPOT_REPLICATION_LINK_TIMEOUT_MS: '20000',
+  ENTREPOT_REPLICATION_CIRCUIT_PAUSE_MS: '20',
   ENTREPOT_REPLICATION_PART_SIZE_BYTES: String(PART_SIZE_BYTES),
 }
 const POLL_MS = 5
 
-export async function startCluster({ name, dialect, env, formats = [] }: LocalClusterOptions): Promise<LocalCluster> {
+export async function startCluster({
+  name,
+  dialect,
+  env,
+  formats = [],
+  onLog,
+}: LocalClusterOptions): Promise<LocalCluster> {
   await using started = new AsyncDisposableStack()
   const dir = started.use(await tempDir())
   const database = dialect === 'sqlite' ? 'sqlite' : addressOf(started.use(await makePostgres()).config)
@@ -67,10 +78,14 @@ export async function startCluster({ name, dialect, env, formats = [] }: LocalCl
   const invocation = await readInvocation({ args: [], env: settings, cwd: dir.path })
   if (invocation.kind !== 'serve') throw new Error('not a configuration of a server')
   const server: RunningServer = started.use(
-    await startServer(invocation.config, pino({ level: process.env.ENTREPOT_TEST_LOG_LEVEL ?? 'fatal' }), () => {}, [
-      ...FORMATS,
-      ...formats,
-    ]),
+    await startServer(
+      invocation.config,
+      onLog === undefined
+        ? pino({ level: process.env.ENTREPOT_TEST_LOG_LEVEL ?? 'fatal' })
+        : pino({ level: 'trace' }, { write: onLog }),
+      () => {},
+      [...FORMATS, ...formats],
+    ),
   )
   const api = started.use(connectApi({ url: server.url, user: 'admin', password: PASSWORD }))
   const held = started.move()
@@ -81,6 +96,7 @@ export async function startCluster({ name, dialect, env, formats = [] }: LocalCl
     api,
     partSizeBytes: PART_SIZE_BYTES,
     db: server.db,
+    blobsDir: invocation.config.blobs,
     async idle() {
       const busy = () => server.db.read.selectFrom('job').select('id').where('owner', 'is not', null).executeTakeFirst()
       while ((await busy()) !== undefined) await sleep(POLL_MS)

@@ -4,11 +4,18 @@ import type { ClusterGreeting, ClusterProbe, ProbeTarget } from '../../src/clust
 import { type Clusters, createClusters } from '../../src/clusters/clusters.ts'
 import { createDates } from '../../src/http/dates.ts'
 import type { JobQueue, JobRequest } from '../../src/jobs/job-queue.ts'
+import { createWakeUp, type WakeUp } from '../../src/jobs/wake-up.ts'
 import type { MetadataDatabase } from '../../src/metadata/database.ts'
+import { createTunnelHub } from '../../src/remotes/tunnel/tunnel-hub.ts'
+import { TUNNEL_LIMITS } from '../../src/remotes/tunnel/tunnel-pool.ts'
+import { stopRun } from '../../src/replication/runs/record-close.ts'
 import { createTaskJudge } from '../../src/tasks/judge-task.ts'
+import { createLiveTasks } from '../../src/tasks/live-tasks.ts'
 import { createRecords, type Records } from '../../src/tasks/records.ts'
 import { createRuns, type Runs } from '../../src/tasks/runs.ts'
+import { createTimetable, type Timetable } from '../../src/tasks/schedule/timetable.ts'
 import { createTasks, type Tasks } from '../../src/tasks/tasks.ts'
+import { createWebhookSettings } from '../../src/tasks/webhooks/webhook-settings.ts'
 import { type ManualClock, manualClock } from './clock.ts'
 import { countingIds, seededRandom } from './ids.ts'
 
@@ -44,6 +51,9 @@ export interface ReplicationServices {
   readonly clusters: Clusters
   readonly runs: Runs
   readonly tasks: Tasks
+  readonly timetable: Timetable
+  /** Rung when something was planned. */
+  readonly wakeUp: WakeUp
   readonly records: Records
 }
 
@@ -59,17 +69,32 @@ export function replicationServices(db: MetadataDatabase, secretKey = Buffer.all
   const jobs = { requests, enqueue: async (job: JobRequest) => void requests.push(job) }
   const secrets = createSecrets(secretKey, seededRandom())
   const connections = createClusterConnections({ db, clock, probe })
-  const clusters = createClusters({ db, clock, ids, secrets, connections })
+  const hub = {
+    ...createTunnelHub({ clock, limits: TUNNEL_LIMITS, isElsewhere: async () => false }),
+    silenceMs: 60_000,
+  }
+  const webhooks = createWebhookSettings(secrets, { allowPrivate: false })
+  const clusters = createClusters({ db, clock, ids, secrets, connections, edges: hub })
+  const timetable = createTimetable('UTC')
   const judge = createTaskJudge({
     clock,
     clusters,
     clusterId: OWN_CLUSTER_ID,
     builtTypes: ['GENERIC'],
     parseTime: DATES.parse,
+    timetable,
+    webhooks,
   })
-  const runs = createRuns({ clock, ids, jobs })
-  const tasks = createTasks({ db, clock, ids, judge, runs })
-  return { db, clock, probe, jobs, clusters, runs, tasks, records: createRecords({ db }) }
+  const runs = createRuns({ clock, ids, jobs, timetable })
+  const wakeUp = createWakeUp(clock)
+  const tasks = createTasks({
+    ...{ db, clock, ids, judge, runs, timetable },
+    live: createLiveTasks({ clock, ids, jobs }),
+    stopRun: (trx, recordId, reason) => stopRun(trx, recordId, reason, clock.now()),
+    onStopped: () => {},
+    onPlanned: wakeUp.ring,
+  })
+  return { db, clock, probe, jobs, clusters, runs, tasks, timetable, wakeUp, records: createRecords({ db }) }
 }
 
 /** Project `bkrepo` with the GENERIC repositories that are named. */

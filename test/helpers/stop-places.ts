@@ -6,7 +6,7 @@ export interface StopPlace {
 }
 
 /** Types of frames on the stream of a link (`src/remotes/cluster/frames/frame.ts`). */
-export const FRAME = { entry: 1, begin: 7, ack: 8, credit: 9, end: 12 } as const
+export const FRAME = { entry: 1, version: 5, begin: 7, ack: 8, credit: 9, end: 12 } as const
 
 /** Of a frame: u32 length of what follows, u8 type. */
 const LENGTH_BYTES = 4

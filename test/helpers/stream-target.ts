@@ -9,6 +9,7 @@ import { liveAt, type NodeRecord } from '../../src/metadata/nodes/nodes.ts'
 import { createSegmentIndex } from '../../src/metadata/storage/segment-index.ts'
 import type {
   AckFrame,
+  ContentFrame,
   DeleteFrame,
   EntryFrame,
   ItemException,
@@ -17,6 +18,7 @@ import type {
   Precondition,
   SourceFrame,
   StreamBegin,
+  VersionDocument,
   VersionFrame,
 } from '../../src/remotes/cluster/frames/frame.ts'
 import { createBatchCommitter } from '../../src/replication/target/commit-batch.ts'
@@ -24,20 +26,24 @@ import { createStreamReceiver } from '../../src/replication/target/receive-strea
 import type { SyncTarget } from '../../src/replication/target/sync-target.ts'
 import { createMemoryBlobStore } from '../../src/storage/memory/blob-store.ts'
 import { artifactServices, fileWrite, makeRepository } from './artifacts.ts'
+import { makePackageRepository } from './packages.ts'
+import { rdsFormat } from './rds-format.ts'
 
 export type Incoming = Exclude<SourceFrame, PingFrame>
 export type Answer = Parameters<Parameters<SyncTarget['receive']>[2]>[0]
-type Item = EntryFrame | DeleteFrame | MetadataFrame | VersionFrame
+type Item = EntryFrame | DeleteFrame | MetadataFrame | VersionFrame | ContentFrame
 
 export const LINK = 'a'.repeat(32)
 export const OTHER_LINK = 'b'.repeat(32)
 /** Of the cluster that receives. */
 export const HERE = 'here'
 
+const rulesOf = (type: string) => (type === 'RDS' ? rdsFormat.packages : undefined)
+
 /** The receiving side of streams on one database, with blobs in memory. */
-export async function streamTarget(db: MetadataDatabase) {
+export async function streamTarget(db: MetadataDatabase, made?: 'packages') {
   const on = artifactServices(db)
-  const repository = await makeRepository(on)
+  const repository = made === undefined ? await makeRepository(on) : await makePackageRepository(on, 'files')
   const { clock, hlc, repositories } = on
   const store = createMemoryBlobStore(undefined, createSegmentIndex({ db, clock }))
   const intake = createBlobIntake({ db, store, clock })
@@ -50,7 +56,7 @@ export async function streamTarget(db: MetadataDatabase) {
       counted.redundant += count
     },
   }
-  const deps = { db, intake, clock, hlc, repositories, metrics, clusterId: HERE }
+  const deps = { db, intake, clock, hlc, repositories, metrics, clusterId: HERE, rulesOf }
   const commitBatch = createBatchCommitter(deps)
   const withCommits = { ...deps, commitBatch }
   const receive = createStreamReceiver(withCommits)
@@ -132,5 +138,37 @@ export function metadataOf(item: number, path: string, metadata: MetadataFrame['
   return {
     ...{ type: 'metadata', item, path, metadata, origin: 'src', hlc: stampAt(0), modifiedBy: 'alice' },
     ...{ modifiedAt: CREATED, expect: UNKNOWN },
+  }
+}
+/** The content of a version that follows. */
+export function content(item: number, text: string): ContentFrame {
+  const bytes = Buffer.from(text)
+  return { type: 'content', item, digest: digestOfBytes(bytes), content: bytes }
+}
+/** The version of another cluster; the last of its files, path → text, is the main one. */
+export function version(
+  item: number,
+  packageKey: string,
+  name: string,
+  files: Readonly<Record<string, string>>,
+  more: Partial<VersionDocument> = {},
+  versionTag: Readonly<Record<string, string>> = { stable: name },
+): VersionFrame {
+  const written = { createdBy: 'alice', createdAt: CREATED, modifiedBy: 'alice', modifiedAt: CREATED }
+  const stamp = { origin: 'src', hlc: stampAt(0) }
+  const paths = Object.keys(files)
+  return {
+    ...{ type: 'version', item, packageKey, version: name, ...stamp, expect: UNKNOWN },
+    document: {
+      files: paths.map((path, n) => ({
+        ...{ path, role: n === paths.length - 1 ? 'main' : 'part', digest: digestOfBytes(Buffer.from(files[path]!)) },
+        ...{ sizeBytes: Buffer.byteLength(files[path]!), md5: null, crc64: null, metadata: [], expiresAt: null },
+        ...written,
+        ...stamp,
+      })),
+      ...{ manifestPath: null, metadata: [], tags: [], stageTags: [], extension: {}, written },
+      package: { description: null, versionTag, extension: {}, ...stamp, ...written },
+      ...more,
+    },
   }
 }

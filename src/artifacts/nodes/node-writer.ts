@@ -140,13 +140,13 @@ export async function deleteFiles(
   files: readonly NodeRecord[],
   deletion: Deletion,
 ): Promise<Deleted> {
-  const { by, hlc, origin } = deletion
-  const deletions = files.map((file): FileDeletion => ({ file, by, hlc, origin }))
+  const { at: _, viaLink: _link, ...stamp } = deletion
+  const deletions = files.map((file): FileDeletion => ({ file, ...stamp }))
   return deleteEach(trx, repository, deletions, deletion)
 }
 
 /** One file of `lockLive`, and who deletes it with which stamp. */
-export interface FileDeletion extends Pick<Deletion, 'by' | 'hlc' | 'origin'> {
+export interface FileDeletion extends Pick<Deletion, 'by' | 'hlc' | 'origin' | 'viaMark'> {
   readonly file: NodeRecord
 }
 
@@ -163,7 +163,7 @@ export async function deleteEach(
   if (held === undefined) throw repositoryGone(repository.id)
   const gone = deletions.map(({ file, by }) => ({ id: file.id, by }))
   if ((await retireNodes(trx, gone, at)) < gone.length) throw changedMeanwhile('a file to be deleted')
-  const tombstones = deletions.map(({ file: { path }, hlc, origin }) => ({ path, hlc, origin }))
+  const tombstones = deletions.map(({ file: { path }, ...deletion }) => ({ path, ...deletion, viaLink }))
   await saveEachTombstone(trx, repository.id, tombstones, at)
   const changes = deletions.map(({ file, origin }): Change => {
     const { path } = file

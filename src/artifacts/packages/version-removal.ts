@@ -49,6 +49,8 @@ export interface PackageChange {
   /** Undefined: it was made in this transaction. */
   readonly before: PackageRecord | undefined
   readonly wanted: PackageRecord
+  /** Who said what is new, where that is somebody else than who changed its versions. */
+  readonly saidBy?: Deletion
 }
 /**
  * Writes packages whose versions or words changed, with what is derived from the versions they have now; those without a version
@@ -64,14 +66,14 @@ export async function settlePackages(
     changes.map(({ wanted }) => wanted.id),
   )
   const gone = changes.filter(({ wanted }) => !standing.has(wanted.id))
-  const left = changes.flatMap(({ before, wanted }) => {
+  const left = changes.flatMap(({ before, wanted, saidBy = stamp }) => {
     const found = standing.get(wanted.id)
     if (found === undefined) return []
     const latest = wanted.versionTag.latest ?? found.highest
     const metadataLanes = lanesOfPackage(wanted)
     const isSaid = before === undefined || !sameLanes(before.metadataLanes, metadataLanes)
     const after = { ...wanted, metadataLanes, latest, versions: found.versions }
-    return [{ before, isSaid, after: isSaid ? { ...after, ...stamped(stamp) } : after }]
+    return [{ before, isSaid, saidBy, after: isSaid ? { ...after, ...stamped(saidBy) } : after }]
   })
   const records = left.map(({ after }) => after)
   await savePackages(trx, records)
@@ -88,7 +90,7 @@ export async function settlePackages(
   )
   await appendChanges(trx, [
     ...known.map((before): Change => changeOfPackage(before, undefined, stamp)),
-    ...left.flatMap(({ before, after, isSaid }) => (isSaid ? [changeOfPackage(before, after, stamp)] : [])),
+    ...left.flatMap(({ before, after, isSaid, saidBy }) => (isSaid ? [changeOfPackage(before, after, saidBy)] : [])),
   ])
   return records
 }

@@ -19,7 +19,7 @@ const start = () => {
     for (const n of digests.keys()) if (n % 3 === 0) bits[n >> 3]! |= 0x80 >> (n & 7)
     return bits
   }
-  return edge(() => [blobRoutes({ target: { missing }, clock })])
+  return edge(() => [blobRoutes({ target: { missing, missingInStorage: missing }, clock })])
 }
 
 describe('POST /sync/v1/blobs/missing', () => {

@@ -4,6 +4,7 @@ import type { Clock } from '../../core/clock.ts'
 import { digestFromBytes } from '../../core/digest.ts'
 import { AppError } from '../../core/errors.ts'
 import type { SyncTarget } from '../../replication/target/sync-target.ts'
+import { clientGone } from '../client-gone.ts'
 import { keepBodiesRaw, openBody } from '../raw-body.ts'
 import type { Routes } from '../route.ts'
 import { answerBeforeBody } from '../unread-body.ts'
@@ -22,14 +23,27 @@ const bitmap = {
 
 /** What a source asks about blobs before it sends any (docs/design/sync-protocol.md). */
 export const blobRoutes =
-  ({ target, clock }: { readonly target: Pick<SyncTarget, 'missing'>; readonly clock: Clock }): Routes =>
+  ({
+    target,
+    clock,
+  }: {
+    readonly target: Pick<SyncTarget, 'missing' | 'missingInStorage'>
+    readonly clock: Clock
+  }): Routes =>
   async (app) => {
     keepBodiesRaw(app)
     answerBeforeBody(app, clock)
     app.post(
       '/sync/v1/blobs/missing',
       {
-        schema: { tags: ['cluster to cluster'], summary: 'Which of these blobs are not here', response: bitmap },
+        schema: {
+          tags: ['cluster to cluster'],
+          summary: 'Which of these blobs are not here',
+          querystring: Type.Object({
+            in: Type.Optional(Type.String({ description: 'storage: the storage itself is looked at, too' })),
+          }),
+          response: bitmap,
+        },
         config: { access: 'REPLICATION_WRITE' },
       },
       async (request, reply) => {
@@ -40,7 +54,9 @@ export const blobRoutes =
         const digests = Array.from({ length: sizeBytes / DIGEST_BYTES }, (_, n) =>
           digestFromBytes(body.subarray(n * DIGEST_BYTES, (n + 1) * DIGEST_BYTES)),
         )
-        return reply.type(OCTETS).send(await target.missing(digests))
+        const inStorage = request.query.in === 'storage'
+        const bits = inStorage ? target.missingInStorage(digests, clientGone(reply)) : target.missing(digests)
+        return reply.type(OCTETS).send(await bits)
       },
     )
   }

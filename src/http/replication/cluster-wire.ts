@@ -12,6 +12,7 @@ export const toClusterInfo = (cluster: Cluster, dates: Dates) => ({
   url: cluster.url,
   username: cluster.username,
   certificate: cluster.certificate,
+  rateLimit: cluster.rateLimit ?? 0,
   appId: null,
   accessKey: null,
   udpPort: null,
@@ -21,7 +22,7 @@ export const toClusterInfo = (cluster: Cluster, dates: Dates) => ({
   lastModifiedBy: cluster.modifiedBy,
   lastModifiedDate: dates.format(cluster.modifiedAt),
   detectType: cluster.detectType,
-  lastReportTime: null,
+  lastReportTime: dates.format(cluster.reportedAt),
 })
 
 const Text = Type.String()
@@ -37,6 +38,7 @@ export const ClusterInfo = Type.Object({
   url: Text,
   username: NullableText,
   certificate: NullableText,
+  rateLimit: Type.Integer({ description: 'Bytes per second that one server sends there; 0: no limit' }),
   appId: Type.Null(),
   accessKey: Type.Null(),
   udpPort: Type.Null(),
@@ -46,13 +48,22 @@ export const ClusterInfo = Type.Object({
   lastModifiedBy: Text,
   lastModifiedDate: Text,
   detectType: Type.Enum(DETECT_TYPES),
-  lastReportTime: Type.Null(),
+  lastReportTime: NullableText,
 })
 
 const optional = {
   certificate: Type.Optional(Type.String({ description: 'PEM certificate to trust for this cluster alone' })),
-  username: Type.Optional(Text),
+  username: Type.Optional(Type.String({ description: 'Of a cluster that reports: the user here that speaks for it' })),
+  rateLimit: Type.Optional(
+    Type.Integer({
+      description: 'Bytes per second that one server sends there, of all tasks; 0: no limit',
+      default: 0,
+    }),
+  ),
   password: Type.Optional(Type.String({ description: 'Kept encrypted, never shown; ****** keeps what is stored' })),
+  detectType: Type.Optional(
+    Type.Enum(DETECT_TYPES, { default: 'PING', description: 'REPORT: an EDGE that cannot be connected to' }),
+  ),
   ping: Type.Optional(Type.Boolean({ default: true, description: 'Connect before storing' })),
 }
 const example = {
@@ -64,7 +75,12 @@ const example = {
 }
 
 export const ClusterCreate = Type.Object(
-  { name: Text, url: Text, type: Type.Enum(CLUSTER_TYPES, { description: 'STANDALONE is built' }), ...optional },
+  {
+    name: Text,
+    url: Text,
+    type: Type.Enum(CLUSTER_TYPES, { description: 'STANDALONE and EDGE are built' }),
+    ...optional,
+  },
   { examples: [example] },
 )
 export const ClusterUpdate = Type.Object(

@@ -135,7 +135,14 @@ eachDatabase('record API', (make) => {
       replicaOverview: OVERVIEW,
     }
     const { data } = await api.call('GET', `/task/record/${recordId}`)
-    assert.deepEqual(Object.keys(data), ['replicaObjectType', 'replicaType', 'record', 'taskSnapshot'])
+    assert.deepEqual(Object.keys(data), [
+      'replicaObjectType',
+      'replicaType',
+      'record',
+      'retryOf',
+      'links',
+      'taskSnapshot',
+    ])
     assert.deepEqual([data.replicaObjectType, data.replicaType], ['REPOSITORY', 'SCHEDULED'])
     assert.deepEqual(Object.entries(data.record), Object.entries(running))
     assert.deepEqual([data.taskSnapshot.task.name, data.taskSnapshot.objects.length], ['plan', 1])

@@ -4,10 +4,19 @@ import type { Records } from '../../tasks/records.ts'
 import type { Dates } from '../dates.ts'
 import { answers, ok } from '../envelope.ts'
 import { PAGE_FIELDS, PageData, pageOf, toPage } from '../paging.ts'
-import { given, queryChoice } from '../query-choice.ts'
+import { queryChoice } from '../query-choice.ts'
 import type { Routes } from '../route.ts'
-import { OverviewData, RecordDetailInfo, RecordInfo, toOverview, toRecordDetail, toRecordInfo } from './record-wire.ts'
-import { RUN_STATUSES } from './task-routes.ts'
+import { DETAIL_FILTERS, detailFilterOf, RUN_STATUSES } from './detail-filter.ts'
+import {
+  LinkInfo,
+  OverviewData,
+  RecordDetailInfo,
+  RecordInfo,
+  toLinkInfo,
+  toOverview,
+  toRecordDetail,
+  toRecordInfo,
+} from './record-wire.ts'
 import { TaskDetail } from './task-schemas.ts'
 import { toTaskDetail } from './task-wire.ts'
 
@@ -24,19 +33,8 @@ const tags = ['replication records']
 
 const RecordParams = Type.Object({ recordId: Type.String() })
 const KeyParams = Type.Object({ key: Type.String() })
-const Status = Type.Optional(Type.String({ description: RUN_STATUSES.join(', ') }))
-const prefix = (of: string) => Type.Optional(Type.String({ description: `Prefix of ${of}` }))
-const exact = (of: string) => Type.Optional(Type.String({ description: `Exact ${of}` }))
-const DetailQuery = Type.Object({
-  packageName: prefix("a package's key or name"),
-  repoName: exact('name of the local repository'),
-  clusterName: exact('name of the target'),
-  path: prefix("a file's path"),
-  status: Status,
-  artifactName: prefix("a file's path or a package's name"),
-  version: exact('version'),
-  ...PAGE_FIELDS,
-})
+const Status = DETAIL_FILTERS.status
+const DetailQuery = Type.Object({ ...DETAIL_FILTERS, ...PAGE_FIELDS })
 
 /** Contract 002. `list`, `page`, `detail` and `overview` are no record ids: the router prefers fixed parts of a path. */
 export const recordRoutes =
@@ -96,15 +94,7 @@ export const recordRoutes =
         config,
       },
       async ({ params, query }) => {
-        const filter = {
-          packageName: given(query.packageName),
-          repoName: given(query.repoName),
-          clusterName: given(query.clusterName),
-          path: given(query.path),
-          status: queryChoice('status', query.status, RUN_STATUSES),
-          artifactName: given(query.artifactName),
-          version: given(query.version),
-        }
+        const filter = detailFilterOf(query)
         return ok(toPage(await records.pageDetails(params.recordId, filter, pageOf(query)), detailInfo))
       },
     )
@@ -136,6 +126,10 @@ export const recordRoutes =
               replicaObjectType: Type.String(),
               replicaType: Type.String(),
               record: RecordInfo,
+              retryOf: Type.Union([Type.String(), Type.Null()], {
+                description: 'Of a run that only tries again what failed: the record in which it did',
+              }),
+              links: Type.Array(LinkInfo),
               taskSnapshot: Type.Unsafe<unknown>({ ...TaskDetail, description: 'The task as this run uses it' }),
             }),
           ),
@@ -143,11 +137,13 @@ export const recordRoutes =
         config,
       },
       async ({ params }) => {
-        const { record, snapshot } = await records.get(params.recordId)
+        const { record, snapshot, links } = await records.get(params.recordId)
         return ok({
           replicaObjectType: record.objectType,
           replicaType: record.replicaType,
           record: info(record),
+          retryOf: snapshot.retry?.of || null,
+          links: links.map((link) => toLinkInfo(link, dates)),
           taskSnapshot: toTaskDetail(snapshot.task, snapshot.objects, dates),
         })
       },

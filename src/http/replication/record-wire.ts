@@ -2,6 +2,7 @@ import { type TSchema, Type } from 'typebox'
 import { digestHex } from '../../core/digest.ts'
 import { REPOSITORY_TYPES } from '../../core/repository-type.ts'
 import type { ExecutionRecord, Overview, RecordDetail } from '../../tasks/record.ts'
+import type { LinkState } from '../../tasks/records.ts'
 import { CONFLICT_STRATEGIES } from '../../tasks/task.ts'
 import type { Dates } from '../dates.ts'
 
@@ -26,6 +27,15 @@ export const toRecordInfo = (record: ExecutionRecord, dates: Dates) => ({
   replicatedBytes: record.replicatedBytes,
   totalBytes: record.totalBytes,
   replicaOverview: record.overview === null ? null : toOverview(record.overview),
+})
+
+/** Ours: how a run stands with one target. */
+export const toLinkInfo = ({ clusterName, localRepo, state, reason, downSince }: LinkState, dates: Dates) => ({
+  remoteCluster: clusterName,
+  localRepoName: localRepo,
+  state,
+  reason,
+  downSince: dates.format(downSince),
 })
 
 /** `ReplicaRecordDetail` (contract 002), keys in the order of its newer sample. */
@@ -83,6 +93,13 @@ export const OverviewData = Type.Object(
   { success: Count, failed: Count, conflict: Count, skip: Count, fileSuccess: Count, fileFailed: Count },
   { examples: [{ success: 3, failed: 0, conflict: 0, skip: 0, fileSuccess: 3, fileFailed: 0 }] },
 )
+export const LinkInfo = Type.Object({
+  remoteCluster: Text,
+  localRepoName: Text,
+  state: Type.Enum(['PENDING', 'COPYING', 'DONE', 'FAILED']),
+  reason: nullable(Type.String({ description: 'Why it FAILED, or what it waits for' })),
+  downSince: nullable(Type.String({ description: 'Since when the target does not answer' })),
+})
 export const RecordInfo = Type.Object({
   id: Text,
   taskKey: Text,

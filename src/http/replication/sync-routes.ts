@@ -22,7 +22,15 @@ interface SyncRouteDeps {
 const WRITE = 'REPLICATION_WRITE'
 const tags = ['cluster to cluster']
 
-const FEATURES: HelloAnswer['features'] = { zstd: true, segments: true, duplex: true, deletes: true, packages: false }
+const FEATURES: HelloAnswer['features'] = {
+  zstd: true,
+  segments: true,
+  duplex: true,
+  deletes: true,
+  packages: true,
+  permissions: true,
+  plans: true,
+}
 
 const nullable = (schema: TSchema) => Type.Union([schema, Type.Null()])
 const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
@@ -56,6 +64,7 @@ export const syncRoutes =
       }),
       scope: Type.Array(Type.Object({ lo: Type.String(), hi: nullable(Type.String()) }), { maxItems: 10_000 }),
       known: nullable(Type.Object({ epoch: Type.String(), seq: Size, mark: Type.String() })),
+      dryRun: Type.Optional(Type.Boolean()),
     })
     app.get(
       '/sync/v1/hello',

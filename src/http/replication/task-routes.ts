@@ -1,9 +1,10 @@
 import { Type } from 'typebox'
-import { invalid } from '../../core/errors.ts'
-import { chosen } from '../../core/request-fields.ts'
+import { hasCode, invalid } from '../../core/errors.ts'
+import { chosen, fieldsOf } from '../../core/request-fields.ts'
 import type { TaskOrder } from '../../metadata/replication/tasks.ts'
-import type { ReplicationTask } from '../../tasks/task.ts'
+import { REPLICA_TYPES, type ReplicationTask } from '../../tasks/task.ts'
 import type { Tasks } from '../../tasks/tasks.ts'
+import { MAX_OBJECTS } from '../../tasks/validate-object.ts'
 import { clientGone } from '../client-gone.ts'
 import type { Dates } from '../dates.ts'
 import { answers, ok } from '../envelope.ts'
@@ -11,11 +12,14 @@ import { PAGE_FIELDS, PageData, pageOf, toPage } from '../paging.ts'
 import { given, queryChoice } from '../query-choice.ts'
 import { documented } from '../request-validation.ts'
 import type { Routes } from '../route.ts'
+import { RUN_STATUSES } from './detail-filter.ts'
 import { TaskCopy, TaskCreate, TaskDetail, TaskInfo, TaskUpdate } from './task-schemas.ts'
 import { toTaskDetail, toTaskInfo } from './task-wire.ts'
 
 export interface TaskRouteDeps {
   readonly tasks: Tasks
+  /** On an edge, a key that is no task here is one of its centre: it is pulled now. */
+  readonly pullNow?: ((key: string, signal: AbortSignal) => Promise<unknown>) | undefined
   readonly dates: Dates
 }
 
@@ -31,7 +35,6 @@ const COLUMN_OF: Readonly<Record<(typeof SORT_TYPES)[number], TaskOrder['by']>> 
   LAST_EXECUTION_TIME: 'last_execution_at',
   NEXT_EXECUTION_TIME: 'next_execution_at',
 }
-export const RUN_STATUSES = ['RUNNING', 'SUCCESS', 'FAILED'] as const
 
 const nothing = answers(Type.Null())
 const KeyParams = Type.Object({ key: Type.String() })
@@ -46,7 +49,7 @@ const PageQuery = Type.Object({
 
 /** Contract 000. */
 export const taskRoutes =
-  ({ tasks, dates }: TaskRouteDeps): Routes =>
+  ({ tasks, pullNow, dates }: TaskRouteDeps): Routes =>
   async (app) => {
     const info = (task: ReplicationTask) => toTaskInfo(task, dates)
 
@@ -57,6 +60,33 @@ export const taskRoutes =
         config,
       },
       async ({ body, principal }, reply) => ok(info(await tasks.create(body, principal.userId, clientGone(reply)))),
+    )
+    app.post(
+      `${PATH}/edge/create`,
+      {
+        schema: {
+          tags,
+          summary: 'Make a task that edges pull',
+          description: 'Needs READ on each repository in place of an administrator.',
+          body: documented(TaskCreate),
+          response: nothing,
+        },
+        config: { access: 'AUTHENTICATED' },
+      },
+      async (request, reply) => {
+        const body = fieldsOf(request.body)
+        const type = body.choice('replicaType', REPLICA_TYPES) ?? 'EDGE_PULL'
+        if (type !== 'EDGE_PULL') throw invalid('replicaType', 'it must be EDGE_PULL')
+        const projectId = body.requiredText('localProjectId')
+        const objects = [body.raw('replicaTaskObjects') ?? []].flat() as readonly unknown[]
+        for (const object of objects.slice(0, MAX_OBJECTS)) {
+          await request.authorise('READ', { projectId, repoName: fieldsOf(object).requiredText('localRepoName') })
+        }
+        if (objects.length === 0) await request.authoriseProject('READ', projectId)
+        const wanted = { ...(request.body as object), replicaType: type }
+        await tasks.create(wanted, request.principal.userId, clientGone(reply))
+        return ok(null)
+      },
     )
     app.get(
       `${PATH}/info/:key`,
@@ -134,10 +164,23 @@ export const taskRoutes =
       },
     )
     app.post(
+      `${PATH}/stop/:key`,
+      { schema: { tags, summary: 'End the run in progress', params: KeyParams, response: nothing }, config },
+      async ({ params, principal }) => {
+        await tasks.stop(params.key, principal.userId)
+        return ok(null)
+      },
+    )
+    app.post(
       `${PATH}/execute/:key`,
       { schema: { tags, summary: 'Run a task now', params: KeyParams, response: nothing }, config },
-      async ({ params }) => {
-        await tasks.execute(params.key)
+      async ({ params }, reply) => {
+        try {
+          await tasks.execute(params.key)
+        } catch (error) {
+          if (pullNow === undefined || !hasCode(error, 'TASK_NOT_FOUND')) throw error
+          await pullNow(params.key, clientGone(reply))
+        }
         return ok(null)
       },
     )

@@ -17,11 +17,21 @@ const Whole = Type.Integer()
 export const nullable = (schema: TSchema) => Type.Union([schema, Type.Null()])
 const optional = (properties: Record<string, TSchema>) => Type.Partial(Type.Object(properties))
 
+const Pattern = (of: string) =>
+  Type.Optional(nullable(Type.String({ description: `Expression of RE2 that matches ${of} as a whole` })))
+const deletedDate = Type.Optional(nullable(Type.Union([Type.String(), Type.Integer()])))
 const PackageConstraint = Type.Object({
-  packageKey: Type.String({ examples: ['gav://com.alibaba:fastjson'] }),
+  packageKey: Type.Optional(nullable(Type.String({ examples: ['gav://com.alibaba:fastjson'] }))),
   versions: Type.Optional(nullable(Type.Array(Text))),
+  packageRegex: Pattern('a package key or name'),
+  versionRegex: Pattern('a version'),
+  deletedDate,
 })
-const PathConstraint = Type.Object({ path: Type.String({ examples: ['/releases/2026'] }) })
+const PathConstraint = Type.Object({
+  path: Type.Optional(nullable(Type.String({ examples: ['/releases/2026', '/logs/*.log'] }))),
+  pathRegex: Pattern('a path'),
+  deletedDate,
+})
 const constraints = {
   packageConstraints: Type.Optional(nullable(Type.Array(PackageConstraint))),
   pathConstraints: Type.Optional(nullable(Type.Array(PathConstraint))),
@@ -51,6 +61,14 @@ const settingFields = {
   deleteGuard: optional({ maxCount: Type.Integer({ default: 100 }), maxShare: Type.Number({ default: 0.1 }) }),
   backfill: Type.Boolean({ default: true }),
   platforms: nullable(Type.Array(Text)),
+  webhook: nullable(
+    Type.Object({
+      url: Type.String({ description: 'Told of the end of each run' }),
+      secret: Type.Optional(
+        nullable(Type.String({ description: 'Signs it; never shown, ****** keeps what is stored' })),
+      ),
+    }),
+  ),
 }
 
 const sampleObject = {

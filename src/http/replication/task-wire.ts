@@ -1,4 +1,5 @@
 import type { ReplicationTask, TaskObject, TaskSetting } from '../../tasks/task.ts'
+import { MASK, type Webhook } from '../../tasks/webhooks/webhook-settings.ts'
 import type { Dates } from '../dates.ts'
 
 /** Only a RUN_ONCE task knows beforehand how much it will send. */
@@ -17,7 +18,7 @@ export const toTaskInfo = (task: ReplicationTask, dates: Dates) => ({
   description: task.description,
   status: task.status,
   replicatedBytes: task.replicatedBytes,
-  totalBytes: UNKNOWN_BYTES,
+  totalBytes: task.totalBytes ?? UNKNOWN_BYTES,
   lastExecutionStatus: task.lastExecutionStatus,
   lastExecutionTime: dates.format(task.lastExecutionAt),
   nextExecutionTime: dates.format(task.nextExecutionAt),
@@ -49,7 +50,12 @@ const toSetting = (setting: TaskSetting, dates: Dates) => ({
   deleteGuard: setting.deleteGuard,
   backfill: setting.backfill,
   platforms: setting.platforms,
+  webhook: toWebhook(setting.webhook ?? null),
 })
+
+/** Its secret is never shown; sent back so, it stays. */
+const toWebhook = (webhook: Webhook | null) =>
+  webhook && { url: webhook.url, secret: webhook.secret === null ? null : MASK }
 
 /** `ReplicaObjectInfo`. */
 export const toTaskObject = (object: TaskObject) => ({

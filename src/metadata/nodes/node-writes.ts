@@ -19,6 +19,8 @@ export interface Deletion {
   /** `peer.id` and `peer_link.id` when another cluster deletes; 0 and null for local users. */
   readonly origin: number
   readonly viaLink: number | null
+  /** As in `node`, when a run of another cluster deletes. */
+  readonly viaMark?: number | null
 }
 
 /**
@@ -171,16 +173,16 @@ export async function saveTombstones(
   trx: Transaction,
   repoId: number,
   paths: readonly NodePath[],
-  { at, hlc, origin }: Deletion,
+  { at, ...deletion }: Deletion,
 ): Promise<void> {
-  const tombstones = paths.map((path) => ({ path, hlc, origin }))
+  const tombstones = paths.map((path) => ({ path, ...deletion }))
   await saveEachTombstone(trx, repoId, tombstones, at)
 }
 
-export interface Tombstone extends Pick<Deletion, 'hlc' | 'origin'> {
+export interface TombstoneWrite extends Omit<Deletion, 'at'> {
   readonly path: NodePath
 }
-interface TombstoneRow extends Tombstone {
+interface TombstoneRow extends TombstoneWrite {
   readonly repoId: number
   readonly at: number
 }
@@ -192,21 +194,25 @@ const insertTombstones = insertingRows<'tombstone', TombstoneRow>({
     hlc: ['text', ({ hlc }) => hlc],
     origin: ['bigint', ({ origin }) => origin],
     deleted_at: ['bigint', ({ at }) => at],
+    deleted_by: ['text', ({ by }) => by],
+    via_link: ['bigint', ({ viaLink }) => viaLink],
+    via_mark: ['bigint', ({ viaMark }) => viaMark ?? null],
   },
-  onConflict: `on conflict (repo_id, path) do update
-    set hlc = excluded.hlc, origin = excluded.origin, deleted_at = excluded.deleted_at`,
+  onConflict: `on conflict (repo_id, path) do update set hlc = excluded.hlc, origin = excluded.origin,
+    deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by, via_link = excluded.via_link,
+    via_mark = excluded.via_mark`,
 })
 
 /** `saveTombstones` where each has a stamp of its own. */
 export async function saveEachTombstone(
   trx: Transaction,
   repoId: number,
-  tombstones: readonly Tombstone[],
+  tombstones: readonly TombstoneWrite[],
   at: number,
 ): Promise<void> {
   await insertTombstones(
     trx,
-    tombstones.map(({ path, hlc, origin }) => ({ repoId, path, hlc, origin, at })),
+    tombstones.map((tombstone) => ({ ...tombstone, repoId, at })),
   )
 }
 

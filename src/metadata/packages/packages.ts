@@ -3,6 +3,7 @@ import type { Hlc } from '../../core/hlc.ts'
 import type { Lanes } from '../../core/lanes.ts'
 import type { PackageKey } from '../../core/package-key.ts'
 import { type Page, type PageRequest, pageOffset } from '../../core/paging.ts'
+import { comparePaths } from '../../core/paths.ts'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
 import { anyOf } from '../sql/any-of.ts'
@@ -89,6 +90,51 @@ export async function lockPackage(
   const query = at(trx, repoId, key).selectAll()
   const row = await (dialectOf(trx) === 'postgres' ? query.forUpdate() : query).executeTakeFirst()
   return row && toPackage(row)
+}
+
+/**
+ * As `claimPackage`, of several; those that are there first, in order of id as everybody locks them, then those that are made, in order
+ * of key.
+ */
+export async function claimPackages(
+  trx: Transaction,
+  repoId: number,
+  made: readonly Omit<PackageRecord, 'id'>[],
+): Promise<PackageRecord[]> {
+  const keys = made.map(({ key }) => key)
+  if (keys.length === 0) return []
+  const locked = await lockPackagesNamed(trx, repoId, keys)
+  const there = new Set(locked.map(({ key }) => key))
+  const missing = made.filter(({ key }) => !there.has(key)).sort((a, b) => comparePaths(a.key, b.key))
+  for (let from = 0; from < missing.length; from += ROWS_PER_STATEMENT) {
+    const rows = await trx
+      .insertInto('package')
+      .values(missing.slice(from, from + ROWS_PER_STATEMENT).map(toRow))
+      .onConflict((oc) => oc.columns(['repo_id', 'key']).doUpdateSet({ versions: (eb) => eb.ref('package.versions') }))
+      .returningAll()
+      .execute()
+    locked.push(...rows.map(toPackage))
+  }
+  return locked
+}
+
+/** Those of the names that are there, in order of id. */
+export async function lockPackagesNamed(
+  trx: Transaction,
+  repoId: number,
+  keys: readonly PackageKey[],
+): Promise<PackageRecord[]> {
+  if (keys.length === 0) return []
+  const known = await trx
+    .selectFrom('package')
+    .where('repo_id', '=', repoId)
+    .where(anyOf(trx, 'key', keys))
+    .select('id')
+    .execute()
+  return lockPackages(
+    trx,
+    known.map(({ id }) => id),
+  )
 }
 
 /** In order of id, so that two who want the same ones wait for each other. Those that are gone are left out. */

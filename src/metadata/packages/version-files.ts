@@ -4,6 +4,7 @@ import type { NodePath } from '../../core/paths.ts'
 import type { Reader, Transaction } from '../database.ts'
 import { type NodeRecord, toNode } from '../nodes/nodes.ts'
 import { anyOf } from '../sql/any-of.ts'
+import { insertingRows } from '../sql/insert-rows.ts'
 
 /** A version claims the node at a path. */
 export interface VersionFile {
@@ -123,6 +124,52 @@ export async function claimedByOthers(
   if (versionIds.length > 0) query = query.where(sql<boolean>`not ${anyOf(reader, 'version_id', versionIds)}`)
   const rows = await query.select('path').distinct().execute()
   return new Set(rows.map(({ path }) => path as NodePath))
+}
+
+/** Who claims each of the paths. */
+export async function claimsAt(
+  reader: Reader,
+  repoId: number,
+  paths: readonly NodePath[],
+): Promise<{ readonly path: NodePath; readonly versionId: number }[]> {
+  if (paths.length === 0) return []
+  const rows = await reader
+    .selectFrom('version_file')
+    .where('repo_id', '=', repoId)
+    .where(anyOf(reader, 'path', paths))
+    .select(['path', 'version_id'])
+    .execute()
+  return rows.map(({ path, version_id }) => ({ path: path as NodePath, versionId: version_id }))
+}
+
+/** Takes all claims of these versions away. */
+export async function dropVersionFiles(trx: Transaction, versionIds: readonly number[]): Promise<void> {
+  if (versionIds.length === 0) return
+  await trx
+    .deleteFrom('version_file')
+    .where(anyOf(trx, 'version_id', versionIds))
+    .execute()
+}
+const insertClaims = insertingRows<'version_file', VersionFile & { readonly repoId: number; readonly ord: number }>({
+  into: 'version_file',
+  columns: {
+    version_id: ['bigint', ({ versionId }) => versionId],
+    ord: ['bigint', ({ ord }) => ord],
+    repo_id: ['bigint', ({ repoId }) => repoId],
+    path: ['text', ({ path }) => path],
+    role: ['text', ({ role }) => role],
+  },
+})
+/** Of versions that claim nothing so far, each with its files in their order. */
+export async function addVersionFiles(
+  trx: Transaction,
+  repoId: number,
+  versions: readonly { readonly versionId: number; readonly files: readonly Omit<VersionFile, 'versionId'>[] }[],
+): Promise<void> {
+  const rows = versions.flatMap(({ versionId, files }) =>
+    files.map(({ path, role }, ord) => ({ versionId, ord, repoId, path, role })),
+  )
+  await insertClaims(trx, rows)
 }
 
 /** In place of those it had. */

@@ -7,6 +7,7 @@ import type { NodePath } from '../../core/paths.ts'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
 import { anyOf } from '../sql/any-of.ts'
+import { givenRows } from '../sql/given-rows.ts'
 
 /** A version of a package. Times are UTC epoch milliseconds. */
 export interface VersionRecord {
@@ -92,6 +93,58 @@ export async function versionsById(reader: Reader, repoId: number, ids: readonly
     .where(anyOf(reader, 'package_version.id', ids))
     .execute()
   return rows.map(toKeyed)
+}
+
+/** Those of the names that are there. */
+export async function versionsNamed(
+  reader: Reader,
+  repoId: number,
+  wanted: readonly { readonly key: PackageKey; readonly name: string }[],
+): Promise<KeyedVersion[]> {
+  if (wanted.length === 0) return []
+  const names = wanted.map(({ key, name }) => [key, name])
+  const { rows } = await sql<Selectable<Schema['package_version']> & { package_key: string }>`
+    select v.*, p.key as package_key from ${givenRows(reader, 'g', { key: 'text', name: 'text' }, names)}
+    join package as p on p.repo_id = ${repoId} and p.key = g.key
+    join package_version as v on v.package_id = p.id and v.name = g.name`.execute(reader)
+  return rows.map(toKeyed)
+}
+
+/** Makes versions, or writes all but the downloads of those that are there. @returns their ids, in the order given. The caller holds the packages. */
+export async function putVersions(trx: Transaction, made: readonly Omit<VersionRecord, 'id'>[]): Promise<number[]> {
+  const ids = new Map<string, number>()
+  const idKey = (packageId: number, name: string) => `${packageId}/${name}`
+  for (let from = 0; from < made.length; from += ROWS_PER_STATEMENT) {
+    const rows = made.slice(from, from + ROWS_PER_STATEMENT).map(toRow)
+    const written = await trx
+      .insertInto('package_version')
+      .values(rows)
+      .onConflict((oc) =>
+        oc.columns(['package_id', 'name']).doUpdateSet((eb) => {
+          const { downloads: _, package_id: __, name: ___, ...kept } = rows[0]!
+          return Object.fromEntries(
+            (Object.keys(kept) as (keyof typeof kept)[]).map((column) => [column, eb.ref(`excluded.${column}`)]),
+          )
+        }),
+      )
+      .returning(['id', 'package_id', 'name'])
+      .execute()
+    for (const { id, package_id, name } of written) ids.set(idKey(package_id, name), id)
+  }
+  return made.map(({ packageId, name }) => ids.get(idKey(packageId, name))!)
+}
+
+/** Those of the names that their package has a version of. */
+export async function presentVersions(
+  reader: Reader,
+  wanted: readonly { readonly packageId: number; readonly name: string }[],
+): Promise<{ readonly packageId: number; readonly name: string }[]> {
+  if (wanted.length === 0) return []
+  const names = wanted.map(({ packageId, name }) => [packageId, name])
+  const { rows } = await sql<{ package_id: number; name: string }>`select v.package_id, v.name
+    from ${givenRows(reader, 'g', { package_id: 'bigint', name: 'text' }, names)}
+    join package_version as v on v.package_id = g.package_id and v.name = g.name`.execute(reader)
+  return rows.map((row) => ({ packageId: row.package_id, name: row.name }))
 }
 
 /** @returns the id. The caller holds the package. */

@@ -1,6 +1,6 @@
 import type { Insertable, Selectable, Updateable } from 'kysely'
 import { type Page, type PageRequest, pageOffset } from '../../core/paging.ts'
-import type { Reader, Transaction } from '../database.ts'
+import type { MetadataDatabase, Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
 import { startsWith } from '../sql/text-prefix.ts'
 
@@ -20,6 +20,15 @@ export async function insertCluster(trx: Transaction, row: Insertable<Schema['cl
     .onConflict((oc) => oc.doNothing())
     .executeTakeFirst()
   return Number(result.numInsertedOrUpdatedRows) > 0
+}
+
+export type ClusterHealth = Pick<Updateable<Schema['cluster']>, 'status' | 'error_reason' | 'peer_id'>
+
+/** Notes which installation answers at a cluster's address. */
+export async function notePeerOf(db: MetadataDatabase, id: string, peerId: string): Promise<void> {
+  const known = await db.read.selectFrom('cluster').select('peer_id').where('id', '=', id).executeTakeFirst()
+  if (known === undefined || known.peer_id === peerId) return
+  await db.transact((trx) => updateCluster(trx, id, { peer_id: peerId }))
 }
 
 /** False: it is not there. */
@@ -49,11 +58,11 @@ export async function findClusterByName(reader: Reader, name: string): Promise<C
 export async function findClusters(
   reader: Reader,
   references: readonly string[],
-): Promise<{ id: string; name: string; type: string }[]> {
+): Promise<{ id: string; name: string; type: string; detectType: string }[]> {
   if (references.length === 0) return []
   return reader
     .selectFrom('cluster')
-    .select(['id', 'name', 'type'])
+    .select(['id', 'name', 'type', 'detect_type as detectType'])
     .where((eb) => eb.or([eb('id', 'in', references), eb('name', 'in', references)]))
     .execute()
 }

@@ -1,8 +1,16 @@
-import type { Expression, ExpressionBuilder, Selectable, SqlBool } from 'kysely'
+import {
+  type Expression,
+  type ExpressionBuilder,
+  type Selectable,
+  type SelectQueryBuilder,
+  type SqlBool,
+  sql,
+} from 'kysely'
 import { type Page, type PageRequest, pageOffset } from '../../core/paging.ts'
 import { packageScheme, REPOSITORY_TYPES } from '../../core/repository-type.ts'
 import type { Reader } from '../database.ts'
 import type { Schema } from '../schema.ts'
+import { anyOf } from '../sql/any-of.ts'
 import { startsWith } from '../sql/text-prefix.ts'
 
 export type DetailRow = Selectable<Schema['record_detail']>
@@ -23,7 +31,7 @@ export interface DetailFilter {
 
 /** Newest start first. */
 export async function listDetails(reader: Reader, recordId: string, limit: number): Promise<DetailRow[]> {
-  return newestFirst(reader, recordId, {}).limit(limit).execute()
+  return newestFirst(reader, { recordId, filter: {}, links: undefined }).limit(limit).execute()
 }
 
 export async function pageDetails(
@@ -32,17 +40,85 @@ export async function pageDetails(
   filter: DetailFilter,
   page: PageRequest,
 ): Promise<Page<DetailRow>> {
-  const { total } = await matching(reader, recordId, filter)
+  const wanted = await wantedOf(reader, recordId, filter)
+  const { total } = await matching(reader, wanted)
     .select((eb) => eb.fn.countAll<number>().as('total'))
     .executeTakeFirstOrThrow()
-  const records = await newestFirst(reader, recordId, filter).limit(page.pageSize).offset(pageOffset(page)).execute()
+  const ids = await idsOfPage(reader, wanted, { total, offset: pageOffset(page), size: page.pageSize })
+  const records =
+    ids.length === 0 ? [] : await inOrder(reader.selectFrom('record_detail').where('id', 'in', ids)).execute()
   return { ...page, totalRecords: total, records }
 }
 
-const newestFirst = (reader: Reader, recordId: string, filter: DetailFilter) =>
-  matching(reader, recordId, filter).selectAll().orderBy('started_at', 'desc').orderBy('id', 'desc')
+/** Whole rows of a page only: what lies before it is looked over in an index, from the nearer end. */
+async function idsOfPage(
+  reader: Reader,
+  wanted: Wanted,
+  { total, offset, size }: { readonly total: number; readonly offset: number; readonly size: number },
+): Promise<string[]> {
+  if (offset >= total) return []
+  const behind = Math.max(0, total - offset - size)
+  const [direction, skipped] = behind < offset ? (['asc', behind] as const) : (['desc', offset] as const)
+  const rows = await matching(reader, wanted)
+    .select('id')
+    .orderBy('started_at', direction)
+    .orderBy('id', direction)
+    .limit(Math.min(size, total - offset))
+    .offset(skipped)
+    .execute()
+  return rows.map(({ id }) => id)
+}
 
-function matching(reader: Reader, recordId: string, filter: DetailFilter) {
+/** Where a reading of details goes on. */
+export interface DetailPlace {
+  readonly startedAt: number
+  readonly id: string
+}
+
+/** The next `limit` details, newest start first. @param after the last one read; undefined: from the newest. */
+export async function detailsAfter(
+  reader: Reader,
+  recordId: string,
+  filter: DetailFilter,
+  after: DetailPlace | undefined,
+  limit: number,
+): Promise<DetailRow[]> {
+  return newestFirst(reader, await wantedOf(reader, recordId, filter))
+    .$if(after !== undefined, (query) =>
+      query
+        .where('started_at', '<=', after!.startedAt)
+        .where((eb) => eb.or([eb('started_at', '<', after!.startedAt), eb('id', '<', after!.id)])),
+    )
+    .limit(limit)
+    .execute()
+}
+
+const newestFirst = (reader: Reader, wanted: Wanted) => inOrder(matching(reader, wanted))
+const inOrder = (details: SelectQueryBuilder<Schema, 'record_detail', object>) =>
+  details.selectAll().orderBy('started_at', 'desc').orderBy('id', 'desc')
+
+interface Wanted {
+  readonly recordId: string
+  readonly filter: DetailFilter
+  /** Undefined: of all. */
+  readonly links: readonly number[] | undefined
+}
+
+/** A record has few links and many details: its links are looked up once. */
+async function wantedOf(reader: Reader, recordId: string, filter: DetailFilter): Promise<Wanted> {
+  const { repoName, clusterName } = filter
+  if (repoName === undefined && clusterName === undefined) return { recordId, filter, links: undefined }
+  const rows = await reader
+    .selectFrom('exec_link')
+    .select('link_id')
+    .where('record_id', '=', recordId)
+    .$if(repoName !== undefined, (query) => query.where('local_repo', '=', repoName!))
+    .$if(clusterName !== undefined, (query) => query.where('cluster_name', '=', clusterName!))
+    .execute()
+  return { recordId, filter, links: rows.map(({ link_id }) => link_id) }
+}
+
+function matching(reader: Reader, { recordId, filter, links }: Wanted) {
   const { packageName, path, artifactName, status, version } = filter
   return reader
     .selectFrom('record_detail')
@@ -54,19 +130,11 @@ function matching(reader: Reader, recordId: string, filter: DetailFilter) {
     .$if(artifactName !== undefined, (query) =>
       query.where((eb) => eb.or([isFileUnder(eb, artifactName!), isPackage(eb, artifactName!)])),
     )
-    .$if(filter.repoName !== undefined || filter.clusterName !== undefined, (query) =>
-      query.where('link_id', 'in', linksNamed(reader, recordId, filter)),
-    )
+    .$if(links !== undefined, (query) => query.where(isOneOf(reader, links!)))
 }
 
-/** A record has few links and many details: its links are looked up once. */
-const linksNamed = (reader: Reader, recordId: string, { repoName, clusterName }: DetailFilter) =>
-  reader
-    .selectFrom('exec_link')
-    .select('exec_link.link_id')
-    .where('exec_link.record_id', '=', recordId)
-    .$if(repoName !== undefined, (query) => query.where('exec_link.local_repo', '=', repoName!))
-    .$if(clusterName !== undefined, (query) => query.where('exec_link.cluster_name', '=', clusterName!))
+const isOneOf = (reader: Reader, links: readonly number[]) =>
+  links.length === 0 ? sql<boolean>`1 = 0` : anyOf(reader, 'link_id', links)
 
 type Details = ExpressionBuilder<Schema, 'record_detail'>
 

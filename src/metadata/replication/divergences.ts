@@ -2,23 +2,31 @@ import type { Selectable } from 'kysely'
 import { type LaneSums, laneSums, type RangeSum } from '../../core/fingerprint.ts'
 import type { Lanes } from '../../core/lanes.ts'
 import type { PathRange } from '../../core/path-range.ts'
+import { ROOT } from '../../core/paths.ts'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
 import { anyOf } from '../sql/any-of.ts'
 import { areFew, inRanges } from '../sql/in-ranges.ts'
 import { insertingRows } from '../sql/insert-rows.ts'
 import { keepInRanges } from '../sql/keep-in-ranges.ts'
+import { type Failure, type FailureState, failedAgain } from './failure-state.ts'
+import { livePackagePaths } from './source-versions.ts'
 
 /**
  * One path of a link's ledger: the target does not have it as we do. `conflict` kept there by SKIP · `failed` could not be written ·
- * `foreign` is at the target only.
+ * `foreign` is at the target only · `superseded` was deleted or changed there later.
  */
 export interface Divergence {
   readonly path: string
-  readonly reason: 'conflict' | 'failed' | 'foreign'
+  readonly reason: 'conflict' | 'failed' | 'foreign' | 'superseded'
   /** The target's row minus ours, as both were when it was decided. Undefined: not known, so the path has to be looked at. */
   readonly delta: RangeSum | undefined
+  /** Of what failed: why, so that it waits to be tried again. */
+  readonly failure?: Failure | undefined
 }
+
+/** The path under which a link that failed as a whole waits (`failures.ts`). */
+export const WHOLE_LINK = ''
 
 /** Inside the ranges, ascending by path bytes. */
 export async function listDivergences(
@@ -26,7 +34,12 @@ export async function listDivergences(
   linkId: number,
   ranges: readonly PathRange[],
 ): Promise<Divergence[]> {
-  const query = reader.selectFrom('link_divergence').selectAll().where('link_id', '=', linkId).orderBy('path')
+  const query = reader
+    .selectFrom('link_divergence')
+    .selectAll()
+    .where('link_id', '=', linkId)
+    .where('path', '!=', WHOLE_LINK)
+    .orderBy('path')
   const rows = areFew(ranges)
     ? await query.where(inRanges(ranges)).execute()
     : await keepInRanges(await query.execute(), ranges)
@@ -45,6 +58,7 @@ function deltaOf(row: Selectable<Schema['link_divergence']>): RangeSum | undefin
 interface LedgerRow extends Divergence {
   readonly linkId: number
   readonly since: number
+  readonly state: FailureState | undefined
 }
 const insertDivergences = insertingRows<'link_divergence', LedgerRow>({
   into: 'link_divergence',
@@ -62,12 +76,19 @@ const insertDivergences = insertingRows<'link_divergence', LedgerRow>({
     e1: ['bigint', ({ delta }) => sumOf(delta?.metadata, 1)],
     e2: ['bigint', ({ delta }) => sumOf(delta?.metadata, 2)],
     e3: ['bigint', ({ delta }) => sumOf(delta?.metadata, 3)],
+    failure_id: ['text', ({ state }) => state?.id ?? null],
+    kind: ['text', ({ state }) => state?.kind ?? null],
+    error_reason: ['text', ({ state }) => state?.reason ?? null],
+    attempts: ['bigint', ({ state }) => state?.attempts ?? null],
+    due_at: ['bigint', ({ state }) => state?.dueAt ?? null],
+    created_at: ['bigint', ({ state }) => state?.createdAt ?? null],
+    modified_at: ['bigint', ({ state }) => state?.modifiedAt ?? null],
   },
 })
 const sumOf = (sums: LaneSums | undefined, lane: 0 | 1 | 2 | 3): number | null =>
   sums === undefined ? null : Number(sums[lane])
 
-/** Of the paths looked at, the ledger afterwards holds `found` and no other. */
+/** Of the paths looked at, the ledger afterwards holds `found` and no other. What failed before and fails again has failed once more. */
 export async function settleDivergences(
   trx: Transaction,
   linkId: number,
@@ -75,7 +96,13 @@ export async function settleDivergences(
   found: readonly Divergence[],
   now: number,
 ): Promise<void> {
+  let earlier: ReadonlyMap<string, EarlierFailure> = new Map()
   if (looked.length > 0 && (await hasDivergences(trx, linkId))) {
+    earlier = await earlierFailures(
+      trx,
+      linkId,
+      found.flatMap(({ path, failure }) => (failure === undefined ? [] : [path])),
+    )
     await trx
       .deleteFrom('link_divergence')
       .where('link_id', '=', linkId)
@@ -84,7 +111,29 @@ export async function settleDivergences(
   }
   await insertDivergences(
     trx,
-    found.map(({ path, reason, delta }) => ({ linkId, path, reason, delta, since: now })),
+    found.map(({ path, reason, delta, failure }) => {
+      const state = failure && failedAgain({ linkId, path }, failure, earlier.get(path), now)
+      return { linkId, path, reason, delta, since: now, state }
+    }),
+  )
+}
+
+type EarlierFailure = Pick<FailureState, 'id' | 'attempts' | 'createdAt'>
+
+async function earlierFailures(trx: Transaction, linkId: number, paths: readonly string[]) {
+  if (paths.length === 0) return new Map<string, EarlierFailure>()
+  const rows = await trx
+    .selectFrom('link_divergence')
+    .select(['path', 'failure_id', 'attempts', 'created_at'])
+    .where('link_id', '=', linkId)
+    .where('failure_id', 'is not', null)
+    .where(anyOf(trx, 'path', paths))
+    .execute()
+  return new Map(
+    rows.map(({ path, failure_id, attempts, created_at }) => [
+      path,
+      { id: failure_id!, attempts: attempts!, createdAt: created_at! },
+    ]),
   )
 }
 
@@ -100,11 +149,18 @@ async function hasDivergences(trx: Transaction, linkId: number): Promise<boolean
 }
 
 /** Takes paths out of the ledger that are no live files of ours any more: there is nothing left to bring over. */
-export async function forgetVanished(trx: Transaction, linkId: number, repoId: number): Promise<void> {
+export async function forgetVanished(
+  trx: Transaction,
+  linkId: number,
+  repoId: number,
+  reasons: readonly Divergence['reason'][],
+): Promise<void> {
   await trx
     .deleteFrom('link_divergence')
     .where('link_id', '=', linkId)
-    .where('reason', '!=', 'foreign')
+    .where('reason', 'in', reasons)
+    .where('path', '!=', WHOLE_LINK)
+    .where('path', '>=', ROOT)
     .where((eb) =>
       eb.not(
         eb.exists(
@@ -119,4 +175,34 @@ export async function forgetVanished(trx: Transaction, linkId: number, repoId: n
       ),
     )
     .execute()
+  await forgetVanishedPackages(trx, linkId, repoId, reasons)
 }
+
+/** Packages and versions have places below all paths of files. */
+async function forgetVanishedPackages(
+  trx: Transaction,
+  linkId: number,
+  repoId: number,
+  reasons: readonly Divergence['reason'][],
+): Promise<void> {
+  const rows = await trx
+    .selectFrom('link_divergence')
+    .select('path')
+    .where('link_id', '=', linkId)
+    .where('reason', 'in', reasons)
+    .where('path', '!=', WHOLE_LINK)
+    .where('path', '<', ROOT)
+    .execute()
+  for (let at = 0; at < rows.length; at += PATHS_AT_ONCE) {
+    const paths = rows.slice(at, at + PATHS_AT_ONCE).map(({ path }) => path)
+    const live = await livePackagePaths(trx, repoId, paths)
+    const gone = paths.filter((path) => !live.has(path))
+    if (gone.length === 0) continue
+    await trx
+      .deleteFrom('link_divergence')
+      .where('link_id', '=', linkId)
+      .where(anyOf(trx, 'path', gone))
+      .execute()
+  }
+}
+const PATHS_AT_ONCE = 1_000

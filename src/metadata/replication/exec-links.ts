@@ -18,7 +18,13 @@ export interface NewExecLink {
 
 /** Planning a record twice is harmless: links that are there already stay as they are. */
 export async function createExecLinks(trx: Transaction, links: readonly NewExecLink[]): Promise<void> {
-  if (links.length === 0) return
+  for (let at = 0; at < links.length; at += ROWS_PER_INSERT) {
+    await insertSome(trx, links.slice(at, at + ROWS_PER_INSERT))
+  }
+}
+const ROWS_PER_INSERT = 500
+
+async function insertSome(trx: Transaction, links: readonly NewExecLink[]): Promise<void> {
   await trx
     .insertInto('exec_link')
     .values(
@@ -31,6 +37,7 @@ export async function createExecLinks(trx: Transaction, links: readonly NewExecL
         repo_type: link.repoType,
         state: 'PENDING' as const,
         mode: null,
+        scope_hash: null,
         to_seq: null,
         remote_epoch: null,
         remote_seq: null,
@@ -55,8 +62,45 @@ export async function listExecLinks(reader: Reader, recordId: string): Promise<E
   return reader.selectFrom('exec_link').selectAll().where('record_id', '=', recordId).orderBy('link_id').execute()
 }
 
+/** Whose link it is, and where it goes. */
+export async function findLinkPlace(
+  reader: Reader,
+  recordId: string,
+  linkId: number,
+): Promise<{ clusterId: string; taskKey: string } | undefined> {
+  return reader
+    .selectFrom('exec_link')
+    .innerJoin('execution_record', 'execution_record.id', 'exec_link.record_id')
+    .select(['exec_link.cluster_id as clusterId', 'execution_record.task_key as taskKey'])
+    .where('exec_link.record_id', '=', recordId)
+    .where('exec_link.link_id', '=', linkId)
+    .executeTakeFirst()
+}
+
+/** Begins to plan a link: whoever planned it until now writes nothing more. Undefined: it is planned, or the run is gone. */
+export async function takePlanning(trx: Transaction, recordId: string, linkId: number): Promise<number | undefined> {
+  const row = await update(trx, recordId, linkId, ['PENDING'])
+    .set((eb) => ({ plan_token: eb('plan_token', '+', 1) }))
+    .returning('plan_token')
+    .executeTakeFirst()
+  return row?.plan_token
+}
+/** Whether the link is still to be planned, and by the holder of the token. Until the transaction ends nobody else takes it. */
+export async function holdsPlanning(
+  trx: Transaction,
+  recordId: string,
+  linkId: number,
+  token: number,
+): Promise<boolean> {
+  const result = await update(trx, recordId, linkId, ['PENDING'])
+    .set({ plan_token: token })
+    .where('plan_token', '=', token)
+    .executeTakeFirst()
+  return result.numUpdatedRows > 0n
+}
+
 export interface LinkPlan {
-  readonly mode: 'cursor' | 'ranges'
+  readonly mode: 'cursor' | 'ranges' | 'offer'
   readonly toSeq: number
   readonly remote: RemotePosition
 }
@@ -66,18 +110,36 @@ export async function beginCopying(
   trx: Transaction,
   recordId: string,
   linkId: number,
-  plan: LinkPlan,
+  plan: LinkPlan & { readonly scopeHash: string },
 ): Promise<boolean> {
   const result = await update(trx, recordId, linkId, ['PENDING'])
     .set({
       state: 'COPYING',
       mode: plan.mode,
+      scope_hash: plan.scopeHash,
       to_seq: plan.toSeq,
       remote_epoch: plan.remote.epoch,
       remote_seq: plan.remote.seq,
       remote_mark: plan.remote.mark,
       down_since: null,
+      error_reason: null,
     })
+    .executeTakeFirst()
+  return result.numUpdatedRows > 0n
+}
+
+/** A link that follows changes: done with what exists, or to be compared once more. False: the run is gone. */
+export async function markExecLink(
+  trx: Transaction,
+  recordId: string,
+  linkId: number,
+  state: 'PENDING' | 'DONE',
+): Promise<boolean> {
+  const result = await trx
+    .updateTable('exec_link')
+    .set({ state, error_reason: null, down_since: null, attempts: 0, ended_at: null })
+    .where('record_id', '=', recordId)
+    .where('link_id', '=', linkId)
     .executeTakeFirst()
   return result.numUpdatedRows > 0n
 }
@@ -95,6 +157,20 @@ export async function endExecLink(
   return result.numUpdatedRows > 0n
 }
 
+/** Ends all links of a record that have not ended yet. */
+export async function endExecLinks(
+  trx: Transaction,
+  recordId: string,
+  end: { readonly state: 'DONE' | 'FAILED'; readonly errorReason: string | null; readonly now: number },
+): Promise<void> {
+  await trx
+    .updateTable('exec_link')
+    .set({ state: end.state, error_reason: end.errorReason, ended_at: end.now })
+    .where('record_id', '=', recordId)
+    .where('state', 'in', ['PENDING', 'COPYING'])
+    .execute()
+}
+
 /**
  * Notes that the target does not answer since `now`; an outage noted before goes on unless the target took something meanwhile.
  * @returns since when, and how often in a row. Undefined: the run is gone.
@@ -103,16 +179,29 @@ export async function noteDown(
   trx: Transaction,
   recordId: string,
   linkId: number,
-  { now, progressed }: { readonly now: number; readonly progressed: boolean },
+  { now, progressed, reason }: { readonly now: number; readonly progressed: boolean; readonly reason: string },
 ): Promise<LinkOutage | undefined> {
   const row = await one(trx, recordId, linkId).executeTakeFirst()
   if (row === undefined) return undefined
   const goesOn = row.down_since !== null && !progressed
   const outage = goesOn ? { since: row.down_since!, attempts: row.attempts + 1 } : { since: now, attempts: 1 }
   await update(trx, recordId, linkId, ['PENDING', 'COPYING'])
-    .set({ down_since: outage.since, attempts: outage.attempts })
+    .set({ down_since: outage.since, attempts: outage.attempts, error_reason: reason })
     .execute()
   return outage
+}
+/** The same without an attempt: nobody talks to the target at the moment. Undefined: the run is gone. */
+export async function noteWaiting(
+  trx: Transaction,
+  recordId: string,
+  linkId: number,
+  { now, reason }: { readonly now: number; readonly reason: string },
+): Promise<LinkOutage | undefined> {
+  const row = await one(trx, recordId, linkId).executeTakeFirst()
+  if (row === undefined) return undefined
+  const since = row.down_since ?? now
+  await update(trx, recordId, linkId, ['PENDING', 'COPYING']).set({ down_since: since, error_reason: reason }).execute()
+  return { since, attempts: row.attempts }
 }
 export interface LinkOutage {
   readonly since: number
@@ -121,7 +210,7 @@ export interface LinkOutage {
 /** The target took something durably: whatever outage there was is over. */
 export async function noteUp(trx: Transaction, recordId: string, linkId: number): Promise<void> {
   await update(trx, recordId, linkId, ['COPYING'])
-    .set({ down_since: null, attempts: 0 })
+    .set({ down_since: null, attempts: 0, error_reason: null })
     .where('down_since', 'is not', null)
     .execute()
 }

@@ -5,6 +5,8 @@ import { insertingRows } from '../sql/insert-rows.ts'
 export interface PlannedPath {
   readonly path: string
   readonly expect: Uint8Array | null
+  /** What is done when no file is there: its end is brought over. Undefined: nothing. */
+  readonly ifGone?: 'delete' | undefined
 }
 
 interface ShardOfPaths {
@@ -20,6 +22,7 @@ const insertPaths = insertingRows<'exec_path', PlannedPath & ShardOfPaths>({
     shard_no: ['bigint', ({ shardNo }) => shardNo],
     path: ['text', ({ path }) => path],
     expect: ['bytea', ({ expect }) => expect],
+    deletes: ['bigint', ({ ifGone }) => Number(ifGone === 'delete')],
   },
 })
 
@@ -30,7 +33,7 @@ export async function putPlannedPaths(
 ): Promise<void> {
   await insertPaths(
     trx,
-    paths.map(({ path, expect }) => ({ recordId, linkId, shardNo, path, expect })),
+    paths.map((planned) => ({ recordId, linkId, shardNo, ...planned })),
   )
 }
 
@@ -43,12 +46,13 @@ export async function pagePlannedPaths(
 ): Promise<PlannedPath[]> {
   let query = reader
     .selectFrom('exec_path')
-    .select(['path', 'expect'])
+    .select(['path', 'expect', 'deletes'])
     .where('record_id', '=', recordId)
     .where('link_id', '=', linkId)
     .where('shard_no', '=', shardNo)
   if (after !== undefined) query = query.where('path', '>', after)
-  return query.orderBy('path').limit(limit).execute()
+  const rows = await query.orderBy('path').limit(limit).execute()
+  return rows.map(({ path, expect, deletes }) => ({ path, expect, ifGone: deletes === 1 ? 'delete' : undefined }))
 }
 
 /** Those of a link, or of one of its shards. */

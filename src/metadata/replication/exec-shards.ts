@@ -47,6 +47,7 @@ export async function createShards(
   linkId: number,
   shards: readonly NewShard[],
 ): Promise<void> {
+  const token = await highestToken(trx, recordId, linkId)
   const rows = shards.map((shard) => ({
     record_id: recordId,
     link_id: linkId,
@@ -60,7 +61,7 @@ export async function createShards(
     est_bytes: shard.bytes,
     owner: null,
     lease_until: 0,
-    token: 0,
+    token,
     ok: 0,
     skipped: shard.settled?.unchanged ?? 0,
     unchanged: shard.settled?.unchanged ?? 0,
@@ -77,6 +78,17 @@ export async function createShards(
       .values(rows.slice(at, at + 500))
       .execute()
   }
+}
+
+/** Of shards that this record forgot: their numbers come again, and the target remembers the fences. */
+async function highestToken(trx: Transaction, recordId: string, linkId: number): Promise<number> {
+  const row = await trx
+    .selectFrom('exec_shard')
+    .where('record_id', '=', recordId)
+    .where('link_id', '=', linkId)
+    .select((eb) => eb.fn.max<number | null>('token').as('token'))
+    .executeTakeFirstOrThrow()
+  return row.token ?? 0
 }
 
 /** The next shard that is ready or whose lease has ended; undefined when none is left. */
@@ -193,6 +205,16 @@ export async function failOpenShards(trx: Transaction, recordId: string, linkId:
     .set({ state: 'FAILED', owner: null, lease_until: 0, in_flight_bytes: 0 })
     .where('record_id', '=', recordId)
     .where('link_id', '=', linkId)
+    .where('state', 'in', ['READY', 'LEASED'])
+    .execute()
+}
+
+/** As above, of all links. */
+export async function failOpenShardsOfRecord(trx: Transaction, recordId: string): Promise<void> {
+  await trx
+    .updateTable('exec_shard')
+    .set({ state: 'FAILED', owner: null, lease_until: 0, in_flight_bytes: 0 })
+    .where('record_id', '=', recordId)
     .where('state', 'in', ['READY', 'LEASED'])
     .execute()
 }

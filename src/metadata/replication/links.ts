@@ -62,6 +62,11 @@ export async function findLink(reader: Reader, id: number): Promise<Link | undef
   return row && toLink(row)
 }
 
+export async function findLinkByKey(reader: Reader, key: string): Promise<Link | undefined> {
+  const row = await reader.selectFrom('link').selectAll().where('key', '=', key).executeTakeFirst()
+  return row && toLink(row)
+}
+
 function toLink(row: Selectable<Schema['link']>): Link {
   const { repo_epoch, acked_seq, remote_epoch, remote_seq, remote_mark } = row
   const remote =
@@ -102,6 +107,31 @@ export async function saveCursor(
     })
     .where('id', '=', linkId)
     .execute()
+}
+
+/** Nothing is known of the target any more but what the ledger says of this scope. */
+export async function forgetCursor(trx: Transaction, linkId: number, scopeHash: string): Promise<void> {
+  await trx
+    .updateTable('link')
+    .set({ scope_hash: scopeHash, repo_epoch: null, acked_seq: null })
+    .where('id', '=', linkId)
+    .execute()
+}
+
+/** The repository was deleted and made again: what is known of the old one says nothing. */
+export async function moveLink(trx: Transaction, linkId: number, repoId: number): Promise<void> {
+  const unknown = { repo_epoch: null, acked_seq: null, remote_epoch: null, remote_seq: null, remote_mark: null }
+  await trx
+    .updateTable('link')
+    .set({ ...unknown, repo_id: repoId })
+    .where('id', '=', linkId)
+    .execute()
+  await trx.deleteFrom('link_divergence').where('link_id', '=', linkId).execute()
+}
+
+/** The target has everything up to this number, but what the ledger lists. */
+export async function saveAckedSeq(trx: Transaction, linkId: number, seq: number): Promise<void> {
+  await trx.updateTable('link').set({ acked_seq: seq }).where('id', '=', linkId).execute()
 }
 
 /** By cluster id: how long the oldest change waits that a link with a cursor has not brought over, in milliseconds. */

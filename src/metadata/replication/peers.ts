@@ -35,6 +35,45 @@ export async function internPeerLink(trx: Transaction, sourceId: string, linkKey
   return (await findPeerLink(trx, sourceId, linkKey))!
 }
 
+/** Notes which repository over there a link brings. */
+export async function notePeerSource(
+  trx: Transaction,
+  peerLinkId: number,
+  { project, repo }: { readonly project: string; readonly repo: string },
+): Promise<void> {
+  await trx
+    .updateTable('peer_link')
+    .set({ project, repo })
+    .where('id', '=', peerLinkId)
+    .where((eb) => eb.or([eb('project', 'is', null), eb('project', '!=', project), eb('repo', '!=', repo)]))
+    .execute()
+}
+
+/** What links of other clusters bring here, by `peer_link.id`. Project and repository are null when their source did not say. */
+export async function peerSourcesOf(
+  reader: Reader,
+  ids: readonly number[],
+): Promise<Map<number, { readonly clusterId: string; readonly project: string | null; readonly repo: string | null }>> {
+  if (ids.length === 0) return new Map()
+  const rows = await reader.selectFrom('peer_link').selectAll().where('id', 'in', ids).execute()
+  return new Map(rows.map(({ id, source_id, project, repo }) => [id, { clusterId: source_id, project, repo }]))
+}
+
+/** `peer_link.id` of the links that bring this repository of another cluster here, whatever they write into. */
+export async function peerLinksOf(
+  reader: Reader,
+  { clusterId, project, repo }: { readonly clusterId: string; readonly project: string; readonly repo: string },
+): Promise<Set<number>> {
+  const rows = await reader
+    .selectFrom('peer_link')
+    .select('id')
+    .where('source_id', '=', clusterId)
+    .where('project', '=', project)
+    .where('repo', '=', repo)
+    .execute()
+  return new Set(rows.map(({ id }) => id))
+}
+
 export async function findPeerLink(reader: Reader, sourceId: string, linkKey: string): Promise<number | undefined> {
   const row = await reader
     .selectFrom('peer_link')

@@ -1,5 +1,6 @@
 import { type Digest, digestBytes } from '../../core/digest.ts'
 import type { Reader, Transaction } from '../database.ts'
+import { anyOf } from '../sql/any-of.ts'
 import { insertingRows } from '../sql/insert-rows.ts'
 
 /** One artifact on one target in one record, as it is written by the run. */
@@ -8,6 +9,9 @@ export interface DetailWrite {
   readonly recordId: string
   readonly linkId: number
   readonly path: string
+  /** Of a version, whose `path` is its place among paths; null: of a file. */
+  readonly packageKey?: string | null
+  readonly version?: string | null
   /** Null: there is no such file at the source. */
   readonly digest: Digest | null
   readonly sizeBytes: number | null
@@ -27,6 +31,8 @@ const insertDetails = insertingRows<'record_detail', DetailWrite>({
     record_id: ['text', (detail) => detail.recordId],
     link_id: ['bigint', (detail) => detail.linkId],
     path: ['text', (detail) => detail.path],
+    package_key: ['text', (detail) => detail.packageKey ?? null],
+    version: ['text', (detail) => detail.version ?? null],
     sha256: ['bytea', ({ digest }) => (digest === null ? null : digestBytes(digest))],
     size: ['bigint', (detail) => detail.sizeBytes],
     status: ['text', (detail) => detail.status],
@@ -45,6 +51,34 @@ const insertDetails = insertingRows<'record_detail', DetailWrite>({
 /** Rows by their deterministic id: what a resumed run writes again replaces itself. */
 export async function putDetails(trx: Transaction, details: readonly DetailWrite[]): Promise<void> {
   await insertDetails(trx, details)
+}
+
+/** What a detail says so far. */
+export interface DetailState {
+  readonly status: string
+  readonly conflictStrategy: string | null
+  readonly attempts: number
+}
+/** By id; those that exist. */
+export async function findDetailStates(
+  reader: Reader,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, DetailState>> {
+  if (ids.length === 0) return new Map()
+  const rows = await reader
+    .selectFrom('record_detail')
+    .select(['id', 'status', 'conflict_strategy as conflictStrategy', 'attempts'])
+    .where(anyOf(reader, 'id', ids))
+    .execute()
+  return new Map(rows.map(({ id, ...state }) => [id, state]))
+}
+
+export async function deleteDetails(trx: Transaction, ids: readonly string[]): Promise<void> {
+  if (ids.length > 0)
+    await trx
+      .deleteFrom('record_detail')
+      .where(anyOf(trx, 'id', ids))
+      .execute()
 }
 
 /** Rows of transfers that were under way when the file vanished from the source: they say nothing any more. */

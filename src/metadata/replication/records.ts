@@ -20,13 +20,18 @@ export async function findRecord(reader: Reader, id: string): Promise<RecordRow 
 }
 
 export async function hasRunningRecord(reader: Reader, taskKey: string): Promise<boolean> {
+  return (await findRunningRecord(reader, taskKey)) !== undefined
+}
+
+/** Id of the record of a run in progress, or of a REAL_TIME task that is on. */
+export async function findRunningRecord(reader: Reader, taskKey: string): Promise<string | undefined> {
   const row = await reader
     .selectFrom('execution_record')
     .select('id')
     .where('task_key', '=', taskKey)
     .where('status', '=', 'RUNNING')
     .executeTakeFirst()
-  return row !== undefined
+  return row?.id
 }
 
 export interface RecordEnd {
@@ -103,14 +108,14 @@ const newestFirst = (reader: Reader, taskKey: string, status: string | undefined
 export async function newestRecords(
   reader: Reader,
   taskKeys: readonly string[],
-): Promise<ReadonlyMap<string, Pick<RecordRow, 'id' | 'status' | 'replicated_bytes'>>> {
+): Promise<ReadonlyMap<string, Pick<RecordRow, 'id' | 'status' | 'replicated_bytes' | 'total_bytes'>>> {
   if (taskKeys.length === 0) return new Map()
   const rows = await reader
     .selectFrom('execution_record as record')
     .innerJoin('replication_task as task', (join) =>
       join.onRef('task.key', '=', 'record.task_key').onRef('task.last_execution_at', '=', 'record.started_at'),
     )
-    .select(['record.id', 'record.task_key', 'record.status', 'record.replicated_bytes'])
+    .select(['record.id', 'record.task_key', 'record.status', 'record.replicated_bytes', 'record.total_bytes'])
     .where('record.task_key', 'in', taskKeys)
     .orderBy('record.id')
     .execute()
@@ -158,6 +163,7 @@ export async function sumLiveTotals(
 
 /** All records of a task with what belongs to them. Order: the docs of `deleteTask`. */
 export async function deleteRecordsOfTask(trx: Transaction, taskKey: string): Promise<void> {
+  await trx.deleteFrom('live_link').where('task_key', '=', taskKey).execute()
   const rows = await trx.deleteFrom('execution_record').where('task_key', '=', taskKey).returning('id').execute()
   await deleteRunRows(
     trx,

@@ -29,6 +29,8 @@ export interface SourceFile {
   /** `peer.id` of the last writer; 0: this cluster. */
   readonly origin: number
   readonly hlc: Hlc
+  /** `peer_link.id` of the link that wrote it; null: a local user did. */
+  readonly viaLink: number | null
   readonly expiresAt: number | null
   readonly createdBy: string
   readonly createdAt: number
@@ -49,6 +51,7 @@ const COLUMNS = [
   'm3',
   'origin',
   'hlc',
+  'via_link',
   'expires_at',
   'created_by',
   'created_at',
@@ -71,18 +74,37 @@ const notExpired = (eb: ExpressionBuilder<Schema, 'node'>, now: number) =>
 export async function listFiles(
   reader: Reader,
   repoId: number,
-  { ranges, after, limit }: ListedScope,
+  scope: ListedScope,
   now: number,
 ): Promise<SourceFile[]> {
-  const found: Row[] = []
+  return (await listColumns(reader, repoId, { ...scope, columns: COLUMNS }, now)).map(toFile)
+}
+
+/** As `listFiles`, without what else is known of them. */
+export async function listFileSizes(
+  reader: Reader,
+  repoId: number,
+  scope: ListedScope,
+  now: number,
+): Promise<{ readonly path: string; readonly size: number }[]> {
+  return listColumns(reader, repoId, { ...scope, columns: ['path', 'size'] }, now)
+}
+
+async function listColumns<C extends (typeof COLUMNS)[number]>(
+  reader: Reader,
+  repoId: number,
+  { ranges, after, limit, columns }: ListedScope & { readonly columns: readonly C[] },
+  now: number,
+): Promise<Pick<Row, C>[]> {
+  const found: Pick<Row, C>[] = []
   let at = after === undefined ? 0 : firstEndingAbove(ranges, after)
   for (let together = 1; at < ranges.length && found.length < limit; together = Math.min(2 * together, MOST_TOGETHER)) {
     const some = ranges.slice(at, at + together)
-    const wanted = { ranges: some, after: after ?? '', limit: limit - found.length }
+    const wanted = { ranges: some, after: after ?? '', limit: limit - found.length, columns }
     found.push(...(await filesInSome(reader, repoId, wanted, now)))
     at += some.length
   }
-  return found.map(toFile)
+  return found
 }
 
 interface ListedScope {
@@ -93,30 +115,31 @@ interface ListedScope {
 /** One alone is read in the order of the index and no further than the limit; of several, SQLite sorts all that they hold. */
 const MOST_TOGETHER = 256
 
-async function filesInSome(
+async function filesInSome<C extends (typeof COLUMNS)[number]>(
   reader: Reader,
   repoId: number,
-  { ranges, after, limit }: { readonly ranges: readonly PathRange[]; readonly after: string; readonly limit: number },
+  { ranges, after, limit, columns }: ListedScope & { readonly after: string; readonly columns: readonly C[] },
   now: number,
-): Promise<readonly Row[]> {
+): Promise<readonly Pick<Row, C>[]> {
   if (ranges.length === 1) {
-    return liveFiles(reader, repoId, now)
+    const rows = await liveFiles(reader, repoId, now)
       .where(inRanges(ranges))
       .where('path', '>', after as NodePath)
-      .select(COLUMNS)
+      .select(columns)
       .orderBy('path')
       .limit(limit)
       .execute()
+    return rows as unknown as readonly Pick<Row, C>[]
   }
   const values = ranges.map(({ lo, hi }) => [lo, hi ?? AFTER_ALL_PATHS])
   const given = givenRows(reader, 'g', { lo: 'text', hi: 'text' }, values)
-  const ofRange = sql`select ${sql.join(COLUMNS.map((name) => sql.ref(`node.${name}`)))} from`
+  const ofRange = sql`select ${sql.join(columns.map((name) => sql.ref(`node.${name}`)))} from`
   const condition = sql`where node.repo_id = ${repoId} and node.path >= g.lo and node.path < g.hi and node.path > ${after}
     and node.deleted_at is null and node.folder = 0 and (node.expires_at is null or node.expires_at > ${now})`
   const query =
     dialectOf(reader) === 'sqlite'
-      ? sql<Row>`${ofRange} ${given} cross join node ${condition} order by node.path limit ${limit}`
-      : sql<Row>`select each.* from ${given} cross join lateral
+      ? sql<Pick<Row, C>>`${ofRange} ${given} cross join node ${condition} order by node.path limit ${limit}`
+      : sql<Pick<Row, C>>`select each.* from ${given} cross join lateral
           (${ofRange} node ${condition} order by node.path limit ${limit}) as each order by each.path limit ${limit}`
   return (await query.execute(reader)).rows
 }
@@ -177,9 +200,10 @@ export async function countExpired(
   ranges: readonly PathRange[],
   now: number,
 ): Promise<number> {
+  // The plus keeps SQLite from reading the whole repository in the order of its paths: few files have an expiry, and those have an index.
   const expired = reader
     .selectFrom('node')
-    .where('repo_id', '=', repoId)
+    .where(sql`+repo_id`, '=', repoId)
     .where('deleted_at', 'is', null)
     .where('folder', '=', 0)
     .where('expires_at', '<=', now)
@@ -205,6 +229,7 @@ function toFile(row: Row): SourceFile {
     metadataLanes: [row.m0, row.m1, row.m2, row.m3],
     origin: row.origin,
     hlc: row.hlc as Hlc,
+    viaLink: row.via_link,
     expiresAt: row.expires_at,
     createdBy: row.created_by,
     createdAt: row.created_at,

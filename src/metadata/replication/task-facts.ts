@@ -22,3 +22,25 @@ export async function findProjectFacts(
     .execute()
   return { exists: true, repositories: found }
 }
+
+export interface ReplicableRepository {
+  readonly project: string
+  readonly name: string
+  readonly type: string
+}
+
+/** Live repositories that have files of their own, ascending by project and name. @param project undefined: of all projects. */
+export async function replicableRepositories(
+  reader: Reader,
+  project: string | undefined,
+): Promise<ReplicableRepository[]> {
+  return reader
+    .selectFrom('repository')
+    .select(['project', 'name', 'type'])
+    .where('deleted_at', 'is', null)
+    .where('category', '!=', 'VIRTUAL')
+    .$if(project !== undefined, (query) => query.where('project', '=', project!))
+    .orderBy('project')
+    .orderBy('name')
+    .execute()
+}

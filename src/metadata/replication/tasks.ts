@@ -81,6 +81,8 @@ export async function deleteTaskRows(trx: Transaction, key: string): Promise<voi
     .execute()
   await trx.deleteFrom('link').where('task_key', '=', key).execute()
   await deleteTaskParts(trx, key)
+  await trx.deleteFrom('edge_pull').where('task_key', '=', key).execute()
+  await trx.deleteFrom('webhook_delivery').where('task_key', '=', key).execute()
   await trx.deleteFrom('replication_task').where('key', '=', key).execute()
 }
 
@@ -125,6 +127,12 @@ export async function deleteStaleLinks(trx: Transaction, key: string): Promise<v
 
 export async function listTaskObjects(reader: Reader, key: string): Promise<TaskObjectRow[]> {
   return reader.selectFrom('task_object').selectAll().where('task_key', '=', key).orderBy('ord').execute()
+}
+
+/** JSON; null: the task names its objects. */
+export async function findDynamicSet(reader: Reader, key: string): Promise<string | null> {
+  const row = await reader.selectFrom('replication_task').select('dynamic').where('key', '=', key).executeTakeFirst()
+  return row?.dynamic ?? null
 }
 
 /** Targets of several tasks, in their order. A cluster that was deleted goes by its id. */

@@ -10,7 +10,7 @@ export const areFew = (ranges: readonly PathRange[]): boolean => ranges.length <
 /** Paths in any of the ranges. No range: no path. Few of them (`areFew`); SQLite takes 10,000 at most. */
 export function inRanges(
   ranges: readonly PathRange[],
-  column: 'path' | 'node.path' | 'change_log.path' = 'path',
+  column: 'path' | 'node.path' | 'change_log.path' | 'f.path' | 'n.path' = 'path',
 ): Condition {
   const path = sql.ref<string>(column)
   return anyOf(

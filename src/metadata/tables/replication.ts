@@ -34,6 +34,10 @@ interface ClusterTable {
   status: string
   error_reason: string | null
   checked_at: number | null
+  /** Id of the installation that answered there last; null: none did. */
+  peer_id: string | null
+  /** Bytes of contents per second that one process sends there, of all tasks together; null: no limit. */
+  rate_limit: number | null
   created_by: string
   created_at: number
   modified_by: string
@@ -50,6 +54,9 @@ interface PeerLinkTable {
   id: Generated<number>
   source_id: string
   link_key: string
+  /** The repository over there that it brings; null: its source did not say. */
+  project: string | null
+  repo: string | null
 }
 /** Highest fence seen per stream of a link: a lower one is a zombie's. */
 interface PeerStateTable {
@@ -68,6 +75,12 @@ interface TaskTable {
   replica_type: string
   /** JSON, fully expanded with defaults. */
   setting: string
+  /** JSON of a `DynamicSet`: objects are looked up when they are needed, and `task_object` has none. */
+  dynamic: string | null
+  /** Users, roles and permissions go with the files. */
+  include_permission: Generated<number>
+  /** JSON of what the older API asked for and shows; null: a task of the current one. */
+  v1: string | null
   description: string | null
   status: string
   enabled: number
@@ -75,7 +88,10 @@ interface TaskTable {
   record_reserve_days: number
   last_execution_status: string | null
   last_execution_at: number | null
+  /** When it runs by itself; null: nothing is planned, or it is disabled. */
   next_execution_at: number | null
+  /** The planned time that a run was started for last, so that none is taken twice. */
+  fired_at: number | null
   execution_times: number
   created_by: string
   created_at: number
@@ -124,8 +140,11 @@ interface LinkTable {
 interface LinkDivergenceTable {
   link_id: number
   path: string
-  /** `conflict` kept by SKIP · `failed` looked at again by every run · `foreign` at the target only. */
-  reason: 'conflict' | 'failed' | 'foreign'
+  /**
+   * `conflict` kept by SKIP · `failed` looked at again by every run · `foreign` at the target only · `superseded` deleted or changed
+   * there later.
+   */
+  reason: 'conflict' | 'failed' | 'foreign' | 'superseded'
   since: number
   /** The target's row minus ours; null: not known, so that the path has to be looked at. */
   dn: number | null
@@ -137,7 +156,19 @@ interface LinkDivergenceTable {
   e1: number | null
   e2: number | null
   e3: number | null
+  /** Of what failed and waits to be tried again (`failures.ts`), 24 hex digits; null: it is in the ledger alone. */
+  failure_id: string | null
+  kind: FailureKind | null
+  error_reason: string | null
+  /** How often it failed in a row. */
+  attempts: number | null
+  /** When it is tried again by itself; null: never. */
+  due_at: number | null
+  created_at: number | null
+  modified_at: number | null
 }
+/** `LINK` is the link as a whole, under the path ''. */
+export type FailureKind = 'FILE' | 'DELETION' | 'VERSION' | 'LINK'
 
 interface RecordTable {
   id: string
@@ -166,8 +197,10 @@ interface ExecLinkTable {
   local_repo: string
   repo_type: string
   state: ExecState
-  /** How the difference was found. `listing`: by an earlier version. */
-  mode: 'cursor' | 'ranges' | 'listing' | null
+  /** How the difference was found. `offer`: there were too many to name. `listing`: by an earlier version. */
+  mode: 'cursor' | 'ranges' | 'offer' | 'listing' | null
+  /** What its scope was when it was planned; null: planned by an earlier release. */
+  scope_hash: string | null
   to_seq: number | null
   remote_epoch: string | null
   remote_seq: number | null
@@ -177,6 +210,8 @@ interface ExecLinkTable {
   down_since: number | null
   attempts: number
   ended_at: number | null
+  /** Of the planner at work; a later one has a higher one. */
+  plan_token: Generated<number>
 }
 export type ExecState = 'PENDING' | 'COPYING' | 'DONE' | 'FAILED'
 

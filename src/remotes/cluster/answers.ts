@@ -1,5 +1,6 @@
 import { NotOurProtocol } from '../transport/failures.ts'
 import { remoteText } from '../transport/remote-text.ts'
+import type { AccessAnswer, AccessCounts } from './access-messages.ts'
 import {
   type HelloAnswer,
   type LogPosition,
@@ -53,6 +54,8 @@ function readFeatures(value: unknown): SyncFeatures {
     duplex: said.duplex === true,
     deletes: said.deletes === true,
     packages: said.packages === true,
+    permissions: said.permissions === true,
+    plans: said.plans === true,
   }
 }
 
@@ -70,10 +73,14 @@ function readLimits(value: unknown, url: string): SyncLimits {
 
 /** @throws NotOurProtocol as `readHello`, or when it does not say where its log ends. */
 export function readOpen(data: unknown, url: string): OpenAnswer {
-  const { hello, head, pure } = fieldsOf(data)
+  const { hello, head, pure, creates } = fieldsOf(data)
   // A target of protocol 1 takes the call, and says nothing of itself.
   if (hello === undefined) throw new NotOurProtocol(otherProtocol(url, [1]))
   const greeting = readHello(hello, url)
+  if (creates !== undefined && creates !== null) {
+    const nowhere = { epoch: '', seq: 0, mark: '' }
+    return { hello: greeting, head: nowhere, pure: false, creates: { project: fieldsOf(creates).project === true } }
+  }
   if (!isPosition(head) || typeof pure !== 'boolean') throw unclear(url, 'where its change log ends')
   const { epoch, seq, mark } = head
   return { hello: greeting, head: { epoch, seq, mark }, pure }
@@ -97,6 +104,19 @@ export function readUpload(data: unknown, { sha256, sizeBytes }: UploadRequest, 
 }
 const isPartSize = (bytes: number, sizeBytes: number): boolean =>
   (bytes >= LEAST_PART_BYTES && bytes <= MOST_PART_BYTES) || (bytes > 0 && bytes === sizeBytes)
+
+const CHANGES = ['created', 'updated', 'deleted', 'unchanged', 'kept'] as const
+
+/** @throws NotOurProtocol unless it counts what became of each kind. */
+export function readAccess(data: unknown, url: string): AccessAnswer {
+  const counts = (value: unknown): AccessCounts => {
+    const said = fieldsOf(value)
+    if (!CHANGES.every((change) => isCount(said[change]))) throw unclear(url, 'what became of users and permissions')
+    return Object.fromEntries(CHANGES.map((change) => [change, said[change]])) as unknown as AccessCounts
+  }
+  const { users, roles, permissions } = fieldsOf(data)
+  return { users: counts(users), roles: counts(roles), permissions: counts(permissions) }
+}
 
 const unclear = (url: string, what: string): NotOurProtocol =>
   new NotOurProtocol(`${url} does not say ${what} as the sync protocol has it: it is no Entrepot, or another release`)

@@ -62,7 +62,15 @@ describe('clusters of other releases', () => {
 const MIB = 1024 * 1024
 const HELLO: HelloAnswer = {
   ...{ protocols: [2], clusterId: 'c', name: 'beta', now: 1 },
-  features: { zstd: true, segments: true, duplex: true, deletes: true, packages: false },
+  features: {
+    zstd: true,
+    segments: true,
+    duplex: true,
+    deletes: true,
+    packages: false,
+    plans: false,
+    permissions: false,
+  },
   limits: { frameBytes: MIB, inlineMaxBytes: 65_536, partSizeBytes: 16 * MIB, batchItems: 500, missingDigests: 10_000 },
 }
 const OPEN = { hello: HELLO, head: { epoch: 'e1', seq: 7, mark: 'm' }, pure: true }

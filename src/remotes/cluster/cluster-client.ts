@@ -13,7 +13,9 @@ import {
 } from '../transport/http-client.ts'
 import type { BodyPace } from '../transport/pulled-body.ts'
 import { remoteText } from '../transport/remote-text.ts'
-import { readHello, readOpen, readUpload } from './answers.ts'
+import { retryAfterMs } from '../transport/retry-after.ts'
+import type { AccessAnswer, AccessRequest } from './access-messages.ts'
+import { readAccess, readHello, readOpen, readUpload } from './answers.ts'
 import type { FrameStream, StreamProgress } from './frame-stream.ts'
 import type { StreamBegin } from './frames/frame.ts'
 import { FRAMES_MEDIA_TYPE } from './frames/frame-limits.ts'
@@ -32,7 +34,7 @@ export interface ClusterClient extends Disposable {
   greeting(signal: AbortSignal): Promise<HelloAnswer>
   open(linkKey: string, request: OpenRequest, signal: AbortSignal): Promise<OpenAnswer>
   /** Those of the digests (at most 10,000) whose bytes the target lacks; it keeps the others for the grace time of its collection. */
-  missing(digests: readonly Digest[], signal: AbortSignal): Promise<Set<Digest>>
+  missing(digests: readonly Digest[], signal: AbortSignal, where?: 'in storage'): Promise<Set<Digest>>
   /** Begins a stream. The signal ends it. */
   openStream(linkKey: string, begin: StreamBegin, progress: StreamProgress, signal: AbortSignal): FrameStream
   /** One round of reconciliation: a message and its answer (replication/recon). */
@@ -42,6 +44,7 @@ export interface ClusterClient extends Disposable {
   openUpload(request: UploadRequest, signal: AbortSignal): Promise<UploadAnswer>
   putPart(uploadId: string, part: number, sizeBytes: number, body: PullSource, signal: AbortSignal): Promise<void>
   completeUpload(uploadId: string, signal: AbortSignal): Promise<void>
+  putAccess(request: AccessRequest, signal: AbortSignal): Promise<AccessAnswer>
 }
 
 const CONNECTIONS = 16
@@ -121,9 +124,11 @@ export function createClusterClient(target: HttpTarget, clock: Clock): ClusterCl
       understood(answer.hello)
       return answer
     },
-    async missing(digests, signal) {
+    async missing(digests, signal, where) {
       const body = Buffer.concat(digests.map(digestBytes))
-      const answer = await http.send({ method: 'POST', path: '/sync/v1/blobs/missing', headers: BYTES, body }, signal)
+      // A target that does not know the question answers by its rows.
+      const path = `/sync/v1/blobs/missing${where === undefined ? '' : '?in=storage'}`
+      const answer = await http.send({ method: 'POST', path, headers: BYTES, body }, signal)
       const isBitmap = answer.status === 200 && answer.headers['content-type'] === BYTES['content-type']
       if (!isBitmap || answer.body.length !== Math.ceil(digests.length / 8)) {
         unwrap(answer, url)
@@ -149,6 +154,7 @@ export function createClusterClient(target: HttpTarget, clock: Clock): ClusterCl
     async completeUpload(uploadId, signal) {
       await call('POST', `/uploads/${uploadId}/complete`, {}, signal)
     },
+    putAccess: async (request, signal) => readAccess(await call('PUT', '/permissions', request, signal), url),
     [Symbol.dispose]: () => http[Symbol.dispose](),
   }
 }
@@ -157,12 +163,14 @@ function unwrap(answer: HttpAnswer, url: string): unknown {
   const envelope = parseEnvelope(answer.body)
   if (envelope === undefined) {
     if (answer.status >= 500 || answer.status === 429) {
-      throw new RemoteRefusal(`${url} answered HTTP ${answer.status}`, answer.status, undefined)
+      const message = `${url} answered HTTP ${answer.status}`
+      throw new RemoteRefusal(message, answer.status, undefined, retryAfterMs(answer.headers))
     }
     throw new NotOurProtocol(`${url} answered HTTP ${answer.status} with something that is not an Entrepot answer`)
   }
   if (envelope.code !== 0) {
-    throw new RemoteRefusal(`${envelope.message} (${envelope.code})`, answer.status, envelope.code)
+    const message = `${envelope.message} (${envelope.code})`
+    throw new RemoteRefusal(message, answer.status, envelope.code, retryAfterMs(answer.headers))
   }
   return envelope.data
 }

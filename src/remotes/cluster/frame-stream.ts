@@ -1,10 +1,18 @@
-import type { DeleteFrame, EntryFrame, ItemException, MetadataFrame, VersionFrame } from './frames/frame.ts'
+import type {
+  ContentFrame,
+  DeleteFrame,
+  EntryFrame,
+  ItemException,
+  MetadataFrame,
+  VersionFrame,
+} from './frames/frame.ts'
 
 export type OutgoingItem =
   | Omit<EntryFrame, 'item'>
   | Omit<DeleteFrame, 'item'>
   | Omit<MetadataFrame, 'item'>
   | Omit<VersionFrame, 'item'>
+  | Omit<ContentFrame, 'item'>
 
 /** What became of one item; `written` where the acknowledgement lists no exception. */
 export type ItemOutcome = Pick<ItemException, 'reason' | 'remote'> & {
@@ -29,6 +37,8 @@ export interface FrameStream extends AsyncDisposable {
    * NotOurProtocol. All sends under way fail then, and the stream is of no use any more.
    */
   send(items: readonly OutgoingItem[]): Promise<ItemOutcome[]>
+  /** Nothing more comes for now: the target settles what was sent at once, instead of waiting whether more comes. */
+  flush(): void
   /** Says that nothing follows, waits for what is under way and closes. */
   end(): Promise<void>
 }

@@ -30,6 +30,10 @@ export interface SyncFeatures {
   readonly deletes: boolean
   /** It takes VERSION. */
   readonly packages: boolean
+  /** It takes users, roles and permissions. */
+  readonly permissions: boolean
+  /** It takes `dryRun` in `open` and BEGIN. */
+  readonly plans: boolean
 }
 export interface SyncLimits {
   /** Of one frame without its inline content. */
@@ -67,6 +71,8 @@ export interface OpenRequest {
   readonly scope: readonly PathRange[]
   /** Where the target's change log stood when only this link had written in the scope; null: no cursor. */
   readonly known: LogPosition | null
+  /** Nothing is made: the answer says what would be. */
+  readonly dryRun?: boolean
 }
 /** A place in the target's change log. `mark` tells the row there: a log that was put back and grew again has another one. */
 export interface LogPosition {
@@ -81,6 +87,11 @@ export interface OpenAnswer {
   readonly head: LogPosition
   /** Nobody but this link changed the scope since `known`. False without `known`. */
   readonly pure: boolean
+  /** Of a `dryRun` about a repository that is not there: what would be made. Epoch and mark of `head` are empty then. */
+  readonly creates?: RepositoryCreation | undefined
+}
+export interface RepositoryCreation {
+  readonly project: boolean
 }
 
 /** `POST /uploads`: opens or finds the resumable upload of one large blob; its id is its digest. */

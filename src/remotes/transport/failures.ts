@@ -14,6 +14,14 @@ export class NotConnected extends LinkDown {
   }
 }
 
+/** The target's connections are held by another process of ours: the work belongs there. */
+export class TunnelElsewhere extends LinkDown {
+  constructor(message: string) {
+    super(message)
+    this.name = 'TunnelElsewhere'
+  }
+}
+
 /** What answers there is not what we expected: trying again does not help. */
 export class NotOurProtocol extends Error {
   readonly tls: boolean
@@ -29,11 +37,14 @@ export class RemoteRefusal extends Error {
   readonly status: number
   /** Contract code (25xxxx); undefined when the answer had none. */
   readonly wireCode: number | undefined
-  constructor(message: string, status: number, wireCode: number | undefined) {
+  /** How long the target asked to be left alone (`Retry-After`). */
+  readonly retryAfterMs: number | undefined
+  constructor(message: string, status: number, wireCode: number | undefined, retryAfterMs?: number) {
     super(message)
     this.name = 'RemoteRefusal'
     this.status = status
     this.wireCode = wireCode
+    this.retryAfterMs = retryAfterMs
   }
   /** 429 and 5xx may pass; a broken body on its way (250311) is sent again; all other refusals stand. */
   get retryable(): boolean {

@@ -23,6 +23,14 @@ export interface HttpTarget {
   readonly password?: string | undefined
   /** PEM trust anchor for this target alone. */
   readonly certificate?: string | undefined
+  /** The target cannot be connected to: requests go through connections that it opened. */
+  readonly way?: OpenWay | undefined
+}
+
+/** Connections that are there already, for calls and for streams. They outlive whoever uses them. */
+export interface OpenWay {
+  readonly calls: HttpAgent
+  readonly streams: HttpAgent
 }
 
 export interface HttpCall {
@@ -73,9 +81,9 @@ export function createHttpClient(target: HttpTarget, limits: HttpClientLimits, c
   const trust = target.certificate === undefined ? {} : { ca: target.certificate }
   const agentFor = (options: AgentOptions) =>
     secure ? new HttpsAgent({ ...options, ...trust }) : new HttpAgent(options)
-  const agent = agentFor(shared)
+  const agent = target.way?.calls ?? agentFor(shared)
   // Streams last for hours: those that a worker has open must not keep other calls waiting.
-  const streams = agentFor({ ...shared, maxSockets: Number.POSITIVE_INFINITY })
+  const streams = target.way?.streams ?? agentFor({ ...shared, maxSockets: Number.POSITIVE_INFINITY })
   const authorization =
     target.username === undefined
       ? undefined
@@ -143,6 +151,7 @@ export function createHttpClient(target: HttpTarget, limits: HttpClientLimits, c
       return secure ? httpsRequest(urlOf(call.path), options) : httpRequest(urlOf(call.path), options)
     },
     [Symbol.dispose]() {
+      if (target.way !== undefined) return
       agent.destroy()
       streams.destroy()
     },

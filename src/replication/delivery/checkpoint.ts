@@ -1,12 +1,21 @@
 import type { Clock } from '../../core/clock.ts'
-import type { MetadataDatabase } from '../../metadata/database.ts'
+import type { MetadataDatabase, Transaction } from '../../metadata/database.ts'
 import { type Divergence, settleDivergences } from '../../metadata/replication/divergences.ts'
 import { noteUp } from '../../metadata/replication/exec-links.ts'
 import { advanceShard, type ShardClaim } from '../../metadata/replication/exec-shards.ts'
-import { countFailedDetails, putDetails } from '../../metadata/replication/record-details.ts'
+import {
+  countFailedDetails,
+  type DetailWrite,
+  findDetailStates,
+  putDetails,
+} from '../../metadata/replication/record-details.ts'
+import type { FailureKind } from '../../metadata/tables/replication.ts'
+import type { RunSpec } from '../runs/run-spec.ts'
 import { LeaseLost } from '../runs/stop-reasons.ts'
+import { countArtifacts } from './artifact-counts.ts'
 import { type DetailPlace, finishedDetail } from './detail-rows.ts'
 import { countOutcomes, type Outcome } from './outcome.ts'
+import { isArtifact, type WorkItem } from './work-item.ts'
 
 export interface CheckpointDeps {
   readonly db: MetadataDatabase
@@ -36,18 +45,21 @@ export async function checkpoint(
   { outcomes, pos, sentBytes }: BatchEnd,
 ): Promise<void> {
   const { spec } = place
-  const counters = countOutcomes(outcomes, sentBytes)
   const now = clock.now()
-  const rows = outcomes.filter(({ result }) => result !== 'unchanged').map((outcome) => finishedDetail(place, outcome))
+  const details = outcomes.map((outcome) => finishedDetail(place, outcome))
+  const once = {
+    counters: countOutcomes(outcomes, sentBytes),
+    rows: details.filter((_, index) => isShown(outcomes[index]!)),
+  }
   await db.transact(async (trx) => {
+    // A record that stays open may have the artifact already.
+    const ids = spec.follows === undefined ? [] : details.map(({ id }) => id)
+    const known = await findDetailStates(trx, ids)
+    const { counters, rows } = known.size === 0 ? once : countArtifacts(place, outcomes, known, sentBytes)
     const leaseUntil = now + leaseMs
     if (!(await advanceShard(trx, claim, { pos, counters, leaseUntil }))) throw new LeaseLost()
     await noteUp(trx, claim.recordId, claim.linkId)
-    if (spec.keepsDetails) await putDetails(trx, rows)
-    else if (counters.failed > 0) {
-      const room = MAX_FAILED_WITHOUT_RECORD - (await countFailedDetails(trx, spec.recordId))
-      await putDetails(trx, rows.filter(({ status }) => status === 'FAILED').slice(0, Math.max(0, room)))
-    }
+    await putKeptDetails(trx, spec, rows)
     // What is known to be kept is in the ledger as it is.
     if (claim.kind === 'kept') return
     const looked = outcomes.map(({ item }) => item.path)
@@ -55,7 +67,33 @@ export async function checkpoint(
   })
 }
 
-function divergenceOf({ item: { path }, result, delta }: Outcome): Divergence[] {
-  if (result === 'failed') return [{ path, reason: 'failed', delta: undefined }]
+/** All of them, or those that failed, as far as there is room, where the task keeps none. */
+export async function putKeptDetails(
+  trx: Transaction,
+  { recordId, keepsDetails }: Pick<RunSpec, 'recordId' | 'keepsDetails'>,
+  rows: readonly DetailWrite[],
+): Promise<void> {
+  if (keepsDetails) return putDetails(trx, rows)
+  const failed = rows.filter(({ status }) => status === 'FAILED')
+  if (failed.length === 0) return
+  const room = MAX_FAILED_WITHOUT_RECORD - (await countFailedDetails(trx, recordId))
+  await putDetails(trx, failed.slice(0, Math.max(0, room)))
+}
+
+/** What is said about a package is shown when it fails. */
+const isShown = ({ item, result }: Outcome): boolean =>
+  result !== 'unchanged' && (isArtifact(item) || result === 'failed')
+
+const FAILURE_KINDS = {
+  ...{ file: 'FILE', deletion: 'DELETION', version: 'VERSION', package: 'VERSION' },
+} as const satisfies Record<WorkItem['kind'], FailureKind>
+
+export function divergenceOf({ item, result, left, delta, reason }: Outcome): Divergence[] {
+  const { path } = item
+  if (left !== undefined) return [{ path, reason: left, delta }]
+  if (result === 'failed') {
+    const failure = { kind: FAILURE_KINDS[item.kind], reason: reason ?? 'failed' }
+    return [{ path, reason: 'failed', delta: undefined, failure }]
+  }
   return result === 'kept' ? [{ path, reason: 'conflict', delta }] : []
 }

@@ -2,6 +2,7 @@ import type { Digest } from '../../core/digest.ts'
 import type { ClusterClient } from '../../remotes/cluster/cluster-client.ts'
 import type { BlobStore } from '../../storage/blob-store.ts'
 import type { InFlight } from '../limits/in-flight.ts'
+import { MAX_INLINE_BYTES } from './batches.ts'
 import { type BlobFailure, type BlobSender, MISSING_HERE, type WantedBlob } from './send-blobs.ts'
 import type { TransferProgress } from './transfer-progress.ts'
 
@@ -24,7 +25,7 @@ export interface Contents {
 }
 
 interface ContentsDeps {
-  readonly client: ClusterClient
+  readonly client: Pick<ClusterClient, 'missing'>
   readonly store: BlobStore
   readonly sender: BlobSender
   readonly inFlight: InFlight
@@ -50,8 +51,14 @@ export function createContents(deps: ContentsDeps): Contents {
         for (const { digest } of mine) inFlight.settle(digest, outcome)
       }
       try {
-        const small = mine.filter(({ sizeBytes }) => sizeBytes <= inlineMaxBytes)
-        const large = mine.filter(({ sizeBytes }) => sizeBytes > inlineMaxBytes)
+        // A version may have more small files than fit in memory: the rest goes as large ones do.
+        let room = MAX_INLINE_BYTES
+        const isSmall = ({ sizeBytes }: WantedBlob) => {
+          if (sizeBytes > inlineMaxBytes || sizeBytes > room) return false
+          room -= sizeBytes
+          return true
+        }
+        const { small = [], large = [] } = Object.groupBy(mine, (blob) => (isSmall(blob) ? 'small' : 'large'))
         const failed = large.length === 0 ? new Map<Digest, BlobFailure>() : await sender.send(large, progress, signal)
         const inline = small.length === 0 ? new Map<Digest, Buffer>() : await store.readMany(small, signal)
         for (const { digest, sizeBytes } of small) {

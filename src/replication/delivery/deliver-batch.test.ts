@@ -4,15 +4,17 @@ import { manualClock } from '../../../test/helpers/clock.ts'
 import { type Digest, digestOfBytes } from '../../core/digest.ts'
 import { EMPTY_SUM } from '../../core/fingerprint.ts'
 import { HLC_ZERO } from '../../core/hlc.ts'
-import { contentLanes, metadataLanes } from '../../core/lanes.ts'
+import { contentLanes, metadataLanes, NO_LANES } from '../../core/lanes.ts'
+import { type PackageKey, packagePath, versionPath } from '../../core/package-key.ts'
 import type { NodePath } from '../../core/paths.ts'
+import type { PackageRecord } from '../../metadata/packages/packages.ts'
 import type { SourceFile } from '../../metadata/replication/source-files.ts'
 import type { ItemOutcome, OutgoingItem } from '../../remotes/cluster/frame-stream.ts'
 import { createRateLimiter } from '../limits/rate-limiter.ts'
 import type { Supply } from './contents.ts'
 import { type DeliveryContext, deliverBatch } from './deliver-batch.ts'
-import type { Outcome } from './outcome.ts'
-import { fileItem, UNKNOWN, type WorkItem } from './work-item.ts'
+import { countOutcomes, type Outcome } from './outcome.ts'
+import { fileItem, UNKNOWN, type VersionItem, type WorkItem } from './work-item.ts'
 
 const never = new AbortController().signal
 
@@ -20,7 +22,7 @@ function file(path: string, content = path): SourceFile {
   return {
     ...{ path: path as NodePath, digest: digestOfBytes(content), sizeBytes: content.length, md5: null, crc64: null },
     ...{ metadata: [], metadataLength: 2, metadataLanes: metadataLanes(path, []), origin: 0, hlc: HLC_ZERO },
-    ...{ expiresAt: null, createdBy: 'a', createdAt: 1, modifiedBy: 'a', modifiedAt: 1 },
+    ...{ viaLink: null, expiresAt: null, createdBy: 'a', createdAt: 1, modifiedBy: 'a', modifiedAt: 1 },
   }
 }
 const work = (...files: SourceFile[]): WorkItem[] => files.map((one) => fileItem(one, UNKNOWN))
@@ -53,6 +55,7 @@ function target({ answers = {}, supply = {}, context = {} }: Script = {}) {
         sent.push([...items])
         return items.map(answerTo)
       },
+      flush() {},
       async end() {},
       async [Symbol.asyncDispose]() {},
     },
@@ -217,6 +220,22 @@ describe('delivering a batch', () => {
     assert.equal(sent.flat().length, 1)
   })
 
+  it('given a target that asks to be left alone for a minute, when a content is tried again, then after that minute and not before', async () => {
+    const busy = new Map([[digestOfBytes('/a'), { reason: 'busy', retryable: true, retryAfterMs: 60_000 }]])
+    const { deliver, clock } = target({ supply: { failed: busy } })
+    let ended = false
+    const delivering = deliver(work(file('/a'))).finally(() => {
+      ended = true
+    })
+    for (const pauses of [1, 2]) {
+      await clock.untilSleeping()
+      await clock.advance(59_000)
+      assert.deepEqual([clock.sleeping, ended], [1, false], `pause ${pauses}`)
+      await clock.advance(1_000)
+    }
+    assert.equal((await delivering)[0]?.attempts, 3)
+  })
+
   it('given files that the target did not try, when delivered, then they have no outcome', async () => {
     const { deliver } = target({ answers: { '/a': [answer('refused')], '/b': [answer('not-tried')] } })
     assert.deepEqual(Object.keys(told(await deliver(work(file('/a'), file('/b'))))), ['/a'])
@@ -280,11 +299,122 @@ describe('delivering a batch', () => {
   it('given a stream that breaks, when delivered, then the failure goes up, and others hear that the contents did not arrive', async () => {
     const stream = {
       send: () => Promise.reject(new Error('broken')),
+      flush() {},
       async end() {},
       async [Symbol.asyncDispose]() {},
     }
     const { deliver, settled } = target({ context: { stream } })
     await assert.rejects(deliver(work(file('/a'))), /broken/)
     assert.deepEqual(settled, ['failed'])
+  })
+})
+
+describe('delivering what is unsure, and deletions', () => {
+  const lanes = { content: [1, 2, 3, 4], metadata: [0, 0, 0, 0] } as const
+  const unsure = (path: string) => ({ ...fileItem(file(path), UNKNOWN), unsure: true as const })
+  const contentsIn = (sent: readonly OutgoingItem[][]) =>
+    sent.map((items) => items.map((item) => (item.type === 'entry' ? item.content !== undefined : item.type)))
+
+  it('given a large file of which nobody knows what the target has, when it is kept, then its content never travels; when it is wanted, then it does', async () => {
+    const { deliver, sent } = target({
+      answers: { '/kept': [answer('kept', { remote: lanes })], '/new': [answer('no-blob'), answer('written')] },
+    })
+    assert.deepEqual(told(await deliver([unsure('/kept'), unsure('/new')])), {
+      '/kept': ['kept', true, 'not-sent'],
+      '/new': ['written', false, 'sent'],
+    })
+    assert.deepEqual(contentsIn(sent), [[false, false], [true]])
+    const overwriting = target({ context: { conflictStrategy: 'OVERWRITE' } })
+    await overwriting.deliver([unsure('/x')])
+    assert.deepEqual(contentsIn(overwriting.sent), [[true]])
+  })
+
+  it('given a target that keeps a file without saying which, when delivered, then the ledger does not know by how much it differs', async () => {
+    const { deliver } = target({ answers: { '/a': [answer('kept')] } })
+    const [outcome] = await deliver(work(file('/a')))
+    assert.deepEqual([outcome!.result, outcome!.delta], ['kept', undefined])
+  })
+
+  const rule: [ItemOutcome['result'], Outcome['result'], Outcome['left']][] = [
+    ['written', 'written', undefined],
+    ['delivered', 'written', undefined],
+    ['unchanged', 'unchanged', undefined],
+    ['superseded', 'unchanged', 'foreign'],
+    ['kept', 'unchanged', 'foreign'],
+    ['changed', 'failed', undefined],
+    ['refused', 'failed', undefined],
+  ]
+  for (const [result, outcome, left] of rule) {
+    it(`given the answer ${result} to a deletion, when delivered, then it counts as ${outcome}, and is no conflict`, async () => {
+      const { deliver, sent } = target({ answers: { '/a': [answer(result, { remote: lanes })] } })
+      const tombstone = { hlc: HLC_ZERO, origin: 0, deletedBy: 'bob', viaLink: null, viaMark: null }
+      const [one] = await deliver([{ kind: 'deletion', path: '/a', tombstone, last: lanes }])
+      assert.deepEqual([one!.result, one!.conflict, one!.left, one!.delta?.rows], [outcome, false, left, left && 1])
+      const [frame] = sent[0]!
+      assert.equal(frame!.type === 'delete' && `${frame!.deletedBy} ${frame!.expect.is}`, 'bob row')
+    })
+  }
+})
+
+describe('delivering versions', () => {
+  const KEY = 'rds://lib' as PackageKey
+  const audit = {
+    origin: 0,
+    hlc: HLC_ZERO,
+    viaLink: null,
+    createdBy: 'a',
+    createdAt: 1,
+    modifiedBy: 'a',
+    modifiedAt: 1,
+  }
+  const owner: PackageRecord = {
+    ...{ id: 1, repoId: 1, key: KEY, name: 'lib', description: null, latest: '1', versions: 1, downloads: 0 },
+    ...{ versionTag: {}, extension: {}, metadataLanes: NO_LANES, ...audit },
+  }
+  function versionItem(name: string, ...files: SourceFile[]): VersionItem {
+    const path = versionPath(KEY, name)
+    const version = {
+      ...{ id: 1, packageId: 1, repoId: 1, packageKey: KEY, name, ordinal: name, prerelease: false, downloads: 0 },
+      ...{ manifestPath: null, artifactPath: files[0]!.path, stageTags: [], tags: [], metadata: [], extension: {} },
+      ...{ sizeBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0), contentLanes: NO_LANES },
+      ...{ metadataLanes: NO_LANES, viaMark: null, ...audit },
+    }
+    const parts = files.map((one, n) => ({ role: n === 0 ? 'main' : 'part', file: one }))
+    return { kind: 'version', path, expect: UNKNOWN, source: { path, version, package: owner, files: parts } }
+  }
+  const frames = (sent: readonly OutgoingItem[][]) =>
+    sent.flat().map((item) => (item.type === 'version' ? `version ${item.version}` : item.type))
+
+  it('given versions that share a file, when delivered, then contents go before, each once, and a version counts as one', async () => {
+    const { deliver, sent } = target()
+    const shared = file('/shared')
+    const outcomes = await deliver([versionItem('1', file('/1'), shared), versionItem('2', file('/2'), shared)])
+    assert.deepEqual(frames(sent), ['content', 'content', 'version 1', 'content', 'version 2'])
+    assert.deepEqual(
+      outcomes.map(({ result, blobs }) => [result, blobs]),
+      [
+        ['written', { sent: 2, failed: 0 }],
+        ['written', { sent: 1, failed: 0 }],
+      ],
+    )
+    const counters = countOutcomes(outcomes, 0)
+    assert.deepEqual([counters.ok, counters.fileOk], [2, 3])
+  })
+
+  it('given a content that is lost, when a version has it, then the version fails by its name, and its frame is not sent', async () => {
+    const lost = file('/lost')
+    const failed = new Map([[lost.digest, { reason: 'it is gone', retryable: false }]])
+    const { deliver, sent } = target({ supply: { failed } })
+    const [outcome] = await deliver([versionItem('1', file('/1'), lost)])
+    assert.equal(outcome!.reason, 'Version [1] of package [rds://lib] could not be sent: it is gone')
+    assert.deepEqual(frames(sent), [])
+  })
+
+  it('given what is said about a package, when delivered, then it counts nowhere, unless it fails', async () => {
+    const item: WorkItem = { kind: 'package', path: packagePath(KEY), expect: UNKNOWN, owner }
+    const [written] = await target().deliver([item])
+    assert.deepEqual([written!.result, countOutcomes([written!], 0).ok], ['written', 0])
+    const [failed] = [{ ...written!, result: 'failed' as const }]
+    assert.equal(countOutcomes([failed], 0).failed, 1)
   })
 })

@@ -2,23 +2,37 @@ import type { Clock } from '../../core/clock.ts'
 import type { Digest } from '../../core/digest.ts'
 import { addSums, EMPTY_SUM, negated, type RangeSum, rowIdOf, sumOfRow } from '../../core/fingerprint.ts'
 import type { Random } from '../../core/ids.ts'
-import { contentLanes } from '../../core/lanes.ts'
+import { contentLanes, NO_LANES } from '../../core/lanes.ts'
 import { unlessAborted } from '../../core/unless-aborted.ts'
 import type { FrameStream, ItemOutcome, OutgoingItem } from '../../remotes/cluster/frame-stream.ts'
 import type { RemoteRow } from '../../remotes/cluster/frames/frame.ts'
 import type { ConflictStrategy } from '../../tasks/task.ts'
 import type { Concurrency } from '../limits/concurrency.ts'
+import type { GateSeat } from '../limits/fair-gate.ts'
 import type { RateLimit } from '../limits/rate-limiter.ts'
 import type { Contents, Supply } from './contents.ts'
-import type { Outcome } from './outcome.ts'
+import { blobsOf, type Outcome } from './outcome.ts'
 import type { BlobFailure } from './send-blobs.ts'
-import { ABSENT, comparedLanes, type DeletionItem, type FileItem, sizeOf, type WorkItem } from './work-item.ts'
+import { packageFrameOf, userEntries, versionFrameOf } from './version-frames.ts'
+import {
+  ABSENT,
+  comparedLanes,
+  type DeletionItem,
+  type FileItem,
+  filesOf,
+  nameOf,
+  sizeOf,
+  UNKNOWN,
+  type WorkItem,
+} from './work-item.ts'
 
 export interface DeliveryContext {
   readonly stream: FrameStream
   readonly contents: Contents
   /** Of the stream. */
   readonly rate: RateLimit
+  /** Of the link, among those to the same target; missing: it waits for nobody. */
+  readonly turns?: GateSeat | undefined
   readonly concurrency: Pick<Concurrency, 'acked' | 'congested'>
   readonly includeMetadata: boolean
   readonly conflictStrategy: ConflictStrategy
@@ -35,10 +49,18 @@ export interface DeliveryContext {
 /** What came of one attempt on one artifact. */
 type Attempt = Omit<Outcome, 'attempts' | 'startedAt' | 'endedAt'> & { readonly again?: Again }
 /** To be tried again: after a pause, or at once, because more is known. */
-type Again = { readonly after: 'pause' | 'nothing'; readonly item: WorkItem }
+type Again = {
+  readonly after: 'pause' | 'nothing'
+  readonly item: WorkItem
+  readonly retryAfterMs?: number | undefined
+}
 
 /** Of attempts on one artifact that only learnt that the target changed meanwhile. */
 const MAX_SURPRISES = 5
+/** However long a target asks to be left alone. */
+const MOST_RETRY_AFTER_MS = 5 * 60_000
+/** What a file costs besides its bytes, as bytes. */
+const ITEM_BYTES = 6_000
 /** With a limit of its rate a batch goes out in slices of about this size. */
 const SLICE_BYTES = 128 * 1024
 
@@ -56,40 +78,57 @@ export async function deliverBatch(
   const startedAt = ctx.clock.now()
   const settled: Outcome[] = []
   /** Contents that travelled, maybe not with the last attempt. */
-  const sent = new Set<string>()
+  const sent = new Map<string, number>()
   let pauses = 0
   let surprises = 0
   for (let pending = batch, attempts = 1; pending.length > 0; attempts++) {
     const again: Again[] = []
-    for (const { again: wanted, ...attempt } of await attemptAll(pending, ctx, signal)) {
+    let retryAfterMs = 0
+    for (const { again: wanted, ...attempt } of await attemptInTurn(pending, ctx, signal)) {
       const more = wanted?.after === 'pause' ? pauses < ctx.retryDelaysMs.length : surprises < MAX_SURPRISES
       const { path } = attempt.item
-      if (attempt.blob === 'sent') sent.add(path)
-      const blob = attempt.blob === 'not-sent' && sent.has(path) ? 'sent' : attempt.blob
+      const ofAll = (sent.get(path) ?? 0) + blobsOf(attempt).sent
+      sent.set(path, ofAll)
+      const blob = attempt.blob === 'not-sent' && ofAll > 0 ? 'sent' : attempt.blob
+      const blobs = attempt.item.kind === 'version' ? { ...blobsOf(attempt), sent: ofAll } : undefined
       if (wanted !== undefined && more) again.push(wanted)
-      else settled.push({ ...attempt, blob, attempts, startedAt, endedAt: ctx.clock.now() })
+      else settled.push({ ...attempt, blob, blobs, attempts, startedAt, endedAt: ctx.clock.now() })
+      if (wanted !== undefined && more) retryAfterMs = Math.max(retryAfterMs, wanted.retryAfterMs ?? 0)
     }
     if (ctx.stopAtFailure && settled.some(({ result }) => result === 'failed')) return settled
     pending = again.map(({ item }) => item)
     if (again.some(({ after }) => after === 'pause')) {
-      await ctx.clock.sleep(jittered(ctx.retryDelaysMs[pauses++]!, ctx.random), signal)
+      const pauseMs = jittered(ctx.retryDelaysMs[pauses++]!, ctx.random)
+      await ctx.clock.sleep(Math.max(pauseMs, Math.min(retryAfterMs, MOST_RETRY_AFTER_MS)), signal)
     } else surprises++
   }
   return settled
 }
 const jittered = (delayMs: number, random: Random) => delayMs * (0.75 + random.next() / 2)
 
+/** Only what is on its way takes a turn: a pause before the next attempt holds nobody up. */
+async function attemptInTurn(items: readonly WorkItem[], ctx: DeliveryContext, signal: AbortSignal) {
+  const cost = items.reduce((sum, item) => sum + sizeOf(item) + ITEM_BYTES, 0)
+  const leave = await ctx.turns?.enter(cost, signal)
+  try {
+    return await attemptAll(items, ctx, signal)
+  } finally {
+    leave?.()
+  }
+}
+
 async function attemptAll(items: readonly WorkItem[], ctx: DeliveryContext, signal: AbortSignal): Promise<Attempt[]> {
-  const wanted = items.flatMap((item) => (item.kind === 'file' && !isAsked(item, ctx) ? [item.file] : []))
+  const wanted = items.flatMap((item) => (isAsked(item, ctx) ? [] : filesOf(item)))
   const supply = await ctx.contents.supply(wanted, signal)
   let outcome: 'arrived' | 'failed' = 'failed'
   try {
     const { ready, done, waiting } = sorted(items, supply, ctx)
     if (done.some(({ again }) => again !== undefined)) ctx.concurrency.congested()
-    const sent = await sendAll(ready, supply, ctx, signal)
+    const aside = waiting.filter(({ kind }) => kind === 'version')
+    const sent = await sendAll(ready, aside, supply, ctx, signal)
     outcome = 'arrived'
     // They are others', and may take long.
-    await unlessAborted(Promise.all(waiting.map((item) => supply.elsewhere.get(digestOf(item)!))), signal)
+    await unlessAborted(Promise.all(waiting.flatMap((item) => elsewhereOf(item, supply))), signal)
     return [...done, ...sent, ...waiting.map((item) => attemptAgain(item))]
   } finally {
     supply.settle(outcome)
@@ -97,37 +136,47 @@ async function attemptAll(items: readonly WorkItem[], ctx: DeliveryContext, sign
 }
 
 /** A file that the target is known to have otherwise, and may keep so, goes without its content until the target wants that. */
-const isAsked = ({ expect, wanted }: FileItem, { conflictStrategy }: DeliveryContext): boolean =>
-  expect.is === 'row' && wanted === undefined && conflictStrategy !== 'OVERWRITE'
+function isAsked(item: WorkItem, { conflictStrategy }: DeliveryContext): boolean {
+  if (item.kind !== 'file' && item.kind !== 'version') return false
+  const isUnsure = item.kind === 'file' && item.unsure === true
+  return (item.expect.is === 'row' || isUnsure) && item.wanted === undefined && conflictStrategy !== 'OVERWRITE'
+}
 
 /**
  * What can go now, what cannot, and what waits, for somebody else's bytes or, with `stopAtFailure`, for a failure before it that may
  * pass.
  */
-function sorted(items: readonly WorkItem[], { failed, elsewhere }: Supply, { stopAtFailure }: DeliveryContext) {
+function sorted(items: readonly WorkItem[], supply: Supply, { stopAtFailure }: DeliveryContext) {
+  const { failed, elsewhere } = supply
   const ready: WorkItem[] = []
   const waiting: WorkItem[] = []
   const done: Attempt[] = []
   for (const [index, item] of items.entries()) {
-    const digest = digestOf(item)
-    const failure = digest && failed.get(digest)
+    const digests = filesOf(item).map(({ digest }) => digest)
+    const lost = digests.find((digest) => failed.has(digest))
+    const failure = lost && failed.get(lost)
     if (failure !== undefined) {
-      done.push(contentFailed(item, failure))
+      done.push(contentFailed(item, failure, supply))
       if (stopAtFailure) return { ready, waiting: [...waiting, ...items.slice(index + 1)], done }
-    } else if (digest !== undefined && elsewhere.has(digest)) waiting.push(item)
+    } else if (digests.some((digest) => elsewhere.has(digest))) waiting.push(item)
     else ready.push(item)
   }
   return { ready, waiting, done }
 }
 
+/** @param aside versions that cannot go yet: their small contents do, as others may wait for these. */
 async function sendAll(
   items: readonly WorkItem[],
+  aside: readonly WorkItem[],
   { inline, ours }: Supply,
   ctx: DeliveryContext,
   signal: AbortSignal,
 ): Promise<Attempt[]> {
   const carried = new Set<Digest>()
-  const bearers = new Set<WorkItem>()
+  const bearers = new Map<WorkItem, number>()
+  /** Frames of contents go before a version; what became of it is at this place. */
+  const places: number[] = []
+  let frames = 0
   const answers: Promise<ItemOutcome[]>[] = []
   let slice: OutgoingItem[] = []
   let sliceBytes = 0
@@ -147,31 +196,68 @@ async function sendAll(
     slice = []
     sentBytes = 0
   }
-  for (const item of items) {
-    const digest = digestOf(item)
-    const isFirst = digest !== undefined && !carried.has(digest)
-    const content = isFirst ? inline.get(digest) : undefined
-    if (isFirst) carried.add(digest)
-    if (isFirst && ours.has(digest)) {
-      bearers.add(item)
-      sentBytes += sizeOf(item)
-    }
-    slice.push(item.kind === 'file' ? entryOf(item, content, ctx) : deleteOf(item, ctx))
-    sliceBytes += content?.length ?? 0
-    if (sliceBytes < SLICE_BYTES) continue
+  /** With a limit of its rate, what was gathered goes out and waits. */
+  function pass(): Promise<void> | undefined {
+    if (sliceBytes < SLICE_BYTES) return undefined
     const waiting = ctx.rate.take(sliceBytes, signal)
     sliceBytes = 0
-    if (waiting === undefined) continue
-    flush()
-    await waiting
+    if (waiting !== undefined) flush()
+    return waiting
+  }
+  for (const item of items) {
+    let content: Buffer | undefined
+    for (const { digest, sizeBytes } of filesOf(item)) {
+      if (carried.has(digest)) continue
+      carried.add(digest)
+      if (ours.has(digest)) {
+        bearers.set(item, (bearers.get(item) ?? 0) + 1)
+        sentBytes += sizeBytes
+      }
+      const found = inline.get(digest)
+      if (found === undefined) continue
+      sliceBytes += found.length
+      if (item.kind === 'file') {
+        content = found
+        continue
+      }
+      slice.push({ type: 'content', digest, content: found })
+      frames++
+      const waiting = pass()
+      if (waiting !== undefined) await waiting
+    }
+    slice.push(frameOf(item, content, ctx))
+    places.push(frames++)
+    const waiting = pass()
+    if (waiting !== undefined) await waiting
+  }
+  for (const { digest } of aside.flatMap(filesOf)) {
+    const content = carried.has(digest) ? undefined : inline.get(digest)
+    carried.add(digest)
+    if (content === undefined) continue
+    slice.push({ type: 'content', digest, content })
+    sliceBytes += content.length
+    await pass()
   }
   if (sliceBytes > 0) await ctx.rate.take(sliceBytes, signal)
   if (slice.length > 0) flush()
   const outcomes = (await Promise.all(answers)).flat()
-  return items.flatMap((item, index) => attemptOf(item, outcomes[index]!, bearers.has(item), ctx))
+  return items.flatMap((item, index) => attemptOf(item, outcomes[places[index]!]!, bearers.get(item) ?? 0, ctx))
 }
 
-const digestOf = (item: WorkItem): Digest | undefined => (item.kind === 'file' ? item.file.digest : undefined)
+function frameOf(item: WorkItem, content: Buffer | undefined, ctx: DeliveryContext): OutgoingItem {
+  switch (item.kind) {
+    case 'file':
+      return entryOf(item, content, ctx)
+    case 'deletion':
+      return deleteOf(item, ctx)
+    case 'version':
+      return versionFrameOf(item, ctx)
+    case 'package':
+      return packageFrameOf(item, ctx)
+  }
+}
+const elsewhereOf = (item: WorkItem, { elsewhere }: Supply) =>
+  filesOf(item).flatMap(({ digest }) => elsewhere.get(digest) ?? [])
 
 function entryOf({ file, expect }: FileItem, content: Buffer | undefined, ctx: DeliveryContext): OutgoingItem {
   return {
@@ -194,26 +280,29 @@ function entryOf({ file, expect }: FileItem, content: Buffer | undefined, ctx: D
     content,
   }
 }
-function deleteOf({ path, tombstone, expect }: DeletionItem, ctx: DeliveryContext): OutgoingItem {
+function deleteOf({ path, tombstone, last }: DeletionItem, ctx: DeliveryContext): OutgoingItem {
   const { hlc, origin, deletedBy } = tombstone
+  const id = last && rowIdOf(last, comparedLanes(ctx.includeMetadata))
+  const expect = id === undefined ? UNKNOWN : ({ is: 'row', id } as const)
   return { type: 'delete', path, origin: ctx.originOf(origin), hlc, deletedBy, expect }
 }
-const userEntries = ({ metadata }: FileItem['file']) =>
-  metadata.length === 0 ? metadata : metadata.filter((entry) => entry.system !== true)
+
+/** The attempt that this run made before has counted them. */
+const NOT_SENT = { blob: 'not-sent', blobs: undefined } as const
 
 /** Nothing when the target left it alone because an earlier one failed. */
 function attemptOf(
   item: WorkItem,
   { result, reason, remote }: ItemOutcome,
-  blobSent: boolean,
+  blobsSent: number,
   { includeMetadata }: DeliveryContext,
 ): Attempt[] {
-  const blob = blobSent ? 'sent' : 'not-sent'
-  const base = { item, blob, conflict: false } as const
+  const blob = blobsSent > 0 ? 'sent' : 'not-sent'
+  const base = { item, blob, blobs: { sent: blobsSent, failed: 0 }, conflict: false } as const
   const failed = (why: string, again?: Again): Attempt => ({
     ...base,
     result: 'failed',
-    reason: `File [${item.path}] ${why}`,
+    reason: `${nameOf(item)} ${why}`,
     ...(again && { again }),
   })
   switch (result) {
@@ -222,17 +311,21 @@ function attemptOf(
     case 'replaced':
       return [{ ...base, result: 'written', conflict: true }]
     case 'delivered':
-      return [{ ...base, result: 'written', blob: 'not-sent' }]
+      return [{ ...base, ...NOT_SENT, result: 'written' }]
     case 'delivered-replaced':
-      return [{ ...base, result: 'written', blob: 'not-sent', conflict: true }]
+      return [{ ...base, ...NOT_SENT, result: 'written', conflict: true }]
     case 'unchanged':
-    case 'superseded':
       return [{ ...base, result: 'unchanged' }]
+    case 'superseded':
+      return [{ ...base, result: 'unchanged', ...leftAs('superseded', item, remote) }]
     case 'kept':
-      return [{ ...base, result: 'kept', conflict: true, delta: deltaOf(item, remote) }]
+      if (item.kind === 'deletion') return [{ ...base, result: 'unchanged', ...leftAs('foreign', item, remote) }]
+      // Whatever is kept has a row: without it there is no telling by how much it differs.
+      return [{ ...base, result: 'kept', conflict: true, delta: remote === null ? undefined : deltaOf(item, remote) }]
     case 'conflict':
       return [{ ...failed(''), reason, conflict: true }]
     case 'changed': {
+      if (item.kind === 'deletion') return [failed('could not be deleted: the target is of another release')]
       const compared = comparedLanes(includeMetadata)
       const expect = remote === null ? ABSENT : ({ is: 'row', id: rowIdOf(remote, compared) } as const)
       return [
@@ -243,7 +336,7 @@ function attemptOf(
       return [
         failed('could not be written: its content did not stay at the target', {
           after: 'nothing',
-          item: item.kind === 'file' ? { ...item, wanted: true } : item,
+          item: item.kind === 'file' || item.kind === 'version' ? { ...item, wanted: true } : item,
         }),
       ]
     case 'retry':
@@ -260,21 +353,44 @@ const attemptAgain = (item: WorkItem): Attempt => ({
   result: 'failed',
   conflict: false,
   blob: 'not-sent',
-  reason: `File [${item.path}] could not be sent: another transfer of the same content kept failing`,
+  reason: `${nameOf(item)} could not be sent: another transfer of the same content kept failing`,
   again: { after: 'nothing', item },
 })
 
-function contentFailed(item: WorkItem, failure: BlobFailure): Attempt {
-  const reason = `File [${item.path}] could not be sent: ${failure.reason}`
-  const outcome = { item, result: 'failed', reason, conflict: false, blob: 'failed' } as const
-  return failure.retryable ? { ...outcome, again: { after: 'pause', item } } : outcome
+function contentFailed(item: WorkItem, failure: BlobFailure, { failed, ours, inline }: Supply): Attempt {
+  const digests = [...new Set(filesOf(item).map(({ digest }) => digest))]
+  const blobs = {
+    sent: digests.filter((digest) => ours.has(digest) && !failed.has(digest) && !inline.has(digest)).length,
+    failed: digests.filter((digest) => failed.has(digest)).length,
+  }
+  const reason = `${nameOf(item)} could not be sent: ${failure.reason}`
+  const outcome = { item, result: 'failed', reason, conflict: false, blob: 'failed', blobs } as const
+  const { retryable, retryAfterMs } = failure
+  return retryable ? { ...outcome, again: { after: 'pause', item, retryAfterMs } } : outcome
+}
+
+/** The target stays otherwise, and the record says nothing of it: what it has alone is foreign. */
+const leftAs = (left: 'foreign' | 'superseded', item: WorkItem, remote: RemoteRow | null) =>
+  item.kind === 'deletion' && remote === null
+    ? {}
+    : ({ left: item.kind === 'deletion' ? 'foreign' : left, delta: deltaOf(item, remote) } as const)
+
+function lanesOf(item: Exclude<WorkItem, DeletionItem>): RemoteRow {
+  switch (item.kind) {
+    case 'file': {
+      const { path, digest, sizeBytes, metadataLanes } = item.file
+      return { content: contentLanes(path, digest, sizeBytes), metadata: metadataLanes }
+    }
+    case 'version':
+      return { content: item.source.version.contentLanes, metadata: item.source.version.metadataLanes }
+    case 'package':
+      return { content: NO_LANES, metadata: item.owner.metadataLanes }
+  }
 }
 
 /** The target's row minus ours. */
 function deltaOf(item: WorkItem, remote: RemoteRow | null): RangeSum {
   const theirs = remote === null ? EMPTY_SUM : sumOfRow(remote)
   if (item.kind === 'deletion') return theirs
-  const { path, digest, sizeBytes, metadataLanes } = item.file
-  const ours = sumOfRow({ content: contentLanes(path, digest, sizeBytes), metadata: metadataLanes })
-  return addSums(theirs, negated(ours))
+  return addSums(theirs, negated(sumOfRow(lanesOf(item))))
 }

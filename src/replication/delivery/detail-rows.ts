@@ -1,23 +1,33 @@
-import type { NodePath } from '../../core/paths.ts'
+import { parsePackagePath } from '../../core/package-key.ts'
 import type { DetailWrite } from '../../metadata/replication/record-details.ts'
-import type { SourceFile } from '../../metadata/replication/source-files.ts'
 import { detailIdOf } from '../runs/link-key.ts'
 import { executeTypeOf, type RunObject, type RunSpec } from '../runs/run-spec.ts'
 import type { Outcome } from './outcome.ts'
+import { sizeOf, type WorkItem } from './work-item.ts'
 
 /** Where a detail belongs: one link of one run. */
 export interface DetailPlace {
   readonly spec: RunSpec
   readonly object: RunObject
   readonly linkId: number
+  /** Of changes that are followed as they come. */
+  readonly executeType?: 'DELTA'
 }
 
-const base = ({ spec, object, linkId }: DetailPlace, path: string) => ({
+const base = ({ spec, object, linkId, executeType }: DetailPlace, path: string) => ({
   id: detailIdOf(spec.recordId, linkId, path),
   recordId: spec.recordId,
   linkId,
   path,
-  executeType: executeTypeOf(object),
+  packageKey: parsePackagePath(path)?.key ?? null,
+  version: parsePackagePath(path)?.version ?? null,
+  executeType: executeType ?? executeTypeOf(object),
+})
+
+/** A version has no digest of its own. */
+const contentOf = (item: WorkItem) => ({
+  digest: item.kind === 'file' ? item.file.digest : null,
+  sizeBytes: item.kind === 'file' || item.kind === 'version' ? sizeOf(item) : null,
 })
 
 /** Of an artifact whose outcome is known. */
@@ -25,8 +35,7 @@ export function finishedDetail(place: DetailPlace, outcome: Outcome): DetailWrit
   const { item, startedAt, endedAt, attempts } = outcome
   return {
     ...base(place, item.path),
-    digest: item.kind === 'file' ? item.file.digest : null,
-    sizeBytes: item.kind === 'file' ? item.file.sizeBytes : null,
+    ...contentOf(item),
     status: outcome.result === 'failed' ? 'FAILED' : 'SUCCESS',
     conflictStrategy: outcome.conflict ? place.spec.conflictStrategy : null,
     errorReason: outcome.reason ?? null,
@@ -37,11 +46,10 @@ export function finishedDetail(place: DetailPlace, outcome: Outcome): DetailWrit
 }
 
 /** Of a transfer in parts, while it lasts (replication.md 8). */
-export function runningDetail(place: DetailPlace, file: SourceFile, startedAt: number): DetailWrite {
+export function runningDetail(place: DetailPlace, item: WorkItem, startedAt: number): DetailWrite {
   return {
-    ...base(place, file.path),
-    digest: file.digest,
-    sizeBytes: file.sizeBytes,
+    ...base(place, item.path),
+    ...contentOf(item),
     status: 'RUNNING',
     conflictStrategy: null,
     errorReason: null,
@@ -51,17 +59,28 @@ export function runningDetail(place: DetailPlace, file: SourceFile, startedAt: n
   }
 }
 
-/** Of a path that the task names and that is not there. */
-export function missingDetail(place: DetailPlace, path: NodePath, now: number): DetailWrite {
+/** Of a path, a package or a version that the task names and that is not there, or a pattern of it that nothing fits. */
+export function missingDetail(place: DetailPlace, path: string, now: number): DetailWrite {
   return {
     ...base(place, path),
     digest: null,
     sizeBytes: null,
     status: 'FAILED',
     conflictStrategy: null,
-    errorReason: `Node [${path}] not found (251010): nothing is stored at this path of the task`,
+    errorReason: whyMissing(path),
     startedAt: now,
     endedAt: now,
     attempts: 1,
   }
+}
+
+/** What the task names, and nobody stored. */
+export function whyMissing(path: string): string {
+  const place = parsePackagePath(path)
+  if (place === undefined)
+    return `Node [${path}] not found (251010): the task names it, and nothing that is stored fits`
+  const { key, version } = place
+  return version === undefined
+    ? `Package [${key}] not found (251017): the task names it, and the repository has no such package`
+    : `Version [${version}] of package [${key}] not found (251019): the task names it, and the package has no such version`
 }

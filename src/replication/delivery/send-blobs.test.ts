@@ -24,13 +24,13 @@ it('case 27: given 1 MiB/s for a task and two files of 5 MB, when both are sent 
     putBlob: async (_digest: Digest, _sizeBytes: number, body: PullSource) =>
       arrived.push(await digestOfStream(Readable.from(chunksOf(body, 256 * 1024, t.signal)))),
   } as unknown as ClusterClient
-  const remotes = createRemoteStates(clock, { streams: 1, maxStreams: 1, bytesPerSecond: 0 })
+  const remotes = createRemoteStates(clock, { streams: 1, maxStreams: 1, bytesPerSecond: 0, circuitPauseMs: 1_000 })
   const limits = { partThresholdBytes: 2 * FILE_BYTES, concurrency: 1 }
   const progress = { sent: () => {}, stored: () => {} }
   const begunAt = clock.now()
   // Two links of one task: each asks for the bucket of its own accord.
   const both = digests.map((digest) => {
-    const sender = createBlobSender(target, store, remotes.rate('task', 1024 * 1024), limits)
+    const sender = createBlobSender(target, store, remotes.rate('task', 1024 * 1024, { id: 'beta' }), limits)
     return sender.send([{ digest, sizeBytes: FILE_BYTES }], progress, t.signal)
   })
   let ended = false

@@ -16,6 +16,8 @@ export interface WantedBlob {
 export interface BlobFailure {
   readonly reason: string
   readonly retryable: boolean
+  /** The target asked to be left alone for so long. */
+  readonly retryAfterMs?: number | undefined
 }
 export const MISSING_HERE: BlobFailure = {
   reason: 'its content is missing at the source: run a scrub of the source, or upload it again',
@@ -133,7 +135,9 @@ function paced(content: PullSource, rate: RateLimit, progress: TransferProgress)
 
 /** An answer about these bytes becomes their failure; everything else is no fault of theirs and goes up. */
 function asFailure(error: unknown): BlobFailure {
-  if (error instanceof RemoteRefusal) return { reason: messageOf(error), retryable: error.retryable }
+  if (error instanceof RemoteRefusal) {
+    return { reason: messageOf(error), retryable: error.retryable, retryAfterMs: error.retryAfterMs }
+  }
   if (hasCode(error, 'BLOB_UNKNOWN')) return MISSING_HERE
   throw error
 }

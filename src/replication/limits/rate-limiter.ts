@@ -10,9 +10,10 @@ export interface RateLimit {
   take(bytes: number, signal: AbortSignal): Promise<void> | undefined
   /**
    * The bucket of this name inside this one, made when it is not there: whoever names it shares it until all have closed it.
-   * `bytesPerSecond` undefined: no limit of its own; the last one who says it sets it.
+   * `bytesPerSecond` undefined: no limit of its own; the last one who says it sets it. `weight`: how many shares of what is above it gets
+   * while others wait; one, if nothing is said.
    */
-  nested(name: string, bytesPerSecond: number | undefined): RateLimit
+  nested(name: string, bytesPerSecond: number | undefined, weight?: number): RateLimit
   /** From here on. A lease from a limit that several processes share sets this process's part of it here. */
   setRate(bytesPerSecond: number | undefined): void
   /** Once per `nested`. Those that wait in it go on waiting. */
@@ -40,7 +41,8 @@ interface Level {
   readonly waiters: Waiter[]
   /** Those nested in it with somebody waiting in or below them. */
   readonly waiting: Set<Level>
-  /** Bytes that went through, by the count of its neighbours: what it did not use while it had nothing to send is not owed to it. */
+  readonly weight: number
+  /** Bytes that went through, by weight and the count of its neighbours: what it did not use while it had nothing to send is not owed to it. */
   served: number
   /** Where that count stands for those nested in it. */
   reached: number
@@ -114,10 +116,10 @@ export function createRateLimiter({ clock, bytesPerSecond }: RateLimiterOptions)
         charge(level, bytes)
         return undefined
       },
-      nested(name, rate) {
+      nested(name, rate, weight = 1) {
         let inner = level.nested.get(name)
         if (inner === undefined) {
-          inner = createLevel(clock, level, rate)
+          inner = createLevel(clock, level, rate, weight)
           level.nested.set(name, inner)
         }
         inner.holders++
@@ -138,9 +140,19 @@ export function createRateLimiter({ clock, bytesPerSecond }: RateLimiterOptions)
   return handle(root)
 }
 
-function createLevel(clock: Clock, above: Level | undefined, bytesPerSecond: number | undefined): Level {
+function createLevel(clock: Clock, above: Level | undefined, bytesPerSecond: number | undefined, weight = 1): Level {
   const tokens = createTokenBucket(clock, bytesPerSecond)
-  return { tokens, above, nested: new Map(), waiters: [], waiting: new Set(), served: 0, reached: 0, holders: 0 }
+  return {
+    tokens,
+    above,
+    nested: new Map(),
+    waiters: [],
+    waiting: new Set(),
+    weight,
+    served: 0,
+    reached: 0,
+    holders: 0,
+  }
 }
 
 /** The level itself, then all above it. */
@@ -172,7 +184,7 @@ function charge(leaf: Level, bytes: number): void {
     // One that its own limit kept back does not get more than a slice of it later.
     level.served = Math.max(level.served, above.reached - MOST_SLICE_BYTES)
     above.reached = Math.max(above.reached, level.served)
-    level.served += bytes
+    level.served += bytes / level.weight
   }
 }
 

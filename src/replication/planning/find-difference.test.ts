@@ -10,7 +10,7 @@ import { headSeq } from '../../metadata/change-log.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { createFingerprints } from '../../metadata/fingerprints/fingerprints.ts'
 import { type Divergence, settleDivergences } from '../../metadata/replication/divergences.ts'
-import { ensureLink, findLink, saveCursor } from '../../metadata/replication/links.ts'
+import { ensureLink, findLink, forgetCursor, saveCursor } from '../../metadata/replication/links.ts'
 import { numberChanges } from '../../metadata/sequencer.ts'
 import { answerRecon } from '../recon/answer.ts'
 import { repositoryFingerprints } from '../recon/repository-fingerprints.ts'
@@ -76,16 +76,20 @@ async function link(db: MetadataDatabase) {
       strategy = 'SKIP' as RunSpec['conflictStrategy'],
       fingerprints = of(source),
       compared = 'all',
+      propagateDelete = false,
+      echoes = new Set<number>(),
     } = {}) {
       const ask = (message: Buffer, signal: AbortSignal) => {
         questions++
         return answerRecon(message, of(target), signal)
       }
-      const deps = { db, fingerprints, ask, now: on.clock.now() }
-      const spec = { includeMetadata: compared === 'all', conflictStrategy: strategy } as RunSpec
+      const deps = { db, fingerprints, ask, now: on.clock.now(), echoes }
+      const spec = { includeMetadata: compared === 'all', conflictStrategy: strategy, propagateDelete } as RunSpec
       const known = (await findLink(db.read, id))!
       return findDifference(deps, known, scope, spec, { hello: undefined as never, head: HEAD, pure }, never)
     },
+    /** The link was planned for another scope before. */
+    rename: (scopeHash: string) => db.transact((trx) => forgetCursor(trx, id, scopeHash)),
     questions: () => questions,
     fingerprints: of(source),
   }
@@ -143,7 +147,7 @@ eachDatabase('finding the difference', (make) => {
     await put(source, { '/b': '3', '/c': '4' })
     const found = await find({ pure: true })
     assert.equal(found.plan.mode, 'cursor')
-    assert.deepEqual(named(found), { '/b': 'unknown', '/c': 'unknown' })
+    assert.deepEqual(named(found), { '/b': 'unknown', '/c': 'absent' })
     assert.equal(found.unchanged, 1)
     assert.equal(questions(), 0)
   })
@@ -259,5 +263,95 @@ eachDatabase('finding the difference', (make) => {
     await on.clock.advance(1_000)
     const found = await find()
     assert.deepEqual([named(found), found.unchanged], [{ '/k': 'absent' }, 0])
+  })
+})
+
+eachDatabase('finding deletions', (make) => {
+  const ended = ({ deletions }: Difference) => deletions.map(({ path: name }) => name)
+  const DELETES = { propagateDelete: true }
+
+  it('given a valid cursor, when files ended since, then those that were there before are named, and no others', async () => {
+    await using db = await make()
+    const { source, put, remove, find, saveCursor, ledger } = await link(db)
+    await put(source, { '/a': '1', '/b': '2', '/back': '3', '/failed': '4' })
+    await remove(source, '/failed')
+    await saveCursor()
+    await ledger({ path: '/failed', reason: 'failed', delta: undefined })
+    await put(source, { '/short': '5', '/new': '6' })
+    for (const name of ['/a', '/back', '/short']) await remove(source, name)
+    await put(source, { '/back': '7' })
+    const found = await find({ pure: true, ...DELETES })
+    assert.deepEqual(ended(found), ['/a', '/failed'])
+    assert.deepEqual(found.deletes, { deletions: 2, targetFiles: 3 })
+    assert.deepEqual(named(found), { '/back': 'unknown', '/new': 'absent' })
+    assert.deepEqual([found.unchanged, found.files], [1, 4])
+    assert.deepEqual(ended(await find({ pure: true })), [])
+  })
+
+  it('given files at the target alone, when compared, then those that ended here are named, and the others are foreign', async () => {
+    await using db = await make()
+    const { source, target, put, remove, find } = await link(db)
+    await put(source, { '/ended': '1', '/both': '2' })
+    await put(target, { '/ended': '1', '/both': '2', '/theirs': '3' })
+    await remove(source, '/ended')
+    const found = await find(DELETES)
+    assert.deepEqual(ended(found), ['/ended'])
+    assert.deepEqual(found.deletes, { deletions: 1, targetFiles: 3 })
+    assert.deepEqual([found.unchanged, found.files], [1, 1])
+    assert.deepEqual(
+      found.ledger.found.map(({ path: name }) => name),
+      ['/theirs'],
+    )
+    assert.deepEqual(
+      (await find()).ledger.found.map(({ path: name }) => name),
+      ['/ended', '/theirs'],
+    )
+  })
+
+  it('given files whose own time was over, when they were swept, then they are named, and the guard does not count them', async () => {
+    await using db = await make()
+    const { on, source, remove, find, saveCursor } = await link(db)
+    await db.transact(async (trx) => {
+      const expiring = fileWrite(on, '/e', 'x', { expiresAt: on.clock.now() + 1_000 })
+      await putFiles(trx, source, [expiring, fileWrite(on, '/k')], new Map(), on.clock.now())
+    })
+    await saveCursor()
+    await on.clock.advance(1_000)
+    assert.deepEqual(ended(await find({ pure: true, ...DELETES })), [])
+    await remove(source, '/e')
+    const found = await find({ pure: true, ...DELETES })
+    assert.deepEqual([ended(found), found.deletes.deletions], [['/e'], 0])
+  })
+
+  it('given what the target itself changed and deleted, when it comes back by a cursor, then it is not sent there', async () => {
+    await using db = await make()
+    const { on, source, find, saveCursor } = await link(db)
+    const theirs = { viaLink: 7, origin: 3 }
+    const write = (name: string, more: Partial<ReturnType<typeof fileWrite>>) =>
+      db.transact((trx) => putFiles(trx, source, [fileWrite(on, name, name, more)], new Map(), on.clock.now()))
+    await write('/gone', {})
+    await saveCursor()
+    await write('/came', theirs)
+    await write('/other', { ...theirs, viaLink: 8 })
+    await db.transact(async (trx) => {
+      const rows = await lockLive(trx, source.id, [path('/gone')])
+      await deleteFiles(trx, source, [...rows.values()], { by: 'a', at: 1, hlc: on.hlc.next(), ...theirs })
+    })
+    const found = await find({ pure: true, ...DELETES, echoes: new Set([7]) })
+    assert.deepEqual([named(found), ended(found)], [{ '/other': 'absent' }, []])
+    assert.deepEqual(found.ledger.looked, ['/came'])
+  })
+
+  it('given a ledger of another scope, when compared, then what was foreign is looked at once more', async () => {
+    await using db = await make()
+    const { source, target, put, remove, find, ledger, rename } = await link(db)
+    await put(source, { '/ended': '1' })
+    await put(target, { '/ended': '1' })
+    await remove(source, '/ended')
+    const [known] = (await find()).ledger.found
+    await ledger(known!)
+    assert.deepEqual(ended(await find(DELETES)), [])
+    await rename('another scope')
+    assert.deepEqual(ended(await find(DELETES)), ['/ended'])
   })
 })

@@ -1,7 +1,8 @@
 import { type RangeSum, sumOfRow } from '../../core/fingerprint.ts'
+import { parsePackagePath } from '../../core/package-key.ts'
 import { holderOf, type PathRange } from '../../core/path-range.ts'
 import { comparePaths } from '../../core/paths.ts'
-import { changedPaths, changeSpan, headSeq } from '../../metadata/change-log.ts'
+import { changeSpan, headSeq, netChanges } from '../../metadata/change-log.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { longReads } from '../../metadata/long-reads.ts'
 import { type Divergence, listDivergences } from '../../metadata/replication/divergences.ts'
@@ -11,15 +12,28 @@ import { countExpired, filesAt } from '../../metadata/replication/source-files.t
 import { numberChanges } from '../../metadata/sequencer.ts'
 import type { Precondition } from '../../remotes/cluster/frames/frame.ts'
 import type { OpenAnswer } from '../../remotes/cluster/messages.ts'
+import type { PathFilter, SelectionWatch } from '../../tasks/constraints/path-selection.ts'
 import { ABSENT, comparedLanes, UNKNOWN } from '../delivery/work-item.ts'
 import { type Fingerprints, sumsOf } from '../recon/fingerprints.ts'
 import { type Differences, reconcile } from '../recon/reconcile.ts'
 import type { RunSpec } from '../runs/run-spec.ts'
+import type { DeletionSize } from './delete-guard.ts'
+import { type Deletions, findDeletions, NO_DELETIONS } from './find-deletions.ts'
+import { artifactsNamed, countArtifactsIn, ownersOutside, packagesAt } from './package-artifacts.ts'
+import type { PackageScope } from './package-scope.ts'
+import { countScope, type ScopeCount } from './scan-files.ts'
 
 /** Where a link's files are, and since when the link knows them. */
 export interface LinkScope {
   readonly repository: { readonly id: number; readonly epoch: string; readonly floorSeq: number }
+  /** Hold all files of the scope. */
   readonly ranges: readonly PathRange[]
+  /** Which files of the ranges are meant, when not all are. */
+  readonly filter?: PathFilter | undefined
+  /** Given where the repository has packages: a version is one artifact, with all its files. */
+  readonly packages?: Pick<PackageScope, 'filter'> | undefined
+  /** To learn which of the task's patterns select nothing. */
+  readonly watch?: (() => SelectionWatch) | undefined
   readonly scopeHash: string
 }
 
@@ -27,6 +41,8 @@ export interface PlannedFile {
   readonly path: string
   readonly sizeBytes: number
   readonly expect: Precondition
+  /** It ended here, and is to end there (`PlannedPath`). */
+  readonly ifGone?: 'delete' | undefined
 }
 
 /** What has to be looked at so that the target equals the scope, and what is known without a look. */
@@ -36,12 +52,18 @@ export interface Difference {
   readonly ranges: readonly PathRange[]
   /** Ascending by path bytes. */
   readonly paths: readonly PlannedFile[]
+  /** Files that ended here, and that the target may still have. Ascending by path bytes. */
+  readonly deletions: readonly PlannedFile[]
+  /** What the guard is asked about. */
+  readonly deletes: DeletionSize
   /** Known to differ, and to be left as they are. */
   readonly kept: readonly PlannedFile[]
-  /** Of `ranges`, `paths` and `kept` together. */
+  /** Of `ranges`, `paths`, `deletions` and `kept` together. */
   readonly files: number
   /** Files of the scope that are proven to be equal. */
   readonly unchanged: number
+  /** Patterns and expressions of the task that no file fits. */
+  readonly silent: readonly string[]
   /** What the ledger holds afterwards of the paths in `looked`. */
   readonly ledger: { readonly looked: readonly string[]; readonly found: readonly Divergence[] }
 }
@@ -53,6 +75,8 @@ export interface DifferenceDeps {
   /** One round of reconciliation at the target. */
   ask(message: Buffer, signal: AbortSignal): Promise<Buffer>
   readonly now: number
+  /** `peer_link.id` of the links that bring the target's repository here: what came by them came from there. */
+  readonly echoes: ReadonlySet<number>
 }
 
 /** A cursor that lies further back than this is slower than reconciling. */
@@ -80,13 +104,24 @@ export async function findDifference(
   const toSeq = await headSeq(db.read, scope.repository.id)
   const ledger = await listDivergences(longReads(db), link.id, scope.ranges)
   const fromSeq = await knownSince(db, link, scope, toSeq)
-  const changed = fromSeq === undefined ? [] : await changedSince(db, scope, fromSeq, toSeq)
+  const changed = fromSeq === undefined ? NO_CHANGES : await changedSince(db, scope, fromSeq, toSeq)
   const remote = answer.head
-  if (fromSeq !== undefined && answer.pure) {
-    return byCursor(deps, scope, spec, ledger, { mode: 'cursor', toSeq, remote }, new Set(changed))
+  // Asked what would be: the target has no such repository, and so nothing of the scope.
+  if (answer.creates !== undefined) {
+    const work = { ranges: scope.ranges, paths: [], kept: [], ledger: { looked: [], found: [] } }
+    const plan = { mode: 'ranges', toSeq, remote } as const
+    return whole(deps, scope, plan, { work, deletions: NO_DELETIONS, targetFiles: () => 0 })
   }
-  return byRanges(deps, scope, spec, ledger, { mode: 'ranges', toSeq, remote }, changed, signal)
+  if (fromSeq !== undefined && answer.pure) {
+    return byCursor(deps, scope, spec, ledger, { mode: 'cursor', toSeq, remote }, changed)
+  }
+  const isNewScope = link.scopeHash !== scope.scopeHash
+  return byRanges(deps, scope, spec, { ledger, isNewScope }, { mode: 'ranges', toSeq, remote }, changed, signal)
 }
+
+/** Paths, and the files that each gained or lost since the cursor: 1, 0 or -1. */
+type Changes = ReadonlyMap<string, number>
+const NO_CHANGES: Changes = new Map()
 
 /** The position since which our own log tells all that changed here; undefined when it does not. */
 async function knownSince(db: MetadataDatabase, link: Link, scope: LinkScope, toSeq: number) {
@@ -103,12 +138,24 @@ async function knownSince(db: MetadataDatabase, link: Link, scope: LinkScope, to
   return span > MAX_CURSOR_CHANGES ? undefined : cursor.ackedSeq
 }
 
-const changedSince = (db: MetadataDatabase, { repository, ranges }: LinkScope, from: number, to: number) =>
-  changedPaths(longReads(db), repository.id, { from, to, ranges })
+async function changedSince(db: MetadataDatabase, scope: LinkScope, from: number, to: number): Promise<Changes> {
+  const changes = await netChanges(longReads(db), scope.repository.id, { from, to, ranges: scope.ranges })
+  const { filter } = scope
+  return filter === undefined ? changes : new Map([...changes].filter(([path]) => filter(path)))
+}
+const holds = ({ filter }: LinkScope, path: string): boolean => filter?.(path) ?? true
+/** Sums are of all that the ranges hold, and so is the ledger; what is looked at is what the filter lets through. */
+const selected = ({ filter }: LinkScope, paths: readonly string[]): string[] =>
+  filter === undefined ? [...paths] : paths.filter(filter)
 
-/** What SKIP leaves as it is, as long as neither side changes it and it differs in what is compared. */
-function isAccepted({ reason, delta }: Divergence, { conflictStrategy, includeMetadata }: RunSpec): boolean {
-  if (reason !== 'conflict' || delta === undefined || conflictStrategy !== 'SKIP') return false
+/**
+ * What SKIP leaves as it is, and what the target deleted or changed later, as long as neither side changes it and it differs in what is
+ * compared.
+ */
+function isAccepted({ reason, delta }: Divergence, spec: RunSpec): boolean {
+  const { conflictStrategy, includeMetadata, propagateDelete } = spec
+  const isLeft = reason === 'conflict' ? conflictStrategy === 'SKIP' : reason === 'superseded' && propagateDelete
+  if (!isLeft || delta === undefined) return false
   return includeMetadata || delta.rows !== 0 || delta.content.some((lane) => lane !== 0n)
 }
 
@@ -118,24 +165,51 @@ async function byCursor(
   spec: RunSpec,
   ledger: readonly Divergence[],
   plan: LinkPlan,
-  changed: ReadonlySet<string>,
+  changed: Changes,
 ): Promise<Difference> {
-  const repoId = scope.repository.id
+  const known = new Map(ledger.map((one) => [one.path, one.reason]))
   const rest = ledger.filter(({ path }) => !changed.has(path))
   const again = rest.filter((one) => one.reason !== 'foreign' && !isAccepted(one, spec)).map(({ path }) => path)
-  const paths = await describe(deps, repoId, new Map([...changed, ...again].map((path) => [path, UNKNOWN])))
-  const accepted = rest.filter((one) => isAccepted(one, spec)).map(({ path }) => [path, UNKNOWN] as const)
-  const kept = await describe(deps, repoId, new Map(accepted))
-  return whole(deps, scope, plan, { ranges: [], paths, kept, ledger: { looked: [], found: [] } })
+  // Since nobody else wrote there, the target has nothing where we had nothing and the ledger knows of nothing.
+  const stateOf = (path: string, net: number) => (net > 0 && !known.has(path) ? ABSENT : UNKNOWN)
+  const wanted = new Map([...changed].map(([path, net]) => [path, stateOf(path, net)]))
+  for (const path of again) wanted.set(path, UNKNOWN)
+  const { found: paths, echoed } = await describe(deps, scope, wanted, changed)
+  const accepted = rest.filter((one) => one.reason === 'conflict' && isAccepted(one, spec))
+  const kept = (await describe(deps, scope, unknown(accepted.map(({ path }) => path)))).found
+  const ended = [...changed].flatMap(([path, net]) => (net < 0 || known.get(path) === 'failed' ? [path] : []))
+  const deletions = spec.propagateDelete
+    ? await findDeletions(deps.db, scope, [...ended, ...again], deps.echoes)
+    : NO_DELETIONS
+  const targetFiles = (files: number) => targetFilesAt(scope, files, changed, ledger)
+  return whole(deps, scope, plan, {
+    work: { ranges: [], paths, kept, ledger: { looked: echoed, found: [] } },
+    deletions,
+    targetFiles,
+  })
 }
+
+/** What the target has in the scope as long as nothing of the changes is sent: what we had before them, and what the ledger knows. */
+export function targetFilesAt(
+  scope: LinkScope,
+  files: number,
+  changed: Changes,
+  ledger: readonly Divergence[],
+): number {
+  const nets = [...changed.values()].reduce((sum, net) => sum + net, 0)
+  const apart = ledger.flatMap(({ path, delta }) => (delta !== undefined && holds(scope, path) ? [delta] : []))
+  return files - nets + rowsOf(apart)
+}
+
+const unknown = (paths: readonly string[]) => new Map(paths.map((path) => [path, UNKNOWN]))
 
 async function byRanges(
   deps: DifferenceDeps,
   scope: LinkScope,
   spec: RunSpec,
-  ledger: readonly Divergence[],
+  { ledger, isNewScope }: { readonly ledger: readonly Divergence[]; readonly isNewScope: boolean },
   plan: LinkPlan,
-  changedHere: readonly string[],
+  changedHere: Changes,
   signal: AbortSignal,
 ): Promise<Difference> {
   const { fingerprints } = deps
@@ -151,29 +225,54 @@ async function byRanges(
     },
     signal,
   )
+  // What was foreign before is known to the ledger; with another scope it may be another thing.
+  const theirs = found.foreign.map(({ path }) => path)
+  const before = isNewScope ? ledger.flatMap(({ path, reason }) => (reason === 'foreign' ? [path] : [])) : []
+  const deletions = spec.propagateDelete
+    ? await findDeletions(deps.db, scope, [...theirs, ...before], deps.echoes)
+    : NO_DELETIONS
   const missing = found.complete ? await withoutSmallRanges(fingerprints, found.missingRanges) : undefined
   if (missing === undefined) {
     const nothing = { looked: [], found: [] }
-    return whole(deps, scope, plan, { ranges: scope.ranges, paths: [], kept: [], ledger: nothing })
+    // What else the target has alone is not known: the next run has to look again.
+    const again = spec.propagateDelete ? ({ ...plan, mode: 'offer' } as const) : plan
+    const { found: paths } = await describe(deps, scope, unknown(await outside(deps, scope, scope.ranges)))
+    return whole(deps, scope, again, {
+      work: { ranges: scope.ranges, paths, kept: [], ledger: nothing },
+      deletions,
+      targetFiles: () => found.foreign.length,
+    })
   }
   const { ranges, paths } = missing
   const isMissing = holderOf(ranges)
   // What fingerprints do not hold, an expiry, changed here as well.
-  const unseen = changedHere.filter((path) => !isMissing(path))
+  const unseen = new Map([...changedHere].filter(([path]) => !isMissing(path)))
   const named = new Map<string, Precondition>([
-    ...unseen.map((path) => [path, UNKNOWN] as const),
+    ...unknown([...unseen.keys()]),
     ...[...found.missing, ...paths].map((path) => [path, ABSENT] as const),
     ...found.differing.map(({ path, remoteId }) => [path, { is: 'row', id: remoteId }] as const),
   ])
-  const isLooked = (path: string) => named.has(path) || isMissing(path)
+  for (const path of [...found.missing, ...paths, ...found.differing.map((row) => row.path)]) unseen.delete(path)
+  for (const path of await outside(deps, scope, ranges)) if (!named.has(path)) named.set(path, UNKNOWN)
+  const ending = new Set(deletions.planned.map(({ path }) => path))
+  const isLooked = (path: string) => named.has(path) || ending.has(path) || isMissing(path)
   const changed = new Set(found.changedLedgerPaths)
   const stays = ({ path, reason }: Divergence) => reason === 'conflict' && !changed.has(path) && !isLooked(path)
   const accepted = counted.filter(stays)
+  const lacking = found.missing.length + paths.length
+  const asExpected = counted.filter(({ path }) => !changed.has(path) && holds(scope, path))
+  const foreign = selected(scope, theirs).length
+  const looked = await describe(deps, scope, named, unseen)
+  const settled = settledBy(found, ledger, { isLooked, isCounted: (one) => isAccepted(one, spec) })
   return whole(deps, scope, plan, {
-    ranges,
-    paths: await describe(deps, scope.repository.id, named),
-    kept: await describe(deps, scope.repository.id, new Map(accepted.map(({ path }) => [path, UNKNOWN]))),
-    ledger: settledBy(found, ledger, isLooked),
+    work: {
+      ranges,
+      paths: looked.found,
+      kept: (await describe(deps, scope, unknown(accepted.map(({ path }) => path)))).found,
+      ledger: { ...settled, looked: [...settled.looked, ...looked.echoed] },
+    },
+    deletions,
+    targetFiles: (files, inside) => files - inside - lacking + foreign + rowsOf(asExpected.map(({ delta }) => delta!)),
   })
 }
 
@@ -194,12 +293,30 @@ async function withoutSmallRanges(fingerprints: Fingerprints, missing: readonly 
   return { ranges, paths }
 }
 
-/** Foreign rows come and go; what failed and is equal by now is no divergence any more. */
-function settledBy(found: Differences, ledger: readonly Divergence[], isLooked: (path: string) => boolean) {
-  const foreign = found.foreign.map((row): Divergence => ({ path: row.path, reason: 'foreign', delta: sumOfRow(row) }))
-  const gone = ledger.filter(({ path, reason }) => reason === 'failed' && !isLooked(path)).map(({ path }) => path)
+/** Versions whose files lie in the ranges, and which the scope does not name. */
+const outside = async ({ db }: DifferenceDeps, scope: LinkScope, ranges: readonly PathRange[]): Promise<string[]> =>
+  scope.packages === undefined || ranges.length === 0 ? [] : ownersOutside(longReads(db), scope, ranges)
+
+/** Foreign rows come and go; what failed, or was later over there, and is equal by now is no divergence any more. */
+function settledBy(
+  found: Differences,
+  ledger: readonly Divergence[],
+  { isLooked, isCounted }: { isLooked(path: string): boolean; isCounted(one: Divergence): boolean },
+) {
+  const foreign = found.foreign
+    .filter(({ path }) => !isLooked(path))
+    .map((row): Divergence => ({ path: row.path, reason: 'foreign', delta: sumOfRow(row) }))
+  const passes = (one: Divergence) => one.reason === 'failed' || (one.reason === 'superseded' && !isCounted(one))
+  const gone = ledger.filter((one) => passes(one) && !isLooked(one.path)).map(({ path }) => path)
   const looked = new Set([...foreign.map(({ path }) => path), ...found.changedLedgerPaths, ...gone])
   return { looked: [...looked].filter((path) => !isLooked(path)), found: foreign }
+}
+
+interface Found {
+  readonly work: Pick<Difference, 'ranges' | 'paths' | 'kept' | 'ledger'>
+  readonly deletions: Deletions
+  /** What the target has in the scope. @param files that the source has there. @param inside those of them in `work.ranges`. */
+  targetFiles(files: number, inside: number): number
 }
 
 /** Totals that only fingerprints know without reading every row. */
@@ -207,29 +324,67 @@ async function whole(
   deps: DifferenceDeps,
   scope: LinkScope,
   plan: LinkPlan,
-  work: Omit<Difference, 'plan' | 'unchanged' | 'files'>,
+  { work, deletions: { planned: deletions, counted }, targetFiles }: Found,
 ): Promise<Difference> {
-  const { fingerprints, db, now } = deps
-  const [inScope, inRanges] = [await sumsOf(fingerprints, scope.ranges), await sumsOf(fingerprints, work.ranges)]
-  const expired = await countExpired(longReads(db), scope.repository.id, scope.ranges, now)
-  const scopeFiles = rowsOf(inScope) - expired
-  const looked = rowsOf(inRanges) + work.paths.length
-  const unchanged = Math.max(0, scopeFiles - looked - work.kept.length)
-  return { ...work, plan, unchanged, files: looked + work.kept.length }
+  const { files, inside, silent } = await sizeOfScope(deps, scope, work.ranges)
+  const looked = inside + work.paths.filter(isArtifactAt).length
+  const unchanged = Math.max(0, files - looked - work.kept.filter(isArtifactAt).length)
+  const deletes = { deletions: counted, targetFiles: Math.max(deletions.length, targetFiles(files, inside)) }
+  const all = looked + deletions.length + work.kept.length
+  return { ...work, plan, deletions, deletes, unchanged, files: all, silent }
+}
+
+/** With a filter the files are counted one by one, beside the thread of requests. */
+export async function sizeOfScope(
+  { fingerprints, db, now }: Pick<DifferenceDeps, 'fingerprints' | 'db' | 'now'>,
+  scope: LinkScope,
+  within: readonly PathRange[],
+): Promise<ScopeCount> {
+  const repoId = scope.repository.id
+  if (scope.packages !== undefined) {
+    return countArtifactsIn({ reader: longReads(db), fingerprints, now }, scope, within)
+  }
+  if (scope.filter !== undefined || scope.watch !== undefined) {
+    return countScope({ reader: longReads(db), repoId, now }, scope, within)
+  }
+  const [inScope, inRanges] = [await sumsOf(fingerprints, scope.ranges), await sumsOf(fingerprints, within)]
+  const expired = await countExpired(longReads(db), repoId, scope.ranges, now)
+  return { files: rowsOf(inScope) - expired, inside: rowsOf(inRanges), silent: [] }
+}
+/** What is said about a package is none. */
+const isArtifactAt = ({ path }: PlannedFile): boolean => {
+  const place = parsePackagePath(path)
+  return place === undefined || place.version !== undefined
 }
 const rowsOf = (sums: readonly RangeSum[]) => sums.reduce((total, { rows }) => total + rows, 0)
 
-/** Those of the paths that are live files now, ascending. */
+/**
+ * Those of the paths that are live files now, ascending.
+ * @param changed of these, what came from the target itself is left out: it has them so, or changed them since.
+ */
 async function describe(
-  { db, now }: DifferenceDeps,
-  repoId: number,
+  { db, now, echoes }: DifferenceDeps,
+  scope: LinkScope,
   wanted: ReadonlyMap<string, Precondition>,
-): Promise<PlannedFile[]> {
-  const paths = [...wanted.keys()].sort(comparePaths)
+  changed: Changes = NO_CHANGES,
+): Promise<{ readonly found: PlannedFile[]; readonly echoed: string[] }> {
+  const named = selected(scope, [...wanted.keys()])
+  const { files: paths, packages } =
+    scope.packages === undefined ? { files: named, packages: [] } : await artifactsNamed(longReads(db), scope, named)
+  paths.sort(comparePaths)
   const found: PlannedFile[] = []
-  for (let at = 0; at < paths.length; at += PATHS_PER_QUERY) {
-    const files = await filesAt(longReads(db), repoId, paths.slice(at, at + PATHS_PER_QUERY), now)
-    for (const { path, sizeBytes } of files) found.push({ path, sizeBytes, expect: wanted.get(path)! })
+  const echoed: string[] = []
+  for (const [path, { sizeBytes, viaLink }] of await packagesAt(longReads(db), scope.repository.id, packages)) {
+    if (viaLink !== null && echoes.has(viaLink) && changed.has(path)) echoed.push(path)
+    else found.push({ path, sizeBytes, expect: wanted.get(path) ?? UNKNOWN })
   }
-  return found
+  found.sort((a, b) => comparePaths(a.path, b.path))
+  for (let at = 0; at < paths.length; at += PATHS_PER_QUERY) {
+    const files = await filesAt(longReads(db), scope.repository.id, paths.slice(at, at + PATHS_PER_QUERY), now)
+    for (const { path, sizeBytes, viaLink } of files) {
+      if (viaLink !== null && echoes.has(viaLink) && changed.has(path)) echoed.push(path)
+      else found.push({ path, sizeBytes, expect: wanted.get(path)! })
+    }
+  }
+  return { found, echoed }
 }

@@ -26,7 +26,7 @@ async function source(db: MetadataDatabase, sizes: readonly number[]) {
   const fingerprints = repositoryFingerprints(createFingerprints(db), repository.id)
   const deps = { reader: db.read, repoId: repository.id, fingerprints, now: on.clock.now(), streams: 4 }
   const plan = (change: Partial<Difference>) =>
-    planShards(deps, { ranges: [], paths: [], kept: [], files: sizes.length, ...change } as Difference)
+    planShards(deps, { ranges: [], paths: [], deletions: [], kept: [], files: sizes.length, ...change } as Difference)
   return { repository, plan }
 }
 

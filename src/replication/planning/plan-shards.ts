@@ -1,11 +1,14 @@
 import type { PathRange } from '../../core/path-range.ts'
+import { comparePaths } from '../../core/paths.ts'
 import type { Reader } from '../../metadata/database.ts'
 import type { PlannedPath } from '../../metadata/replication/exec-paths.ts'
 import type { NewShard } from '../../metadata/replication/exec-shards.ts'
-import { rangeSize } from '../../metadata/replication/source-files.ts'
+import { type RangeSize, rangeSize } from '../../metadata/replication/source-files.ts'
 import { storedPrecondition, UNKNOWN } from '../delivery/work-item.ts'
 import { type Fingerprints, sumsOf } from '../recon/fingerprints.ts'
-import type { Difference, PlannedFile } from './find-difference.ts'
+import type { Difference, LinkScope, PlannedFile } from './find-difference.ts'
+import { type ArtifactScope, artifactSize } from './package-artifacts.ts'
+import { filteredSize } from './scan-files.ts'
 
 /** A piece of a link's work, to be persisted before it begins. */
 export interface PlannedShard extends NewShard {
@@ -20,6 +23,10 @@ interface ShardDeps {
   readonly now: number
   /** Streams that may work at once. */
   readonly streams: number
+  /** Of the scope. */
+  readonly filter?: LinkScope['filter']
+  /** Where the repository has packages. */
+  readonly scope?: ArtifactScope
 }
 
 /** A killed worker's shard is a small part of the run, and the plan of 10^8 files is 5,000 rows (sync.md B.8, B.10). */
@@ -40,7 +47,9 @@ export async function planShards(deps: ShardDeps, difference: Difference): Promi
   for (const [index, range] of difference.ranges.entries()) {
     pieces.push(...(await rangePieces(deps, range, Math.ceil(sums[index]!.rows / size))))
   }
-  pieces.push(...pathPieces('paths', difference.paths, size), ...pathPieces('kept', difference.kept, MAX_SHARD_FILES))
+  // In one order with the files: what stands in the way of one goes before it.
+  const paths = [...difference.paths, ...difference.deletions].sort((a, b) => comparePaths(a.path, b.path))
+  pieces.push(...pathPieces('paths', paths, size), ...pathPieces('kept', difference.kept, MAX_SHARD_FILES))
   return pieces.map((piece, index) => ({ shardNo: FIRST_SHARD + index, ...piece }))
 }
 
@@ -53,13 +62,19 @@ async function rangePieces(deps: ShardDeps, range: PathRange, count: number): Pr
   const pieces: Piece[] = []
   for (let at = 0; at + 1 < edges.length; at++) {
     const part = { lo: edges[at]!, hi: edges[at + 1]! }
-    const measured = await rangeSize(deps.reader, deps.repoId, part, deps.now)
+    const measured = await sizeWithin(deps, part)
     const again = Math.min(measured.files, Math.ceil(measured.bytes / MAX_SHARD_BYTES))
     const isWhole = count > 1 && cuts.length === 0
     if (again > 1 && !isWhole) pieces.push(...(await rangePieces(deps, part, again)))
     else if (measured.files > 0) pieces.push({ kind: 'range', ...part, ...measured, paths: [] })
   }
   return pieces
+}
+
+function sizeWithin(deps: ShardDeps, range: PathRange): Promise<RangeSize> {
+  const { reader, repoId, now, filter, scope } = deps
+  if (scope?.packages !== undefined) return artifactSize(deps, scope, range)
+  return filter === undefined ? rangeSize(reader, repoId, range, now) : filteredSize(deps, range, filter)
 }
 
 function pathPieces(kind: 'paths' | 'kept', files: readonly PlannedFile[], size: number): Piece[] {
@@ -73,7 +88,11 @@ function pathPieces(kind: 'paths' | 'kept', files: readonly PlannedFile[], size:
     const part = files.slice(at, end)
     pieces.push({
       ...{ kind, lo: part[0]!.path, hi: files[end]?.path ?? null, files: part.length, bytes },
-      paths: part.map(({ path, expect }) => ({ path, expect: storedPrecondition(kind === 'kept' ? UNKNOWN : expect) })),
+      paths: part.map(({ path, expect, ifGone }) => ({
+        path,
+        expect: storedPrecondition(kind === 'kept' ? UNKNOWN : expect),
+        ifGone,
+      })),
     })
     at = end
   }

@@ -9,6 +9,7 @@ import { createFindings, type Differences as Found } from './findings.ts'
 import type { Fingerprints } from './fingerprints.ts'
 import { firstItems } from './first-items.ts'
 import { type Asked, type Item, saidInOrder } from './item.ts'
+import { leafItems } from './leaf-items.ts'
 import { createLedgerIndex, type LedgerEntry } from './ledger-index.ts'
 import { matchAnswer } from './match-answer.ts'
 import type { Side } from './refine.ts'
@@ -27,6 +28,8 @@ export interface Reconciliation {
   readonly compared: ComparedLanes
   /** At most one entry per path; those outside of the scope do not count. */
   readonly ledger: readonly LedgerEntry[]
+  /** `leaves`: all rows are said one by one, whatever they add up to. */
+  readonly by?: 'sums' | 'leaves'
   /** Stop when more paths than this are named; undefined: name them all. */
   readonly atMost?: number
 }
@@ -61,7 +64,7 @@ export async function reconcile(order: Reconciliation, signal: AbortSignal): Pro
   const findings = createFindings(compared)
   const count = { rounds: 0, sentBytes: 0, receivedBytes: 0 }
   let maxBytes = MAX_MESSAGE_BYTES
-  const first = await firstItems(side, scope)
+  const first = await (order.by === 'leaves' ? leafItems : firstItems)(side, scope)
   let pending = first.items
   const checkEnd = () => {
     const known = first.rows + order.ledger.length + findings.named()

@@ -35,7 +35,7 @@ export interface Refined {
 /** Parts that a range which differs is cut into (sync.md B.4). */
 const FAN_OUT = 16
 /** So many rows are said one by one. */
-const LIST_ROWS = 64
+export const LIST_ROWS = 64
 /** So many are read and cut here, at any row; larger ranges are cut by the database, at starts of buckets. */
 export const READ_ROWS = 1_024
 

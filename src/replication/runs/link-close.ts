@@ -2,17 +2,16 @@ import type { Clock } from '../../core/clock.ts'
 import type { Metrics } from '../../core/metrics.ts'
 import type { MetadataDatabase, Transaction } from '../../metadata/database.ts'
 import { forgetVanished } from '../../metadata/replication/divergences.ts'
-import { type ExecLink, endExecLink, listExecLinks } from '../../metadata/replication/exec-links.ts'
+import { endExecLink } from '../../metadata/replication/exec-links.ts'
 import { failOpenShards, openShards, writtenFiles } from '../../metadata/replication/exec-shards.ts'
-import { saveCursor } from '../../metadata/replication/links.ts'
-import { deleteRunningDetails, firstFailure, type LinkFailure } from '../../metadata/replication/record-details.ts'
-import { sumLiveTotals } from '../../metadata/replication/records.ts'
+import { clearLinkFailure, postponeDue, putLinkFailure } from '../../metadata/replication/failures.ts'
+import { findLink, forgetCursor, saveCursor } from '../../metadata/replication/links.ts'
+import { foldShards } from '../../metadata/replication/live-counters.ts'
 import { lockTask } from '../../metadata/replication/tasks.ts'
 import type { ClusterClient } from '../../remotes/cluster/cluster-client.ts'
 import type { LogPosition } from '../../remotes/cluster/messages.ts'
-import { NO_OVERVIEW } from '../../tasks/record.ts'
-import { closeRecord } from '../../tasks/runs.ts'
 import type { LinkPlanner, LinkWork } from '../planning/link-plan.ts'
+import { closeIfEnded } from './record-close.ts'
 import type { RunSpec } from './run-spec.ts'
 import { LinkStopped } from './stop-reasons.ts'
 
@@ -31,6 +30,9 @@ interface LinkCloseDeps {
   readonly metrics: Metrics
   readonly planner: LinkPlanner
 }
+
+/** Reasons that speak of files here; where deletions travel, one that failed is still to be done. */
+const LOCAL = ['conflict', 'failed', 'superseded'] as const
 
 export function createLinkClose({ db, clock, metrics, planner }: LinkCloseDeps): LinkClose {
   /** Up to where of the target's log only this link wrote; where somebody else did, the place where the run began. */
@@ -59,19 +61,27 @@ export function createLinkClose({ db, clock, metrics, planner }: LinkCloseDeps):
     await ending(spec, async (trx) => {
       const end = { state: 'DONE', errorReason: null, now: clock.now() } as const
       if (!(await endExecLink(trx, spec.recordId, linkId, end))) return
-      await forgetVanished(trx, linkId, repository.id)
-      await saveCursor(trx, linkId, scope.scopeHash, {
-        repoEpoch: repository.epoch,
-        ackedSeq: execLink.to_seq!,
-        remote,
-      })
+      await forgetVanished(trx, linkId, repository.id, spec.propagateDelete ? ['conflict', 'superseded'] : LOCAL)
+      // What was not looked at is no further than before.
+      if (spec.retry?.get(work.link.key)) return
+      await clearLinkFailure(trx, linkId)
+      const scopeHash = execLink.scope_hash ?? scope.scopeHash
+      const cursor = { repoEpoch: repository.epoch, ackedSeq: execLink.to_seq!, remote }
+      if (execLink.mode === 'offer') await forgetCursor(trx, linkId, scopeHash)
+      else await saveCursor(trx, linkId, scopeHash, cursor)
+      if (spec.follows !== undefined) await foldShards(trx, spec.recordId, linkId)
     })
   }
 
   async function failed(spec: RunSpec, linkId: number, reason: string): Promise<void> {
     await ending(spec, async (trx) => {
+      const now = clock.now()
       await failOpenShards(trx, spec.recordId, linkId)
-      await endExecLink(trx, spec.recordId, linkId, { state: 'FAILED', errorReason: reason, now: clock.now() })
+      if (!(await endExecLink(trx, spec.recordId, linkId, { state: 'FAILED', errorReason: reason, now }))) return
+      await postponeDue(trx, linkId, now)
+      const link = await findLink(trx, linkId)
+      if (link !== undefined && spec.follows === undefined && !spec.retry?.get(link.key))
+        await putLinkFailure(trx, linkId, reason, now)
     })
   }
 
@@ -80,45 +90,11 @@ export function createLinkClose({ db, clock, metrics, planner }: LinkCloseDeps):
     const closedAs = await db.transact(async (trx) => {
       await lockTask(trx, spec.taskKey)
       await end(trx)
-      return closeIfEnded(trx, spec.recordId)
+      return spec.follows === undefined ? closeIfEnded(trx, spec.recordId, clock.now()) : undefined
     })
     if (closedAs !== undefined) metrics.runEnded(closedAs)
   }
 
-  async function closeIfEnded(trx: Transaction, recordId: string): Promise<'SUCCESS' | 'FAILED' | undefined> {
-    const links = await listExecLinks(trx, recordId)
-    if (links.length === 0 || links.some(({ state }) => state === 'PENDING' || state === 'COPYING')) return undefined
-    await deleteRunningDetails(trx, recordId)
-    const totals = (await sumLiveTotals(trx, [recordId])).get(recordId)
-    const { bytes, estimatedBytes, ...overview } = totals ?? NOTHING_PLANNED
-    const failures = await firstFailure(trx, recordId)
-    const reasons = links.flatMap((one) => reasonOf(one, failures.get(one.link_id)))
-    const status = reasons.length > 0 || overview.failed > 0 ? 'FAILED' : 'SUCCESS'
-    const closed = await closeRecord(trx, {
-      recordId,
-      status,
-      errorReason: reasons.length > 0 ? reasons.join('\n') : null,
-      overview,
-      replicatedBytes: bytes,
-      // Files that were there already need not travel: what a whole run had to send is what it sent.
-      totalBytes: status === 'SUCCESS' ? bytes : estimatedBytes,
-      now: clock.now(),
-    })
-    return closed ? status : undefined
-  }
-
   const record = (spec: RunSpec) => ending(spec, async () => {})
   return { link, failed, record }
-}
-
-/** A run whose links all ended before their shards were planned. */
-const NOTHING_PLANNED = { ...NO_OVERVIEW, bytes: 0, estimatedBytes: 0 }
-
-/** `cluster: first error (+n more)`, one line per link that did not bring everything over (replication.md 3.4). */
-function reasonOf({ cluster_name, error_reason }: ExecLink, failure: LinkFailure | undefined): string[] {
-  if (error_reason === null && failure === undefined) return []
-  // What stopped the link may be one of the failed artifacts, or something beside them.
-  const others = (failure?.count ?? 0) - (error_reason === null || error_reason === failure?.reason ? 1 : 0)
-  const more = others > 0 ? ` (+${others} more)` : ''
-  return [`${cluster_name}: ${error_reason ?? failure?.reason}${more}`]
 }

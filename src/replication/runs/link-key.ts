@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
-import type { PathRange } from '../../core/path-range.ts'
+import { parsePackagePath } from '../../core/package-key.ts'
+import type { RunSpec } from './run-spec.ts'
 
 /** What makes a link: one object of a task towards one cluster. The same link is found again by every run. */
 export interface LinkIdentity {
@@ -17,14 +18,22 @@ export function linkKeyOf(link: LinkIdentity): string {
   return shortHash([taskKey, clusterId, localProject, localRepo, remoteProject, remoteRepo])
 }
 
-/** A cursor says "all of this scope": with other paths, or with metadata that took no part before, it says nothing. */
-export function scopeHashOf(ranges: readonly PathRange[], includeMetadata: boolean): string {
-  return shortHash([ranges.map(({ lo, hi }) => [lo, hi]), includeMetadata])
+/**
+ * A cursor says "all of this scope": with other paths (`PathSelection.identity`), or with
+ * metadata or deletions that took no part before, it says nothing.
+ */
+export function scopeHashOf(
+  selection: unknown,
+  { includeMetadata, propagateDelete }: Pick<RunSpec, 'includeMetadata' | 'propagateDelete'>,
+): string {
+  return shortHash([selection, includeMetadata, ...(propagateDelete ? ['deletes'] : [])])
 }
 
 /** 24 hex digits: the same row on every retry, so that nothing is recorded twice (sync.md B.2, record_detail). */
 export function detailIdOf(recordId: string, linkId: number, path: string): string {
-  return shortHash([recordId, linkId, null, null, path]).slice(0, 24)
+  const place = parsePackagePath(path)
+  const slots = place === undefined ? [null, null, path] : [place.key, place.version ?? null, null]
+  return shortHash([recordId, linkId, ...slots]).slice(0, 24)
 }
 
 /** 48 bits of the hash of a record's id. */

@@ -4,20 +4,26 @@ import { messageOf } from '../../core/errors.ts'
 import type { Random } from '../../core/ids.ts'
 import type { Metrics } from '../../core/metrics.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
-import { type ExecLink, findExecLink, noteDown } from '../../metadata/replication/exec-links.ts'
+import { type ExecLink, findExecLink, noteDown, noteUp, noteWaiting } from '../../metadata/replication/exec-links.ts'
 import { openShards } from '../../metadata/replication/exec-shards.ts'
 import { listPeers } from '../../metadata/replication/peers.ts'
 import { type ClusterClient, createClusterClient } from '../../remotes/cluster/cluster-client.ts'
-import { SYNC_PROTOCOL } from '../../remotes/cluster/messages.ts'
+import { NotOurProtocol, RemoteRefusal } from '../../remotes/transport/failures.ts'
 import type { BlobStore } from '../../storage/blob-store.ts'
+import type { AccessSender } from '../access/send-access.ts'
 import type { ShardContext } from '../delivery/shard-worker.ts'
+import { createSuspects } from '../delivery/suspects.ts'
+import { isArtifact } from '../delivery/work-item.ts'
+import type { Outage } from '../limits/circuit.ts'
 import type { RateLimit } from '../limits/rate-limiter.ts'
 import { describeLink, type LinkPlanner, type LinkWork } from '../planning/link-plan.ts'
 import type { LinkClose } from './link-close.ts'
 import { workShards } from './link-streams.ts'
+import { linkFailureReason, outageError } from './outage-words.ts'
 import type { RemoteState, RemoteStates } from './remote-states.ts'
 import type { RunSpec } from './run-spec.ts'
 import { linkFate } from './stop-reasons.ts'
+import { batchLimits, beginOf, originsBy } from './stream-begin.ts'
 
 export interface ReplicationSettings {
   /** An outage of the target is waited for that long before the link FAILED. */
@@ -30,6 +36,7 @@ export interface ReplicationSettings {
   readonly partSizeBytes: number
   /** Contents at once in requests of their own. */
   readonly concurrency: number
+  readonly storageCheckMs: number
 }
 
 export interface LinkRunnerDeps {
@@ -44,6 +51,7 @@ export interface LinkRunnerDeps {
   readonly settings: ReplicationSettings
   readonly planner: LinkPlanner
   readonly close: LinkClose
+  readonly access: Pick<AccessSender, 'send'>
   readonly remotes: RemoteStates
   getTarget(clusterId: string): Promise<ClusterTarget>
   loadSpec(recordId: string): Promise<RunSpec | undefined>
@@ -51,7 +59,12 @@ export interface LinkRunnerDeps {
   onDefect(error: unknown, about: { recordId: string; linkId: number }): void
 }
 
-export type LinkEnd = 'ended' | { readonly retryAt: number }
+/** `reason`: the target does not answer. */
+export type LinkEnd = 'ended' | { readonly retryAt: number; readonly reason?: string }
+/** What it takes to work on one link, for whoever opens a stream of it. */
+export type LinkContexts = ReturnType<typeof createLinkRunner>['contextOf']
+
+type ContextWork = Pick<LinkWork, 'spec' | 'link' | 'object'> & { readonly execLink: Pick<ExecLink, 'remote_epoch'> }
 
 const LOOK_AGAIN_MS = 1_000
 
@@ -69,6 +82,7 @@ const METRIC = {
  */
 export function createLinkRunner(deps: LinkRunnerDeps) {
   const { db, clock, settings, close } = deps
+  const suspects = createSuspects(settings.batchFiles)
 
   async function runLink(recordId: string, linkId: number, signal: AbortSignal): Promise<LinkEnd> {
     const spec = await deps.loadSpec(recordId)
@@ -78,24 +92,31 @@ export function createLinkRunner(deps: LinkRunnerDeps) {
       await close.record(spec)
       return 'ended'
     }
+    const { circuit } = deps.remotes.of(execLink.cluster_id)
+    const asked = circuit.ask()
+    if (typeof asked === 'object') return waitOut(asked, spec, execLink)
     let progressed = false
+    const both = AbortSignal.any([signal, circuit.broken])
     try {
       const work = await describeLink(db, spec, execLink)
-      using client = createClusterClient(await deps.getTarget(execLink.cluster_id), clock)
-      const planned = await deps.planner.plan(work, client, signal)
+      const target = await deps.getTarget(execLink.cluster_id)
+      using client = createClusterClient(target, clock)
+      const planned = await deps.planner.plan(work, client, both)
       if (planned === undefined) return 'ended'
-      await workOn(
-        { ...work, execLink: planned },
-        client,
-        () => {
-          progressed = true
-        },
-        signal,
-      )
+      if (planned.state === 'PENDING') return later()
+      const onStored = () => {
+        if (progressed) return
+        progressed = true
+        // Who is killed before the next checkpoint has got on all the same.
+        void db.transact((trx) => noteUp(trx, recordId, linkId)).catch(() => undefined)
+      }
+      await workOn({ ...work, execLink: planned }, target, client, onStored, both)
       if ((await openShards(db.read, recordId, linkId)) > 0) return later()
       // What was read is still what the name stands for.
       await describeLink(db, spec, planned)
-      await close.link({ ...work, execLink: planned }, client, signal)
+      // What follows changes sends them when they change (`access/access-watch.ts`).
+      if (spec.follows === undefined) await deps.access.send(work, client, signal)
+      await close.link({ ...work, execLink: planned }, client, both)
       return 'ended'
     } catch (error) {
       if (signal.aborted) throw error
@@ -105,28 +126,31 @@ export function createLinkRunner(deps: LinkRunnerDeps) {
 
   async function workOn(
     work: LinkWork,
+    target: ClusterTarget,
     client: ClusterClient,
     onStored: () => void,
     signal: AbortSignal,
   ): Promise<void> {
     const { spec, link, scope, execLink } = work
     const remote = deps.remotes.of(execLink.cluster_id)
-    const rate = deps.remotes.rate(spec.taskKey, spec.rateLimit)
+    const rate = deps.remotes.rate(spec.taskKey, spec.rateLimit, target)
+    const turns = remote.gate.join({ kind: 'backfill', taskKey: spec.taskKey })
     try {
       const context = await shardContext(work, client, remote, rate, onStored, signal)
       const { owner } = deps
-      const about = { recordId: spec.recordId, linkId: link.id, scope }
-      await workShards({ db, clock, owner, remote }, about, context, signal)
+      const about = { recordId: spec.recordId, linkId: link.id, taskKey: spec.taskKey, scope }
+      await workShards({ db, clock, owner, remote }, about, { ...context, turns }, signal)
     } catch (error) {
       if (linkFate(error) === 'down') remote.concurrency.congested()
       throw error
     } finally {
+      turns.close()
       rate.close()
     }
   }
 
   async function shardContext(
-    { spec, link, object, execLink }: LinkWork,
+    { spec, link, object, execLink }: ContextWork,
     client: ClusterClient,
     remote: RemoteState,
     rate: RateLimit,
@@ -136,57 +160,74 @@ export function createLinkRunner(deps: LinkRunnerDeps) {
     const peers = await listPeers(db.read)
     const { leaseMs, retryDelaysMs } = settings
     const { limits } = await client.greeting(signal)
-    const inlineMaxBytes = atMost(settings.inlineMaxBytes, limits?.inlineMaxBytes, 0)
-    const files = atMost(settings.batchFiles, limits?.missingDigests, 1)
+    remote.circuit.succeeded()
     return {
       ...{ db, clock, leaseMs, spec, object, client, rate, retryDelaysMs },
       store: deps.store,
       random: deps.random,
       linkKey: link.key,
-      begin: {
-        protocol: SYNC_PROTOCOL,
-        sourceId: deps.clusterId,
-        project: object.remoteProject,
-        repo: object.remoteRepo,
-        epoch: execLink.remote_epoch!,
-        run: spec.run,
-        includeMetadata: spec.includeMetadata,
-        conflictStrategy: spec.conflictStrategy,
-        stopAtFailure: spec.errorStrategy === 'FAST_FAIL',
-        honourTombstones: false,
-      },
-      originOf: (origin) => (origin === 0 ? deps.clusterId : (peers.get(origin) ?? deps.clusterId)),
-      batch: { files, inlineMaxBytes },
+      begin: beginOf({ spec, object }, deps.clusterId, execLink.remote_epoch!),
+      originOf: originsBy(peers, deps.clusterId),
+      batch: batchLimits(settings, limits),
       partThresholdBytes: settings.partSizeBytes,
       transfers: settings.concurrency,
       concurrency: remote.concurrency,
       inFlight: remote.inFlight,
+      readAhead: remote.readAhead,
+      suspects,
+      storageCheckMs: settings.storageCheckMs,
       onStored,
       onOutcomes(outcomes, sentBytes) {
-        for (const { result, conflict } of outcomes) deps.metrics.artifacts(METRIC[conflict ? 'conflict' : result], 1)
+        for (const { item, result, conflict } of outcomes) {
+          if (isArtifact(item) || result === 'failed') deps.metrics.artifacts(METRIC[conflict ? 'conflict' : result], 1)
+        }
         deps.metrics.replicatedBytes(sentBytes)
       },
     }
   }
 
-  async function afterFailure(error: unknown, spec: RunSpec, { link_id: linkId }: ExecLink, progressed: boolean) {
+  /** Nobody talks to the target at the moment: come again when somebody does, or when the time of this link is over. */
+  async function waitOut(outage: Outage, spec: RunSpec, { link_id: linkId }: ExecLink): Promise<LinkEnd> {
+    const now = clock.now()
+    const reason = messageOf(outageError(outage))
+    const down = await db.transact((trx) => noteWaiting(trx, spec.recordId, linkId, { now, reason }))
+    if (down === undefined) return 'ended'
+    const endsAt = spec.follows === undefined ? down.since + settings.linkTimeoutMs : Number.POSITIVE_INFINITY
+    if (now < endsAt) return { retryAt: Math.min(outage.nextTryAt, endsAt), reason }
+    await close.failed(spec, linkId, gaveUp(now - down.since, reason))
+    return 'ended'
+  }
+
+  async function afterFailure(
+    error: unknown,
+    spec: RunSpec,
+    execLink: ExecLink,
+    progressed: boolean,
+  ): Promise<LinkEnd> {
     const { recordId } = spec
+    const { link_id: linkId, cluster_id: clusterId, cluster_name: cluster } = execLink
     const fate = linkFate(error)
+    if (error instanceof NotOurProtocol || (error instanceof RemoteRefusal && fate !== 'down')) {
+      deps.remotes.of(clusterId).circuit.succeeded()
+    }
     if (fate === 'lost') return later()
     if (fate === 'defect') deps.onDefect(error, { recordId, linkId })
     if (fate === 'down') {
       const now = clock.now()
-      const outage = await db.transact((trx) => noteDown(trx, recordId, linkId, { now, progressed }))
+      deps.remotes.of(clusterId).circuit.failed(messageOf(error))
+      const outage = await db.transact((trx) =>
+        noteDown(trx, recordId, linkId, { now, progressed, reason: messageOf(error) }),
+      )
       if (outage === undefined) return 'ended'
-      if (now - outage.since < settings.linkTimeoutMs) {
+      if (spec.follows !== undefined || now - outage.since < settings.linkTimeoutMs) {
         const delays = settings.reconnectDelaysMs
-        return { retryAt: now + delays[Math.min(outage.attempts, delays.length) - 1]! }
+        const delayMs = Math.max(delays[Math.min(outage.attempts, delays.length) - 1]!, asksFor(error))
+        return { retryAt: now + delayMs, reason: messageOf(error) }
       }
-      const waited = Math.round((now - outage.since) / 1000)
-      await close.failed(spec, linkId, `gave up after ${waited} s: ${messageOf(error)}`)
+      await close.failed(spec, linkId, gaveUp(now - outage.since, linkFailureReason(error, cluster)))
       return 'ended'
     }
-    const reason = fate === 'defect' ? 'an internal error, see the server log' : messageOf(error)
+    const reason = fate === 'defect' ? 'an internal error, see the server log' : linkFailureReason(error, cluster)
     await close.failed(spec, linkId, reason)
     return 'ended'
   }
@@ -194,10 +235,12 @@ export function createLinkRunner(deps: LinkRunnerDeps) {
   /** Somebody else holds a shard: look again whether he finished it, or died over it. */
   const later = (): LinkEnd => ({ retryAt: clock.now() + LOOK_AGAIN_MS })
 
-  return runLink
+  return { runLink, contextOf: shardContext }
 }
 
-/** Our own limit, or the target's where that is lower; what it says must make sense. */
-function atMost(ours: number, theirs: unknown, least: number): number {
-  return typeof theirs === 'number' && theirs >= least ? Math.min(ours, theirs) : ours
-}
+const gaveUp = (waitedMs: number, reason: string) => `gave up after ${Math.round(waitedMs / 1000)} s: ${reason}`
+
+/** However long a target asks to be left alone. */
+const MOST_RETRY_AFTER_MS = 5 * 60_000
+const asksFor = (error: unknown): number =>
+  error instanceof RemoteRefusal ? Math.min(error.retryAfterMs ?? 0, MOST_RETRY_AFTER_MS) : 0

@@ -21,7 +21,7 @@ interface StreamDeps {
  */
 export async function workShards(
   { db, clock, owner, remote }: StreamDeps,
-  link: { readonly recordId: string; readonly linkId: number; readonly scope: LinkScope },
+  link: { readonly recordId: string; readonly linkId: number; readonly taskKey: string; readonly scope: LinkScope },
   context: ShardContext,
   signal: AbortSignal,
 ): Promise<void> {
@@ -29,6 +29,7 @@ export async function workShards(
   const both = AbortSignal.any([signal, stop.signal])
   const failures: unknown[] = []
   const working = new Set<Promise<void>>()
+  const seat = remote.shares.join(link.taskKey)
   let exhausted = false
 
   const claim = () => {
@@ -36,11 +37,12 @@ export async function workShards(
     return db.transact((trx) => claimShard(trx, link.recordId, link.linkId, lease))
   }
   async function work(): Promise<void> {
-    for (let first = true; first || remote.streams <= remote.concurrency.limit(); first = false) {
+    for (let first = true; first || seat.mayGoOn(); first = false) {
       if (both.aborted) return
       const shard = await claim()
       if (shard === undefined) {
         exhausted = true
+        seat.hasEnough()
         return
       }
       grow()
@@ -49,20 +51,20 @@ export async function workShards(
     }
   }
   const begin = () => {
-    remote.streams++
+    seat.begin()
     const one = work()
       .catch((error) => {
         failures.push(error)
         stop.abort(error)
       })
       .finally(() => {
-        remote.streams--
+        seat.end()
         working.delete(one)
       })
     working.add(one)
   }
   function grow(): void {
-    while (!exhausted && !both.aborted && remote.streams < remote.concurrency.limit()) begin()
+    while (!exhausted && !both.aborted && seat.mayBegin()) begin()
   }
   const growing: ShardContext = {
     ...context,
@@ -73,6 +75,7 @@ export async function workShards(
   }
   begin()
   while (working.size > 0) await Promise.race(working)
+  seat.leave()
   if (failures.length > 0) throw failures[0]
   signal.throwIfAborted()
 }

@@ -1,7 +1,7 @@
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { findRecord } from '../../metadata/replication/records.ts'
 import type { RunSnapshot } from '../../tasks/record.ts'
-import { pathsOf, type TaskObject } from '../../tasks/task.ts'
+import { packagesOf, pathsOf, type TaskObject, type TaskPlan } from '../../tasks/task.ts'
 import { runNumberOf } from './link-key.ts'
 import type { RunObject, RunSpec } from './run-spec.ts'
 
@@ -9,34 +9,60 @@ import type { RunObject, RunSpec } from './run-spec.ts'
 export async function loadSpec(db: MetadataDatabase, recordId: string): Promise<RunSpec | undefined> {
   const record = await findRecord(db.read, recordId)
   if (record === undefined || record.status !== 'RUNNING') return undefined
-  const { task, objects } = JSON.parse(record.snapshot) as RunSnapshot
+  return specOf(recordId, record.task_key, JSON.parse(record.snapshot) as RunSnapshot)
+}
+
+/** What a run needs to know of a task; all of it is decided by users. */
+export interface RunnableTask extends Pick<RunSnapshot, 'objects' | 'retry'> {
+  readonly task: Omit<TaskPlan, 'objects'>
+}
+
+/** What a task is, as a run of it does it. */
+export function specOf(recordId: string, taskKey: string, { task, objects, retry }: RunnableTask): RunSpec {
   const { setting } = task
   return {
     recordId,
-    taskKey: record.task_key,
+    taskKey,
     run: runNumberOf(recordId),
-    project: task.project,
     conflictStrategy: setting.conflictStrategy,
     errorStrategy: setting.errorStrategy,
     includeMetadata: setting.includeMetadata,
+    propagateDelete: setting.propagateDelete,
+    deleteGuard: setting.deleteGuard,
     rateLimit: Math.max(0, setting.rateLimit),
+    checksStorage: setting.storageConsistencyCheck,
     createsRepositories: setting.automaticCreateRemoteRepo,
     keepsDetails: task.record,
-    objects: joined(objects),
+    includesPermissions: task.includePermission === true ? extentOf(task) : undefined,
+    objects: joined(objects, task.project),
     targets: task.targets,
+    follows: task.replicaType === 'REAL_TIME' ? { backfill: setting.backfill } : undefined,
+    retry: retry && new Map(Object.entries(retry.links)),
   }
 }
 
-/** Objects with the same way become one, with the union of their paths: a link belongs to one object. */
-function joined(objects: readonly TaskObject[]): RunObject[] {
+const extentOf = ({ dynamic }: RunnableTask['task']) => (dynamic?.of === 'all' ? 'server' : 'repositories')
+
+/** Objects with the same way become one, with the union of what they select: a link belongs to one object. */
+function joined(objects: readonly TaskObject[], project: string): RunObject[] {
   const byWay = new Map<string, RunObject>()
   for (const object of objects) {
-    const { localRepo, remoteProject, remoteRepo, repoType } = object
-    const way = JSON.stringify([localRepo, remoteProject, remoteRepo])
+    const { localProject = project, localRepo, remoteProject, remoteRepo, repoType } = object
+    const way = JSON.stringify([localProject, localRepo, remoteProject, remoteRepo])
     const known = byWay.get(way)
-    const paths = pathsOf(object)
-    const both = known === undefined ? paths : known.paths && paths && [...new Set([...known.paths, ...paths])]
-    byWay.set(way, { localRepo, remoteProject, remoteRepo, repoType, paths: both })
+    const own = { paths: pathsOf(object), packages: packagesOf(object) }
+    const selection = known === undefined ? own : union(known, own)
+    byWay.set(way, { localProject, localRepo, remoteProject, remoteRepo, repoType, ...selection })
   }
   return [...byWay.values()]
 }
+
+type Selection = Pick<RunObject, 'paths' | 'packages'>
+const isWhole = ({ paths, packages }: Selection): boolean => paths === undefined && packages === undefined
+
+function union(a: Selection, b: Selection): Selection {
+  if (isWhole(a) || isWhole(b)) return { paths: undefined, packages: undefined }
+  return { paths: concat(a.paths, b.paths), packages: concat(a.packages, b.packages) }
+}
+const concat = <T>(a: readonly T[] | undefined, b: readonly T[] | undefined): readonly T[] | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : [...a, ...b]

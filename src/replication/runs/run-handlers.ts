@@ -1,64 +1,87 @@
 import type { Clock } from '../../core/clock.ts'
 import type { JobQueue } from '../../jobs/job-queue.ts'
 import type { JobHandler } from '../../jobs/worker.ts'
-import type { MetadataDatabase } from '../../metadata/database.ts'
+import type { MetadataDatabase, Transaction } from '../../metadata/database.ts'
 import { createExecLinks, type NewExecLink } from '../../metadata/replication/exec-links.ts'
 import { ensureLink, type Link } from '../../metadata/replication/links.ts'
+import { dropLiveLinks, putLiveLinks } from '../../metadata/replication/live-links.ts'
+import { findRunningRecord } from '../../metadata/replication/records.ts'
+import { lockTask } from '../../metadata/replication/tasks.ts'
 import { findRepository } from '../../metadata/repositories/repositories.ts'
-import { REPLICATE_JOB } from '../../tasks/runs.ts'
-import { rangesOf } from '../planning/link-plan.ts'
-import { linkKeyOf, scopeHashOf } from './link-key.ts'
-import type { LinkEnd } from './link-runner.ts'
+import { NO_OVERVIEW } from '../../tasks/record.ts'
+import { closeRecord, REPLICATE_JOB } from '../../tasks/runs.ts'
+import { enqueueLink } from './link-job.ts'
+import { linkKeyOf, runNumberOf } from './link-key.ts'
 import type { RunObject, RunSpec, RunTarget } from './run-spec.ts'
-
-/** Kind of the job that works on one link of a record; payload `{recordId, linkId}`. */
-const REPLICATE_LINK = 'replicate-link'
 
 interface RunHandlerDeps {
   readonly db: MetadataDatabase
   readonly queue: JobQueue
   readonly clock: Clock
   loadSpec(recordId: string): Promise<RunSpec | undefined>
-  runLink(recordId: string, linkId: number, signal: AbortSignal): Promise<LinkEnd>
+  /** Links were made that follow changes. */
+  onLinks(): void
 }
 
-/**
- * `replicate` spreads a record over its links and wakes one job for each, so that a dead target never delays another;
- * `replicate-link` works on one of them. Both may run again at any time.
- */
-export function createRunHandlers({ db, queue, loadSpec, runLink }: RunHandlerDeps): ReadonlyMap<string, JobHandler> {
-  async function spread(recordId: string): Promise<void> {
+/** `replicate` spreads a record over its links and wakes one job for each (`link-job.ts`). It may run again at any time. */
+export function createRunHandlers({
+  db,
+  queue,
+  clock,
+  loadSpec,
+  onLinks,
+}: RunHandlerDeps): ReadonlyMap<string, JobHandler> {
+  async function spread(recordId: string, from: number | null): Promise<void> {
     const spec = await loadSpec(recordId)
     if (spec === undefined) return
     await db.transact(async (trx) => {
+      // Stopped meanwhile, or deleted with its task: then nothing may come back.
+      if ((await lockTask(trx, spec.taskKey)) === undefined) return
+      if ((await findRunningRecord(trx, spec.taskKey)) !== recordId) return
       const links: NewExecLink[] = []
       for (const object of spec.objects) {
-        const repository = await findRepository(trx, spec.project, object.localRepo)
+        const repository = await findRepository(trx, object.localProject, object.localRepo)
         for (const target of spec.targets) {
-          const link = await ensureLink(trx, newLink(spec, object, target, repository?.id ?? NO_REPOSITORY))
+          const wanted = newLink(spec, object, target, repository?.id ?? NO_REPOSITORY)
+          if (spec.retry !== undefined && !spec.retry.has(wanted.key)) continue
+          const link = await ensureLink(trx, wanted)
           links.push(newExecLink(spec, object, target, link))
         }
       }
       await createExecLinks(trx, links)
-      for (const { linkId } of links) {
-        const payload = { recordId, linkId: String(linkId) }
-        await queue.enqueue({ kind: REPLICATE_LINK, dedupeKey: `${recordId}/${linkId}`, payload }, trx)
-      }
+      if (links.length === 0 && spec.follows === undefined) return endEmpty(trx, recordId)
+      if (spec.follows !== undefined) return follow(trx, spec, links, from)
+      for (const { linkId } of links) await enqueueLink(queue, trx, { recordId, linkId })
     })
+  }
+  /** They are followed by whoever claims them, and take no place among the jobs. */
+  async function follow(trx: Transaction, spec: RunSpec, links: readonly NewExecLink[], from: number | null) {
+    const { recordId, taskKey, follows } = spec
+    const begun = { taskKey, recordId, run: runNumberOf(recordId), now: clock.now() }
+    const fromSeq = follows?.backfill === false ? from : null
+    await putLiveLinks(
+      trx,
+      links.map(({ linkId }) => ({ ...begun, linkId, fromSeq })),
+    )
+    await dropLiveLinks(
+      trx,
+      taskKey,
+      links.map(({ linkId }) => linkId),
+    )
+  }
+  /** A set of repositories that holds none at present. */
+  async function endEmpty(trx: Transaction, recordId: string): Promise<void> {
+    const nothing = { overview: NO_OVERVIEW, errorReason: null, replicatedBytes: 0, totalBytes: 0 }
+    await closeRecord(trx, { recordId, status: 'SUCCESS', ...nothing, now: clock.now() })
   }
   return new Map<string, JobHandler>([
     [
       REPLICATE_JOB,
       async (job) => {
-        await spread(job.payload.recordId!)
+        const { recordId, from } = job.payload
+        await spread(recordId!, from === undefined ? null : Number(from))
+        onLinks()
         return undefined
-      },
-    ],
-    [
-      REPLICATE_LINK,
-      async (job, signal) => {
-        const end = await runLink(job.payload.recordId!, Number(job.payload.linkId), signal)
-        return end === 'ended' ? undefined : end
       },
     ],
   ])
@@ -67,11 +90,14 @@ export function createRunHandlers({ db, queue, loadSpec, runLink }: RunHandlerDe
 /** The repository was deleted since the task was made: the link ends FAILED and says so. */
 const NO_REPOSITORY = 0
 
+/** A link knows its scope from the end of its first run on. */
+const NO_SCOPE = ''
+
 function newLink(spec: RunSpec, object: RunObject, target: RunTarget, repoId: number) {
-  const { localRepo, remoteProject, remoteRepo } = object
+  const { localProject, localRepo, remoteProject, remoteRepo } = object
   const identity = { taskKey: spec.taskKey, clusterId: target.id, remoteProject, remoteRepo }
-  const key = linkKeyOf({ ...identity, localProject: spec.project, localRepo })
-  return { ...identity, key, repoId, scopeHash: scopeHashOf(rangesOf(object.paths), spec.includeMetadata) }
+  const key = linkKeyOf({ ...identity, localProject, localRepo })
+  return { ...identity, key, repoId, scopeHash: NO_SCOPE }
 }
 
 function newExecLink(spec: RunSpec, object: RunObject, target: RunTarget, link: Link): NewExecLink {

@@ -1,5 +1,5 @@
 import { AppError } from '../../core/errors.ts'
-import { LinkDown, NotOurProtocol, RemoteRefusal } from '../../remotes/transport/failures.ts'
+import { LinkDown, NotOurProtocol, RemoteRefusal, TunnelElsewhere } from '../../remotes/transport/failures.ts'
 
 /** This owner's right to the shard is gone: another has it, or the run was deleted. Nothing more may be written. */
 export class LeaseLost extends Error {
@@ -25,6 +25,7 @@ const FENCED = 250350
  * good with a reason, `defect` a fault of ours.
  */
 export function linkFate(error: unknown): 'down' | 'lost' | 'failed' | 'defect' {
+  if (error instanceof TunnelElsewhere) return 'lost'
   if (error instanceof LinkDown) return 'down'
   if (error instanceof LeaseLost || (error instanceof RemoteRefusal && error.wireCode === FENCED)) return 'lost'
   if (error instanceof RemoteRefusal) return error.retryable ? 'down' : 'failed'

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { it } from 'node:test'
 import { eachDatabase } from '../../../test/helpers/databases.ts'
+import { documentOf } from '../../../test/helpers/frames.ts'
 import {
   acksOf,
   deletion,
@@ -10,7 +11,6 @@ import {
   HERE,
   metadataOf,
   OTHER_LINK,
-  stampAt,
   streamTarget,
 } from '../../../test/helpers/stream-target.ts'
 import { createCrc64 } from '../../core/crc64.ts'
@@ -256,7 +256,7 @@ eachDatabase('applying a batch: preconditions', (make) => {
     await using db = await make()
     const target = await streamTarget(db)
     const late = makeHlc(target.clock.now() + 6 * 60_000, 0)
-    const version = { type: 'version', item: 6, packageKey: 'p', version: '1', paths: [], description: {} } as const
+    const version = { type: 'version', item: 6, packageKey: 'rds://p', version: '1', document: documentOf() } as const
     const results = await target.deliver([
       entry(1, '/a/../b', 'one'),
       entry(2, '/late', 'one', { hlc: late }),
@@ -272,7 +272,7 @@ eachDatabase('applying a batch: preconditions', (make) => {
       'refused: Metadata is invalid: a key must have 1 to 128 characters',
       'refused: Parameter [origin] is invalid: it is empty',
       'refused: Parameter [hlc] is invalid',
-      'refused: packages are not replicated by this version',
+      'refused: Method not allowed: the GENERIC repository [demo/files] has files, not packages',
       'written',
     ])
   })
@@ -301,7 +301,7 @@ eachDatabase('applying a batch: deletions and metadata', (make) => {
   it('given that the file was deleted here later, when deletions count, then it stays deleted; when not, it is made', async () => {
     await using db = await make()
     const target = await streamTarget(db)
-    await target.write('/x', 'one')
+    await target.deliver([entry(1, '/x', 'one')])
     await target.deliver([deletion(1, '/x', { hlc: makeHlc(target.clock.now() + 1_000, 0) })])
     const older = entry(1, '/x', 'two')
     assert.deepEqual(await target.deliver([older], { honourTombstones: true }), ['superseded'])
@@ -309,45 +309,6 @@ eachDatabase('applying a batch: deletions and metadata', (make) => {
     assert.deepEqual(await target.deliver([newer], { honourTombstones: true }), ['written'])
     await target.deliver([deletion(1, '/x', { hlc: makeHlc(target.clock.now() + 3_000, 0) })])
     assert.deepEqual(await target.deliver([older]), ['written'])
-  })
-
-  it('given deletions, when they come, then older rows go with the stamp of the deletion, and newer ones stay', async () => {
-    await using db = await make()
-    const target = await streamTarget(db)
-    await target.deliver([entry(1, '/old', 'one'), entry(2, '/newer', 'one', { hlc: stampAt(9) })], {}, OTHER_LINK)
-    await target.deliver([entry(1, '/ours', 'one', { hlc: stampAt(9) })])
-    const before = await target.logRows()
-    const hlc = stampAt(5)
-    const results = await target.deliver([
-      deletion(1, '/old', { hlc, origin: 'far' }),
-      deletion(2, '/newer', { hlc }),
-      deletion(3, '/ours', { hlc: stampAt(6) }),
-      deletion(4, '/none', { hlc }),
-    ])
-    assert.deepEqual(results, ['written', 'superseded', 'written', 'unchanged'])
-    assert.deepEqual(await target.files(), { '/newer': 'one' })
-    assert.equal((await target.logRows()) - before, 2)
-    const stones = await db.read.selectFrom('tombstone').select(['path', 'hlc', 'origin']).orderBy('path').execute()
-    assert.deepEqual(
-      stones.map((row) => [row.path, row.hlc]),
-      [
-        ['/old', stampAt(5)],
-        ['/ours', stampAt(6)],
-      ],
-    )
-    assert.notEqual(stones[0]!.origin, stones[1]!.origin)
-  })
-
-  it('given a deletion of what is not there any more as the source believes, when it comes, then it is changed', async () => {
-    await using db = await make()
-    const target = await streamTarget(db)
-    await target.deliver([entry(1, '/x', 'one')], {}, OTHER_LINK)
-    const row = (await target.row('/x'))!
-    await target.deliver([entry(1, '/x', 'two')], {}, OTHER_LINK)
-    const stale = deletion(1, '/x', { hlc: stampAt(5), expect: isRow(row) })
-    assert.deepEqual(await target.deliver([stale]), ['changed'])
-    const fitting = { ...stale, expect: isRow((await target.row('/x'))!) }
-    assert.deepEqual(await target.deliver([fitting]), ['written'])
   })
 
   it('given new metadata, when the file is there, then it takes it, keeping what the system noted; elsewhere it is changed', async () => {

@@ -12,13 +12,15 @@ import type { Digest } from '../../core/digest.ts'
 import { ancestorsOf, type NodePath } from '../../core/paths.ts'
 import type { Transaction } from '../../metadata/database.ts'
 import type { NodeRecord } from '../../metadata/nodes/nodes.ts'
-import { tombstonesAt } from '../../metadata/nodes/tombstones.ts'
-import type { ItemException, ItemResult, StreamBegin, VersionFrame } from '../../remotes/cluster/frames/frame.ts'
-import { decide, type Outcome, type Standing } from './apply-rule.ts'
+import { type Tombstone, tombstonesAt } from '../../metadata/nodes/tombstones.ts'
+import { listPeers } from '../../metadata/replication/peers.ts'
+import { tasksBack } from '../../metadata/replication/tasks-back.ts'
+import type { ItemException, ItemResult, StreamBegin } from '../../remotes/cluster/frames/frame.ts'
+import { decide, type Outcome, type Rules, type Standing } from './apply-rule.ts'
 import { visible } from './checked.ts'
 import { deliveryMark } from './delivery-mark.ts'
 import { fileWriteOf, isSameFile, metadataAfter } from './entry-write.ts'
-import type { ItemFrame } from './incoming-batch.ts'
+import type { FileFrame, ItemFrame } from './incoming-batch.ts'
 import { createParentLookup } from './parent-lookup.ts'
 import { roomIn } from './room.ts'
 
@@ -28,6 +30,8 @@ export interface StreamSession {
   readonly begin: StreamBegin
   /** `peer_link.id`. */
   readonly via: number
+  /** Nothing is written: bytes of the quota that the batches before would have taken. */
+  readonly trial?: { takenBytes: number } | undefined
 }
 
 /** One batch, judged as far as it can be without the database. */
@@ -37,6 +41,8 @@ export interface BatchToApply {
   readonly spoilt: ReadonlyMap<number, Pick<ItemException, 'result' | 'reason'>>
   /** `peer.id` of each cluster id. */
   readonly peerIds: ReadonlyMap<string, number>
+  /** Id of this cluster. */
+  readonly clusterId: string
 }
 export interface Applied {
   readonly exceptions: ItemException[]
@@ -44,7 +50,8 @@ export interface Applied {
   readonly failed: boolean
 }
 
-type Written = Exclude<ItemFrame, VersionFrame>
+type Written = FileFrame
+const isFile = (frame: ItemFrame): frame is FileFrame => frame.type !== 'version' && frame.type !== 'content'
 const NOT_TRIED: Outcome = { result: 'not-tried' }
 const NO_BLOB: Outcome = { result: 'no-blob' }
 const FAILURES: ReadonlySet<ItemResult> = new Set(['conflict', 'refused'])
@@ -55,25 +62,27 @@ const FAILURES: ReadonlySet<ItemResult> = new Set(['conflict', 'refused'])
  */
 export async function applyBatch(
   trx: Transaction,
-  { repository, begin, via }: StreamSession,
-  { items, spoilt, peerIds }: BatchToApply,
+  { repository, begin, via, trial }: StreamSession,
+  { items, spoilt, peerIds, clusterId }: BatchToApply,
   claim: (digests: ReadonlySet<Digest>) => Promise<ReadonlyMap<Digest, number>>,
   now: number,
 ): Promise<Applied> {
-  const good = items.filter((frame): frame is Written => frame.type !== 'version' && !spoilt.has(frame.item))
+  const good = items.filter((frame): frame is Written => isFile(frame) && !spoilt.has(frame.item))
   const rows = await lockLive(trx, repository.id, pathsAround(good))
-  const tombstones = begin.honourTombstones
-    ? await tombstonesAt(
-        trx,
-        repository.id,
-        good.flatMap(({ path }) => (rows.has(path as NodePath) ? [] : [path as NodePath])),
-      )
-    : undefined
-  const here = await claim(new Set(good.flatMap((frame) => (frame.type === 'entry' ? [frame.digest] : []))))
-  const room = await roomIn(trx, repository.id)
-
-  const rules = { ...begin, via }
   const visibleAt = (path: NodePath) => visible(rows.get(path), now)
+  const mayHonour = begin.honourTombstones || begin.realTime === true
+  const tombstones = await tombstonesAt(
+    trx,
+    repository.id,
+    good.flatMap(({ type, path }) =>
+      (mayHonour || type === 'delete') && visibleAt(path as NodePath) === undefined ? [path] : [],
+    ),
+  )
+  const here = await claim(new Set(good.flatMap((frame) => (frame.type === 'entry' ? [frame.digest] : []))))
+  const room = await roomIn(trx, repository.id, trial)
+
+  const mutual = await mutualRules(trx, { repository, begin, via }, clusterId, { rows, tombstones })
+  const rules = { ...begin, via, ...mutual }
   const obstacles = new Map<NodePath, string | undefined>()
   const parentAt = createParentLookup()
   const files: FileWrite[] = []
@@ -87,7 +96,7 @@ export async function applyBatch(
       const file = ancestorsOf(path).find((ancestor) => visibleAt(ancestor)?.folder === false)
       obstacles.set(parent, file && `the target has a file at [${file}], where it needs a folder`)
     }
-    return { row: visibleAt(path), deletedAt: tombstones?.get(path), blocked: obstacles.get(parent) }
+    return { row: visibleAt(path), tombstone: tombstones.get(path), blocked: obstacles.get(parent) }
   }
   function write(frame: Written, row: NodeRecord | undefined, as: 'written' | 'replaced'): Outcome {
     const stamp = {
@@ -96,7 +105,8 @@ export async function applyBatch(
       viaMark: deliveryMark.write(begin.run, as === 'replaced'),
     }
     if (frame.type === 'delete') {
-      deletions.push({ file: row!, by: frame.deletedBy, hlc: frame.hlc, origin: stamp.origin })
+      const { deletedBy: by, hlc } = frame
+      deletions.push({ file: row!, by, hlc, origin: stamp.origin, viaMark: stamp.viaMark })
       return { result: as }
     }
     const entries = metadataAfter(frame.metadata, row)
@@ -118,7 +128,7 @@ export async function applyBatch(
   function settle(frame: ItemFrame): Outcome {
     const fault = spoilt.get(frame.item)
     if (fault !== undefined) return fault
-    // Versions are spoilt, all of them (`item-check.ts`).
+    // Versions come in batches of their own (`apply-versions.ts`).
     const item = frame as Written
     const stands = standing(item.path as NodePath)
     const decision = decide(item, stands, rules)
@@ -128,14 +138,46 @@ export async function applyBatch(
   const exceptions: ItemException[] = []
   let failed = false
   for (const frame of items) {
+    // A content is durable by now, or spoilt.
+    if (frame.type === 'content' && !spoilt.has(frame.item)) continue
     const { result, reason = '', remote = null } = failed && begin.stopAtFailure ? NOT_TRIED : settle(frame)
     if (FAILURES.has(result)) failed = true
     if (result !== 'written') exceptions.push({ item: frame.item, result, reason, remote })
   }
+  if (trial !== undefined) return { exceptions, failed }
   await putFiles(trx, repository, files, rows, now)
   await putMetadata(trx, repository, metadata, now)
   await deleteEach(trx, repository, deletions, { at: now, viaLink: via })
   return { exceptions, failed }
+}
+
+interface Found {
+  readonly rows: ReadonlyMap<unknown, Pick<NodeRecord, 'folder' | 'viaLink'>>
+  readonly tombstones: ReadonlyMap<unknown, Tombstone>
+}
+
+/**
+ * What is another rule when a task here brings the same repository to the source (sync.md B.6, replication.md 8). Asked for only
+ * where it decides something, and by each batch anew: a stream may outlive tasks.
+ */
+export async function mutualRules(
+  trx: Transaction,
+  { repository, begin, via }: StreamSession,
+  clusterId: string,
+  { rows, tombstones }: Found,
+): Promise<Pick<Rules, 'honourTombstones' | 'laterWins'>> {
+  const { honourTombstones, fromProject, fromRepo } = begin
+  const mayOverwrite =
+    begin.conflictStrategy === 'OVERWRITE' && [...rows.values()].some((row) => !row.folder && row.viaLink !== via)
+  const mayHonour = begin.realTime === true && !begin.honourTombstones && tombstones.size > 0
+  const source = { peerId: begin.sourceId, project: fromProject, repo: fromRepo }
+  if (!mayOverwrite && !mayHonour) return { honourTombstones, laterWins: undefined }
+  const back = await tasksBack(trx, repository, source)
+  const peers = mayOverwrite && back.overwrites ? await listPeers(trx) : undefined
+  return {
+    honourTombstones: honourTombstones || (mayHonour && back.realTime),
+    laterWins: peers && ((origin) => peers.get(origin) ?? clusterId),
+  }
 }
 
 /** The items' own and all folders above them, each once. */

@@ -1,7 +1,7 @@
 import { rowIdOf } from '../../core/fingerprint.ts'
-import type { Hlc } from '../../core/hlc.ts'
 import { metadataLanes, sameLanes } from '../../core/lanes.ts'
 import type { NodeRecord } from '../../metadata/nodes/nodes.ts'
+import type { Tombstone } from '../../metadata/nodes/tombstones.ts'
 import type {
   DeleteFrame,
   EntryFrame,
@@ -18,14 +18,19 @@ import { isSameFile } from './entry-write.ts'
 export interface Rules extends Pick<StreamBegin, 'run' | 'includeMetadata' | 'conflictStrategy' | 'honourTombstones'> {
   /** `peer_link.id`. */
   readonly via: number
+  /**
+   * Both clusters overwrite each other's repository: of two states the one with the larger (stamp, cluster id) stays, here as there.
+   * Cluster ids by `peer.id`; undefined: the source's state counts.
+   */
+  readonly laterWins: ((origin: number) => string) | undefined
 }
 
 /** What stands at the path of an item. */
 export interface Standing {
   /** As users see it. */
   readonly row: NodeRecord | undefined
-  /** Of the last deletion of the path. */
-  readonly deletedAt: Hlc | undefined
+  /** The last deletion of the path, where nothing visible is. */
+  readonly tombstone: Tombstone | undefined
   /** Why no file can be there: a file stands above it. */
   readonly blocked: string | undefined
 }
@@ -56,34 +61,40 @@ export function decide(frame: EntryFrame | MetadataFrame | DeleteFrame, standing
 
 /** sync.md B.6 and replication.md 3.5 for a file. */
 function decideEntry(entry: EntryFrame, standing: Standing, rules: Rules): Decision {
-  const { row, deletedAt, blocked } = standing
+  const { row, tombstone, blocked } = standing
   if (blocked !== undefined) return { result: 'refused', reason: blocked }
   if (row?.folder) return { result: 'refused', reason: 'the target has a folder there' }
   if (row === undefined) {
-    if (rules.honourTombstones && deletedAt !== undefined && deletedAt > entry.hlc) return left('superseded', row)
+    if (rules.honourTombstones && tombstone !== undefined && tombstone.hlc > entry.hlc) return left('superseded', row)
     return entry.expect.is === 'row' ? left('changed', row) : WRITE
   }
   if (isSameFile(entry, row) && sameMetadata(row, entry.metadata, rules)) return equal(row, rules)
-  return decideConflict(entry.path, entry.expect, row, rules)
+  return decideConflict(entry, row, rules)
 }
 
 /** New metadata of a file that is there already. */
 function decideMetadata(frame: MetadataFrame, { row }: Standing, rules: Rules): Decision {
   if (row === undefined || row.folder) return left('changed', undefined)
   if (sameMetadata(row, frame.metadata, { includeMetadata: true })) return equal(row, rules)
-  return decideConflict(frame.path, frame.expect, row, rules)
+  return decideConflict(frame, row, rules)
 }
 
-/** A file that was deleted here and written again is only deleted when that was before, or when this link wrote it. */
-function decideDelete(frame: DeleteFrame, { row }: Standing, rules: Rules): Decision {
-  if (row === undefined || row.folder) return UNCHANGED
-  const mine = row.viaLink === rules.via
-  if (!mine && row.hlc > frame.hlc) return left('superseded', row)
-  return isDelivered(row, rules) || holds(frame.expect, row, rules) ? WRITE : left('changed', row)
+/**
+ * A deletion is no conflict (replication.md 3.5). What is newer than it stays. Of the rest it takes what this link wrote, and what equals the
+ * file that ended at the source (the row that is expected); anything else is a file of somebody here, which only OVERWRITE
+ * deletes.
+ */
+function decideDelete(frame: DeleteFrame, { row, tombstone }: Standing, rules: Rules): Decision {
+  if (row === undefined || row.folder) return tombstone === undefined ? UNCHANGED : equal(tombstone, rules)
+  if (row.hlc > frame.hlc) return left('superseded', row)
+  if (row.viaLink === rules.via) return WRITE
+  const isKnown = frame.expect.is === 'row' && holds(frame.expect, row, rules)
+  return isKnown || rules.conflictStrategy === 'OVERWRITE' ? WRITE : left('kept', row)
 }
 
 /** A row that differs: ours is moved forward, of everybody else's the strategy decides. */
-function decideConflict(path: string, expect: Precondition, row: NodeRecord, rules: Rules): Decision {
+function decideConflict(frame: EntryFrame | MetadataFrame, row: NodeRecord, rules: Rules): Decision {
+  const { path, expect } = frame
   // What the sender believes is older than what it has written itself in this run.
   if (!isDelivered(row, rules) && !holds(expect, row, rules)) return left('changed', row)
   if (row.viaLink === rules.via) return WRITE
@@ -91,13 +102,20 @@ function decideConflict(path: string, expect: Precondition, row: NodeRecord, rul
     case 'SKIP':
       return left('kept', row)
     case 'OVERWRITE':
-      return { write: 'replaced' }
+      return isLater(frame, row, rules) ? { write: 'replaced' } : left('superseded', row)
     case 'FAST_FAIL':
       return { ...left('conflict', row), reason: `File [${path}] conflict: the target has other content there.` }
   }
 }
 
-function equal(row: NodeRecord, rules: Rules): Decision {
+/** Two writes at one moment are told apart by their clusters, the same way everywhere. */
+function isLater({ hlc, origin }: EntryFrame | MetadataFrame, row: NodeRecord, { laterWins }: Rules): boolean {
+  if (laterWins === undefined) return true
+  return hlc === row.hlc ? origin > laterWins(row.origin) : hlc > row.hlc
+}
+
+/** As it is wanted, by this very run or not. */
+function equal(row: Pick<NodeRecord, 'viaLink' | 'viaMark'>, rules: Rules): Decision {
   switch (row.viaLink === rules.via ? deliveryMark.read(row.viaMark, rules.run) : undefined) {
     case 'clean':
       return { result: 'delivered' }

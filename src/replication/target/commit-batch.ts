@@ -1,6 +1,7 @@
 import { setImmediate as yieldThread } from 'node:timers/promises'
 import type { BlobIntake, PackedBlobs } from '../../artifacts/blobs/blob-intake.ts'
 import { settle } from '../../artifacts/nodes/settle.ts'
+import type { RulesOf } from '../../artifacts/packages/package-rules.ts'
 import type { Clock } from '../../core/clock.ts'
 import { Semaphore } from '../../core/concurrency.ts'
 import type { Digest } from '../../core/digest.ts'
@@ -11,9 +12,12 @@ import { internPeers, takeStream } from '../../metadata/replication/peers.ts'
 import { touchBlobs } from '../../metadata/storage/blobs.ts'
 import { isGivenUp } from '../../metadata/storage/packed-blobs.ts'
 import type { ItemException } from '../../remotes/cluster/frames/frame.ts'
-import { type Applied, applyBatch, type BatchToApply, type StreamSession } from './apply-batch.ts'
+import type { Applied, BatchToApply, StreamSession } from './apply-batch.ts'
+import { applyItems } from './apply-items.ts'
 import type { IncomingBatch } from './incoming-batch.ts'
-import { refusalOf } from './item-check.ts'
+import { refusalOf, stampsIn } from './item-check.ts'
+import { judgeBatch } from './judge-batch.ts'
+import { pruneFolders } from './prune-folders.ts'
 import { transactWithinQuota } from './room.ts'
 
 /** Undefined: a higher fence was here, so that nothing was written. */
@@ -31,6 +35,7 @@ export interface CommitBatchDeps {
   /** Of this cluster: rows that began here keep origin 0. */
   readonly clusterId: string
   readonly metrics: Pick<Metrics, 'syncRedundantBytes'>
+  readonly rulesOf: RulesOf
 }
 
 /** PostgreSQL works while this thread waits for it; SQLite works in this thread. */
@@ -43,27 +48,38 @@ const MAX_PACKINGS = 3
  * thread has its turn before each.
  */
 export function createBatchCommitter(deps: CommitBatchDeps): CommitBatch {
-  const { db, intake, clock, hlc, clusterId, metrics } = deps
+  const { db, intake, clock, hlc, clusterId, metrics, rulesOf } = deps
   const turns = new Semaphore(COMMITS_AT_ONCE[db.dialect])
   /** Never removed from the database, so that it need not be asked for each batch. */
   const peerIds = new Map<string, number>()
 
   async function learnPeers({ items }: IncomingBatch, spoilt: BatchToApply['spoilt']): Promise<void> {
     const unknown = new Set<string>()
-    for (const { item, origin } of items) {
-      if (!spoilt.has(item) && !peerIds.has(origin) && origin !== clusterId) unknown.add(origin)
+    for (const frame of items) {
+      if (spoilt.has(frame.item)) continue
+      for (const { origin } of stampsIn(frame)) {
+        if (!peerIds.has(origin) && origin !== clusterId) unknown.add(origin)
+      }
     }
     if (unknown.size === 0) return
     for (const [id, peer] of await db.transact((trx) => internPeers(trx, [...unknown]))) peerIds.set(id, peer)
   }
   /** Judges what can be judged without the database. */
-  function spoiltOf({ items, broken }: IncomingBatch, now: number) {
+  function judgedAlone({ repository }: StreamSession, { items, broken }: IncomingBatch, now: number) {
     const spoilt = new Map<number, Pick<ItemException, 'result' | 'reason'>>(broken)
-    let latest: Hlc | undefined
+    const rules = rulesOf(repository.type)
     for (const frame of items) {
-      const refusal = refusalOf(frame, now)
+      const refusal = refusalOf(frame, now, repository, rules)
       if (refusal !== undefined) spoilt.set(frame.item, { result: 'refused', reason: refusal })
-      else if (latest === undefined || frame.hlc > latest) latest = frame.hlc
+    }
+    return spoilt
+  }
+  function spoiltOf(session: StreamSession, batch: IncomingBatch, now: number) {
+    const spoilt = judgedAlone(session, batch, now)
+    let latest: Hlc | undefined
+    for (const frame of batch.items) {
+      if (spoilt.has(frame.item)) continue
+      for (const stamp of stampsIn(frame)) if (latest === undefined || stamp.hlc > latest) latest = stamp.hlc
     }
     if (latest !== undefined) hlc.observe(latest)
     return spoilt
@@ -87,19 +103,24 @@ export function createBatchCommitter(deps: CommitBatchDeps): CommitBatch {
           for (const [digest, sizeBytes] of await touchBlobs(trx, elsewhere, now)) here.set(digest, sizeBytes)
           return here
         }
-        return applyBatch(trx, session, batch, claim, now)
+        return applyItems(trx, session, batch, rulesOf, claim, now)
       }),
     )
   }
 
   return async function commitBatch(session, batch, signal) {
-    const spoilt = spoiltOf(batch, clock.now())
+    if (session.trial !== undefined) {
+      const spoilt = judgedAlone(session, batch, clock.now())
+      return judgeBatch(deps, session, { items: batch.items, spoilt, peerIds, clusterId })
+    }
+    const spoilt = spoiltOf(session, batch, clock.now())
     await learnPeers(batch, spoilt)
     for (let attempts = 1; ; attempts++) {
       const packed = batch.contents.size === 0 ? [] : await intake.pack([...batch.contents.values()], signal)
       try {
-        const applied = await commit(session, { items: batch.items, spoilt, peerIds }, packed, signal)
+        const applied = await commit(session, { items: batch.items, spoilt, peerIds, clusterId }, packed, signal)
         metrics.syncRedundantBytes(bytesHeldBefore(packed))
+        if (applied !== undefined) await pruneFolders(db, session.repository.id, batch.items, applied, clock.now())
         return applied
       } catch (error) {
         // The segment was given up meanwhile.

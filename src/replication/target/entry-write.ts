@@ -33,9 +33,10 @@ export function fileWriteOf(
 export const isSameFile = ({ digest, sizeBytes, expiresAt }: EntryFrame, row: NodeRecord | undefined): boolean =>
   row?.digest === digest && row.sizeBytes === sizeBytes && row.expiresAt === expiresAt
 
-/** The source's user entries replace ours; what the system noted here stays. Null: all of ours stay. */
+/** The source's user entries replace ours; what a system noted stays where it was noted. Null: all of ours stay. */
 export function metadataAfter(incoming: Metadata | null, row: NodeRecord | undefined): Metadata {
-  if (row === undefined || row.metadata.length === 0) return incoming ?? []
-  if (incoming === null) return row.metadata
-  return [...incoming, ...row.metadata.filter((entry) => entry.system === true)]
+  if (incoming === null) return row?.metadata ?? []
+  const noted = row?.metadata.filter(({ system }) => system === true) ?? []
+  if (noted.length === 0 && incoming.every(({ system }) => system !== true)) return incoming
+  return [...incoming.filter(({ system }) => system !== true), ...noted]
 }

@@ -1,8 +1,10 @@
 import { hash } from 'node:crypto'
 import { createCrc64 } from '../../core/crc64.ts'
 import type { Digest } from '../../core/digest.ts'
+import { isPackagePath, type PackageKey, versionPath } from '../../core/package-key.ts'
 import { type NodePath, parentOf, ROOT } from '../../core/paths.ts'
 import type {
+  ContentFrame,
   DeleteFrame,
   EntryFrame,
   ItemException,
@@ -12,7 +14,12 @@ import type {
 import type { SmallContent } from '../../storage/blob-store.ts'
 import { createParentLookup } from './parent-lookup.ts'
 
-export type ItemFrame = EntryFrame | DeleteFrame | MetadataFrame | VersionFrame
+export type ItemFrame = FileFrame | VersionFrame | ContentFrame
+export type FileFrame = EntryFrame | DeleteFrame | MetadataFrame
+
+/** About a version or a package: such items are written in transactions of their own, since these lock in another order. */
+export const isPackageItem = (frame: ItemFrame): frame is VersionFrame | DeleteFrame =>
+  frame.type === 'version' || (frame.type === 'delete' && isPackagePath(frame.path))
 
 /** What one transaction takes. */
 export interface IncomingBatch {
@@ -29,7 +36,10 @@ export interface IncomingBatch {
 export type Fault = Pick<ItemException, 'result' | 'reason'>
 
 export interface BatchBuilder {
-  /** False: full, or a path of the batch is this one, lies above it or below it, so that the item has to wait for the next batch. */
+  /**
+   * False: full, a path of the batch is this one, lies above it or below it, or it is about versions where the batch is about files: the item
+   * has to wait for the next batch.
+   */
   take(frame: ItemFrame): boolean
   barrier(seq: number): void
   readonly isEmpty: boolean
@@ -48,7 +58,7 @@ export function createBatchBuilder(): BatchBuilder {
   const parentAt = createParentLookup()
 
   /** Two items that cannot stand in one transaction side by side follow each other in two. */
-  function collides({ path }: Exclude<ItemFrame, VersionFrame>): boolean {
+  function collides({ path }: FileFrame): boolean {
     const { files, folders } = batch
     if (files.has(path) || folders.has(path)) return true
     for (let folder = parentAt(path as NodePath); folder !== ROOT; folder = parentOf(folder)) {
@@ -57,29 +67,51 @@ export function createBatchBuilder(): BatchBuilder {
     }
     return false
   }
-  function note({ path }: Exclude<ItemFrame, VersionFrame>): void {
+  function note({ path }: FileFrame): void {
     batch.files.add(path)
     for (let folder = parentAt(path as NodePath); folder !== ROOT; folder = parentOf(folder)) {
       if (batch.folders.has(folder)) break
       batch.folders.add(folder)
     }
   }
-  function keepContent(entry: EntryFrame, content: Buffer): void {
+  function keepContent(frame: EntryFrame | ContentFrame, content: Buffer): void {
     batch.contentBytes += content.length
-    const fault = faultOf(entry, content)
-    if (fault === undefined) batch.contents.set(entry.digest, { digest: entry.digest, bytes: content })
-    else batch.broken.set(entry.item, fault)
+    const fault = frame.type === 'entry' ? faultOf(frame, content) : damageOf(frame)
+    if (fault === undefined) batch.contents.set(frame.digest, { digest: frame.digest, bytes: content })
+    else batch.broken.set(frame.item, fault)
+  }
+  /** Versions may share a file, as long as it has the same bytes. */
+  function takePackage(frame: VersionFrame | DeleteFrame): boolean {
+    const name = frame.type === 'version' ? versionPath(frame.packageKey as PackageKey, frame.version) : frame.path
+    const files = frame.type === 'version' ? frame.document.files : []
+    if (batch.kind === 'files' || batch.names.has(name)) return false
+    if (files.some(({ path, digest }) => (batch.digests.get(path) ?? digest) !== digest)) return false
+    if (batch.rows > 0 && batch.rows + files.length > MAX_ITEMS) return false
+    batch.kind = 'packages'
+    batch.names.add(name)
+    for (const { path, digest } of files) batch.digests.set(path, digest)
+    batch.rows += Math.max(1, files.length)
+    return true
+  }
+  function takeFile(frame: FileFrame): boolean {
+    if (batch.kind === 'packages' || collides(frame)) return false
+    batch.kind = 'files'
+    note(frame)
+    batch.rows++
+    return true
+  }
+  const hasRoom = (frame: ItemFrame): boolean => {
+    if (frame.type === 'content') return true
+    return isPackageItem(frame) ? takePackage(frame) : takeFile(frame)
   }
 
   return {
     take(frame) {
-      if (frame.type !== 'version') {
-        if (collides(frame)) return false
-        note(frame)
-      }
+      if (!hasRoom(frame)) return false
       batch.items.push(frame)
       hi = frame.item
-      if (frame.type === 'entry' && frame.content !== undefined) keepContent(frame, frame.content)
+      const carriesContent = frame.type === 'entry' || frame.type === 'content'
+      if (carriesContent && frame.content !== undefined) keepContent(frame, frame.content)
       return true
     },
     barrier(reached) {
@@ -89,7 +121,7 @@ export function createBatchBuilder(): BatchBuilder {
       return batch.items.length === 0
     },
     get isFull() {
-      return batch.items.length >= MAX_ITEMS || batch.contentBytes >= MAX_CONTENT_BYTES
+      return batch.items.length >= MAX_ITEMS || batch.rows >= MAX_ITEMS || batch.contentBytes >= MAX_CONTENT_BYTES
     },
     seal() {
       const { items, broken, contents, contentBytes } = batch
@@ -106,16 +138,25 @@ const emptyBatch = () => ({
   contentBytes: 0,
   files: new Set<string>(),
   folders: new Set<string>(),
+  kind: undefined as 'files' | 'packages' | undefined,
+  /** Of nodes, about. */
+  rows: 0,
+  names: new Set<string>(),
+  digests: new Map<string, Digest>(),
 })
+
+function damageOf({ digest, content }: Pick<ContentFrame, 'digest' | 'content'>): Fault | undefined {
+  if (`sha256:${hash('sha256', content, 'hex')}` === digest) return undefined
+  return { result: 'retry', reason: 'its content does not hash to its sha256: it was damaged on its way' }
+}
 
 /** What is sent here is checked here, all that the entry says of it. */
 function faultOf({ digest, sizeBytes, md5, crc64 }: EntryFrame, content: Buffer): Fault | undefined {
   if (content.length !== sizeBytes) {
     return { result: 'refused', reason: `its content has ${content.length} bytes, not ${sizeBytes} as it says` }
   }
-  if (`sha256:${hash('sha256', content, 'hex')}` !== digest) {
-    return { result: 'retry', reason: 'its content does not hash to its sha256: it was damaged on its way' }
-  }
+  const damage = damageOf({ digest, content })
+  if (damage !== undefined) return damage
   if (md5 !== null && hash('md5', content, 'hex') !== md5)
     return { result: 'refused', reason: 'its md5 is not that of its content' }
   if (crc64 !== null && crc64Of(content) !== crc64)

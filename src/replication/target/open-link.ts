@@ -5,13 +5,14 @@ import { AppError, hasCode } from '../../core/errors.ts'
 import { changeMark, hasForeignChanges, headSeq } from '../../metadata/change-log.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { longReads } from '../../metadata/long-reads.ts'
-import { internPeerLink } from '../../metadata/replication/peers.ts'
+import { findPeerLink, internPeerLink } from '../../metadata/replication/peers.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
 import { numberChanges } from '../../metadata/sequencer.ts'
 import {
   type LogPosition,
   type OpenAnswer,
   type OpenRequest,
+  type RepositoryCreation,
   type RepositoryWanted,
   SYNC_PROTOCOL,
 } from '../../remotes/cluster/messages.ts'
@@ -22,6 +23,10 @@ interface OpenLinkDeps {
   readonly projects: Projects
   readonly repositories: Repositories
 }
+
+const NOWHERE: LogPosition = { epoch: '', seq: 0, mark: '' }
+/** Of one that never wrote here. */
+const NO_LINK = -1
 
 /**
  * The target's side of a link's beginning: the repository is there (or is made) and fits, and the source learns whether anybody
@@ -56,6 +61,18 @@ export function createLinkOpener({ db, projects, repositories }: OpenLinkDeps) {
     return fitting(await repositories.get(wanted.project, wanted.repo), wanted)
   }
 
+  /** Undefined: the repository is there. */
+  async function wouldCreate({ project, repo, create }: RepositoryWanted): Promise<RepositoryCreation | undefined> {
+    if (!create || (await repositories.find(project, repo)) !== undefined) return undefined
+    return { project: (await projects.find(project)) === undefined }
+  }
+
+  async function viaOf(linkKey: string, { sourceId, dryRun }: OpenRequest): Promise<number> {
+    const known = await findPeerLink(db.read, sourceId, linkKey)
+    if (known !== undefined) return known
+    return dryRun === true ? NO_LINK : db.transact((trx) => internPeerLink(trx, sourceId, linkKey))
+  }
+
   /** A log that was put back to an earlier state has another row there, or none. */
   async function isSamePlace({ id, epoch, floorSeq }: Repository, known: LogPosition): Promise<boolean> {
     if (known.epoch !== epoch || known.seq < floorSeq) return false
@@ -72,8 +89,12 @@ export function createLinkOpener({ db, projects, repositories }: OpenLinkDeps) {
     if (protocol !== SYNC_PROTOCOL) {
       throw new AppError('CLUSTER_VERSION_UNSUPPORTED', otherProtocol('The source', [protocol]), {})
     }
+    if (request.dryRun === true) {
+      const creates = await wouldCreate(request.repository)
+      if (creates !== undefined) return { head: NOWHERE, pure: false, creates }
+    }
     const repository = await ensureRepository(request.repository, by)
-    const via = await db.transact((trx) => internPeerLink(trx, request.sourceId, linkKey))
+    const via = await viaOf(linkKey, request)
     await numberChanges(db)
     const head = await headSeq(db.read, repository.id)
     const { known } = request

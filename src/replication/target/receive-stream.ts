@@ -6,7 +6,13 @@ import { AppError, hasCode } from '../../core/errors.ts'
 import type { Metrics } from '../../core/metrics.ts'
 import { storageTrouble } from '../../core/storage-trouble.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
-import { internPeerLink, streamFence, takeStream } from '../../metadata/replication/peers.ts'
+import {
+  findPeerLink,
+  internPeerLink,
+  notePeerSource,
+  streamFence,
+  takeStream,
+} from '../../metadata/replication/peers.ts'
 import type { ItemException, PingFrame, SourceFrame, StreamBegin } from '../../remotes/cluster/frames/frame.ts'
 import type { StreamSession } from './apply-batch.ts'
 import { checkEpoch } from './checked.ts'
@@ -27,6 +33,8 @@ interface StreamReceiverDeps {
 type Incoming = Exclude<SourceFrame, PingFrame>
 type Reply = Parameters<SyncTarget['receive']>[2]
 
+/** No row came from a link that never wrote here. */
+const UNKNOWN_LINK = -1
 /** A batch that is not full is committed when nothing came for this long. */
 const IDLE_MS = 5
 /** Frames that are taken before whoever else waits has a turn, and before we look whether the source is still there. */
@@ -44,8 +52,14 @@ export function createStreamReceiver(deps: StreamReceiverDeps): SyncTarget['rece
     const repository = await repositories.get(begin.project, begin.repo)
     requireUploads(repository)
     checkEpoch(repository, begin)
+    if (begin.dryRun === true) {
+      const via = (await findPeerLink(db.read, begin.sourceId, linkKey)) ?? UNKNOWN_LINK
+      return { repository, begin, via, trial: { takenBytes: 0 } }
+    }
     const { via, taken } = await db.transact(async (trx) => {
       const link = await internPeerLink(trx, begin.sourceId, linkKey)
+      const { fromProject: project, fromRepo: repo } = begin
+      if (project !== undefined && repo !== undefined) await notePeerSource(trx, link, { project, repo })
       return { via: link, taken: await takeStream(trx, link, begin.stream, begin.fence, clock.now()) }
     })
     const session = { repository, begin, via }

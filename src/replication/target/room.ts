@@ -10,17 +10,25 @@ export interface Room {
   take(bytes: number): string | undefined
 }
 
-/** As it is now: others may take from it until the commit, which then says no (`transactWithinQuota`). */
-export async function roomIn(trx: Transaction, repoId: number): Promise<Room> {
+/**
+ * As it is now: others may take from it until the commit, which then says no (`transactWithinQuota`).
+ * @param trial what was taken before and is not written, and what is taken here.
+ */
+export async function roomIn(
+  trx: Transaction,
+  repoId: number,
+  trial: { takenBytes: number } = { takenBytes: 0 },
+): Promise<Room> {
   const quota = (await holdRepository(trx, repoId))?.quota ?? null
   if (quota === null) return { take: () => undefined }
-  let left = quota - (await usedBytes(trx, repoId))
+  let left = quota - (await usedBytes(trx, repoId)) - trial.takenBytes
   return {
     take(bytes) {
       if (bytes > 0 && bytes > left) {
         return `the target's repository is over its quota of ${quota} bytes: ${Math.max(left, 0)} are left, ${bytes} more are needed`
       }
       left -= bytes
+      trial.takenBytes += bytes
       return undefined
     },
   }

@@ -1,17 +1,22 @@
 import type { BlobIntake } from '../../artifacts/blobs/blob-intake.ts'
+import type { RulesOf } from '../../artifacts/packages/package-rules.ts'
 import type { Projects } from '../../artifacts/repositories/projects.ts'
 import type { Repositories } from '../../artifacts/repositories/repositories.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Digest } from '../../core/digest.ts'
 import type { HlcClock } from '../../core/hlc.ts'
+import type { Ids } from '../../core/ids.ts'
 import type { Metrics } from '../../core/metrics.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
+import type { AccessAnswer, AccessRequest } from '../../remotes/cluster/access-messages.ts'
 import type { CreditFrame, PingFrame, SourceFrame, TargetFrame } from '../../remotes/cluster/frames/frame.ts'
 import type { OpenAnswer, OpenRequest } from '../../remotes/cluster/messages.ts'
 import type { BlobStore } from '../../storage/blob-store.ts'
 import type { UploadSpool } from '../../storage/upload-spool.ts'
+import { createAccessApplier } from '../access/apply-access.ts'
 import { createBatchCommitter } from './commit-batch.ts'
 import { createMissingBlobs } from './missing-blobs.ts'
+import { createMissingInStorage } from './missing-in-storage.ts'
 import { createLinkOpener } from './open-link.ts'
 import { type BlobReceiver, createBlobReceiver } from './receive-blobs.ts'
 import { createStreamReceiver } from './receive-stream.ts'
@@ -34,6 +39,10 @@ export interface SyncTarget {
   ): Promise<void>
   /** Bit `n` (most significant first) is 1 when the bytes of digest `n` are not here; the others are kept for most of the grace time. */
   missing(digests: readonly Digest[]): Promise<Buffer>
+  /** The same, by a look at the storage as well: a row alone proves no bytes. */
+  missingInStorage(digests: readonly Digest[], signal: AbortSignal): Promise<Buffer>
+  /** Users, roles and permissions of another cluster. @param caller stays as it is. */
+  copyAccess(request: AccessRequest, caller: string): Promise<AccessAnswer>
   readonly blobs: BlobReceiver
   readonly uploads: UploadReceiver
 }
@@ -46,8 +55,11 @@ export interface SyncTargetDeps {
   readonly projects: Projects
   readonly repositories: Repositories
   readonly clock: Clock
+  readonly ids: Ids
   readonly hlc: HlcClock
   readonly clusterId: string
+  /** Of types that know packages. */
+  readonly rulesOf: RulesOf
   readonly metrics: Pick<Metrics, 'syncReceivedBytes' | 'syncRedundantBytes'>
   /** Of the collection of blobs. */
   readonly graceMs: number
@@ -56,10 +68,13 @@ export interface SyncTargetDeps {
 
 export function createSyncTarget(deps: SyncTargetDeps): SyncTarget {
   const { partSizeBytes } = deps.limits
+  const missing = createMissingBlobs(deps)
   return {
     open: createLinkOpener(deps),
     receive: createStreamReceiver({ ...deps, commitBatch: createBatchCommitter(deps) }),
-    missing: createMissingBlobs(deps),
+    missing,
+    missingInStorage: createMissingInStorage(deps.store, missing),
+    copyAccess: createAccessApplier(deps),
     blobs: createBlobReceiver(deps),
     uploads: createUploadReceiver({ ...deps, partSizeBytes }),
   }

@@ -31,6 +31,10 @@ const FIELDS: Readonly<Record<keyof StreamBegin, (value: unknown) => boolean>> =
   conflictStrategy: (value) => STRATEGIES.includes(value),
   stopAtFailure: isFlag,
   honourTombstones: isFlag,
+  realTime: (value) => value === undefined || isFlag(value),
+  fromProject: (value) => value === undefined || isText(value),
+  fromRepo: (value) => value === undefined || isText(value),
+  dryRun: (value) => value === undefined || isFlag(value),
 }
 
 export function writeBegin(writer: ByteWriter, { begin }: BeginFrame): number {

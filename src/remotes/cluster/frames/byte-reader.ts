@@ -71,6 +71,12 @@ export class ByteReader {
     if (text === '') return undefined
     return this.#parsed(text)
   }
+  /** What is left is one text. */
+  allJson(): unknown {
+    const rest = this.rest()
+    if (!isUtf8(rest)) throw broken(`a text in ${this.#what} is not UTF-8`)
+    return this.#parsed(rest.toString())
+  }
   /** A copy: what it lies in may be large. */
   bytes(count: number): Buffer {
     const at = this.#take(count)

@@ -127,7 +127,7 @@ export function readMetadata(reader: ByteReader): Metadata {
   return value
 }
 
-function isMetadataEntry(value: unknown): value is MetadataEntry {
+export function isMetadataEntry(value: unknown): value is MetadataEntry {
   if (typeof value !== 'object' || value === null) return false
   const { key, system, description, link, color } = value as Record<string, unknown>
   if (typeof key !== 'string' || (system !== undefined && typeof system !== 'boolean')) return false

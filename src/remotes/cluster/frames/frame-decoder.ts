@@ -5,7 +5,8 @@ import { readEntry } from './entry-codec.ts'
 import type { Frame } from './frame.ts'
 import { FRAME_NUMBER } from './frame-kinds.ts'
 import { broken, MAX_REASON_BYTES } from './frame-limits.ts'
-import { readDelete, readMetadataFrame, readVersion } from './item-codec.ts'
+import { readContent, readDelete, readMetadataFrame } from './item-codec.ts'
+import { readVersion } from './version-codec.ts'
 
 /** What the first bytes of a frame say of it. */
 export interface FrameHeader {
@@ -28,6 +29,8 @@ export function decodeFrame({ type, flags, item }: FrameHeader, bytes: Buffer, s
       return readMetadataFrame(reader('METADATA'), numbered(item, type))
     case FRAME_NUMBER.version:
       return readVersion(reader('VERSION'), numbered(item, type))
+    case FRAME_NUMBER.content:
+      return readContent(reader('CONTENT'), numbered(item, type))
     case FRAME_NUMBER.ack:
       return readAck(reader('ACK'), item)
   }

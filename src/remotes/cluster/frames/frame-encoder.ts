@@ -5,7 +5,8 @@ import { ByteWriter, maxTextBytes } from './byte-writer.ts'
 import { writeEntry } from './entry-codec.ts'
 import type { Frame } from './frame.ts'
 import { FRAME_NUMBER } from './frame-kinds.ts'
-import { writeDelete, writeMetadata, writeVersion } from './item-codec.ts'
+import { writeContent, writeDelete, writeMetadata } from './item-codec.ts'
+import { writeVersion } from './version-codec.ts'
 
 /** Collects frames as bytes. */
 export interface FrameEncoder {
@@ -58,6 +59,8 @@ function writeItem(writer: ByteWriter, frame: OutgoingItem, item: number): numbe
       return writeMetadata(writer, frame, item)
     case 'version':
       return writeVersion(writer, frame, item)
+    case 'content':
+      return writeContent(writer, frame, item)
   }
 }
 
@@ -67,6 +70,7 @@ function write(writer: ByteWriter, frame: Frame): number {
     case 'delete':
     case 'metadata':
     case 'version':
+    case 'content':
       return writeItem(writer, frame, frame.item)
     case 'begin':
       return writeBegin(writer, frame)

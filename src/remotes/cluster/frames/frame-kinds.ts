@@ -14,10 +14,12 @@ export const FRAME_NUMBER = {
   fenced: 11,
   end: 12,
   refused: 13,
+  content: 14,
 } as const satisfies Record<Frame['type'], number>
 export const BUNDLE = 6
 /** Flag: the payload is zstd. Bundles have it, nothing else may. */
 export const ZSTD = 1
 
-/** Frames 1 to 5 use up credit, also inside a bundle. */
-export const LAST_WITH_CREDIT = FRAME_NUMBER.version
+const LAST_OF_THE_FIRST = FRAME_NUMBER.version
+/** Frames 1 to 5 and 14 use up credit, also inside a bundle. */
+export const usesCredit = (type: number): boolean => type <= LAST_OF_THE_FIRST || type === FRAME_NUMBER.content

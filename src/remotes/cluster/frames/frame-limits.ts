@@ -2,7 +2,7 @@ import { AppError } from '../../../core/errors.ts'
 
 /** Of requests and answers of a stream. */
 export const FRAMES_MEDIA_TYPE = 'application/vnd.entrepot.frames'
-/** Of one frame without the inline content of an ENTRY; larger ones are refused by their length, before memory is taken. */
+/** Of one frame without the inline content of an ENTRY or CONTENT; larger ones are refused by their length, before memory is taken. */
 export const FRAME_BYTES = 1024 * 1024
 /** `u8 type | u8 flags | u32 item`: what the length counts besides the payload. */
 export const HEADER_BYTES = 6
@@ -25,10 +25,11 @@ export const MAX_PATH_BYTES = 8_192
 export const MAX_NAME_BYTES = 4_096
 /** Twice what `checkMetadata` lets through. */
 export const MAX_JSON_BYTES = 131_072
-export const MAX_DESCRIPTION_BYTES = 512 * 1024
+/** Of a VERSION's document, unpacked: 10,000 files with all that is said of them. */
+export const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 export const MAX_REASON_BYTES = 4_096
 export const MAX_VIA = 64
-export const MAX_VERSION_PATHS = 10_000
+export const MAX_VERSION_FILES = 10_000
 export const MAX_EXCEPTIONS = 10_000
 
 /** A frame that is not what it should be. Bytes may break on their way, so the source sends them again. */

@@ -1,7 +1,7 @@
 import { unpackBundle } from './bundle.ts'
 import type { Frame, SourceFrame, TargetFrame } from './frame.ts'
 import { decodeFrame } from './frame-decoder.ts'
-import { BUNDLE, FRAME_NUMBER, LAST_WITH_CREDIT, ZSTD } from './frame-kinds.ts'
+import { BUNDLE, FRAME_NUMBER, usesCredit, ZSTD } from './frame-kinds.ts'
 import {
   broken,
   FRAME_BYTES,
@@ -24,7 +24,7 @@ export interface FrameReader<F extends Frame> {
   push(chunk: Buffer): F[]
   /** The bytes ended. @throws when that was inside a frame. */
   end(): void
-  /** Bytes of all frames 1 to 5 so far, those of bundles as they are without it: what credit counts. */
+  /** Bytes of all frames 1 to 5 and 14 so far, those of bundles as they are without it: what credit counts. */
   readonly creditBytes: number
 }
 
@@ -45,12 +45,13 @@ const FROM_SOURCE: ReadonlySet<number> = new Set([
   FRAME_NUMBER.metadata,
   FRAME_NUMBER.barrier,
   FRAME_NUMBER.version,
+  FRAME_NUMBER.content,
   FRAME_NUMBER.ping,
   FRAME_NUMBER.end,
   BUNDLE,
 ])
 
-/** @param inlineMaxBytes of the content in one ENTRY. */
+/** @param inlineMaxBytes of the content in one ENTRY or CONTENT. */
 export const readSourceFrames = (inlineMaxBytes: number): FrameReader<SourceFrame> =>
   createReader(FROM_SOURCE, inlineMaxBytes, MAX_WITHOUT_ITEM)
 export const readTargetFrames = (): FrameReader<TargetFrame> => createReader(FROM_TARGET, 0, Number.POSITIVE_INFINITY)
@@ -71,8 +72,9 @@ function createReader<F extends Frame>(
     const length = bytes.readUInt32BE(at)
     if (length < HEADER_BYTES) throw broken(`a frame of ${length} bytes is shorter than its header`)
     // Its type decides how long it may be, and comes right after its length.
-    const entry = bytes[at + 4] === FRAME_NUMBER.entry
-    const limit = entry ? FRAME_BYTES + inlineMaxBytes : FRAME_BYTES
+    const type = bytes[at + 4]
+    const hasContent = type === FRAME_NUMBER.entry || type === FRAME_NUMBER.content
+    const limit = hasContent ? FRAME_BYTES + inlineMaxBytes : FRAME_BYTES
     if (length + 4 > limit) throw broken(`a frame of ${length + 4} bytes is larger than ${limit}`)
     return length + 4
   }
@@ -105,7 +107,7 @@ function createReader<F extends Frame>(
       if (header.item === 0 && ++withoutItem > maxWithoutItem) {
         throw broken(`more than ${maxWithoutItem} frames about no item came at once`)
       }
-      const counts = header.type <= LAST_WITH_CREDIT
+      const counts = usesCredit(header.type)
       if (nested === 'bundle' && !counts) throw broken(`frame type ${header.type} within a bundle`)
       slice.push(decodeFrame(header, bytes, start, end) as F)
       if (counts) creditBytes += end - start + PREFIX_BYTES

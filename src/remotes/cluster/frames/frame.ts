@@ -18,6 +18,7 @@ export type SourceFrame =
   | MetadataFrame
   | BarrierFrame
   | VersionFrame
+  | ContentFrame
   | PingFrame
   | EndFrame
 export type TargetFrame = AckFrame | CreditFrame | PingFrame | FencedFrame | EndFrame | RefusedFrame
@@ -47,6 +48,13 @@ export interface StreamBegin {
   readonly stopAtFailure: boolean
   /** An artifact that was deleted here later than it was written there stays deleted. */
   readonly honourTombstones: boolean
+  /** Of a REAL_TIME task: with one of the target in the opposite direction, tombstones are honoured as well. */
+  readonly realTime?: boolean | undefined
+  /** The repository that is brought, at the source: what comes back to it is told from what goes elsewhere. Both or none. */
+  readonly fromProject?: string | undefined
+  readonly fromRepo?: string | undefined
+  /** Items are judged and acknowledged, and nothing is written. Only where `features.plans` is true. */
+  readonly dryRun?: boolean | undefined
 }
 
 /** What the sender believes to be at the target: nothing it knows of, no live row, or the row with this id (`rowIdOf`, 8 bytes). */
@@ -108,17 +116,71 @@ export interface BarrierFrame {
   readonly type: 'barrier'
   readonly seq: number
 }
-/** Type 5: a version, after its files. `description` is JSON. */
+/**
+ * Type 5: a version with all its files, whose contents are at the target or were sent before. With an empty `version`: only what is said
+ * about the package.
+ */
 export interface VersionFrame {
   readonly type: 'version'
   readonly item: number
   readonly packageKey: string
   readonly version: string
-  readonly paths: readonly string[]
+  /** Cluster id of the last writer, of the package where no version is named. */
   readonly origin: string
   readonly hlc: Hlc
-  readonly description: Readonly<Record<string, unknown>>
+  readonly document: VersionDocument
   readonly expect: Precondition
+}
+/** JSON in the frame; fields that are not known are ignored. Times are UTC epoch milliseconds. */
+export interface VersionDocument {
+  /** Leaves first: a file never refers to a later one. */
+  readonly files: readonly VersionFileEntry[]
+  readonly manifestPath: string | null
+  /** User entries; null: leave the target's, and its tags, as they are. */
+  readonly metadata: Metadata | null
+  readonly tags: readonly string[]
+  readonly stageTags: readonly string[]
+  /** The format's own document. */
+  readonly extension: Readonly<Record<string, unknown>>
+  readonly written: Authors
+  readonly package: PackageWords
+}
+export interface Authors {
+  readonly createdBy: string
+  readonly createdAt: number
+  readonly modifiedBy: string
+  readonly modifiedAt: number
+}
+export interface VersionFileEntry extends Authors {
+  readonly path: string
+  /** `main`, or a word of the format. */
+  readonly role: string
+  readonly digest: Digest
+  readonly sizeBytes: number
+  readonly md5: string | null
+  readonly crc64: string | null
+  /** User entries; null: leave the target's as they are. */
+  readonly metadata: Metadata | null
+  /** Cluster id of the last writer. */
+  readonly origin: string
+  readonly hlc: Hlc
+  readonly expiresAt: number | null
+}
+/** What is said about the package of a version. */
+export interface PackageWords extends Authors {
+  readonly description: string | null
+  /** Tag → version; the target takes those whose version it has. */
+  readonly versionTag: Readonly<Record<string, string>>
+  readonly extension: Readonly<Record<string, unknown>>
+  readonly origin: string
+  readonly hlc: Hlc
+}
+/** Type 14: a content for a VERSION that follows, on this stream or on another. Acknowledged when it is durable. */
+export interface ContentFrame {
+  readonly type: 'content'
+  readonly item: number
+  readonly digest: Digest
+  readonly content: Buffer
 }
 /** Type 10. Answered with one of the same token. */
 export interface PingFrame {

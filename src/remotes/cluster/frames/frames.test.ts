@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { anyFrame, BEGIN, entryOf } from '../../../../test/helpers/frames.ts'
+import { anyFrame, BEGIN, documentOf, entryOf, fileOf } from '../../../../test/helpers/frames.ts'
+import { digestFromBytes } from '../../../core/digest.ts'
 import { hasCode } from '../../../core/errors.ts'
 import { makeHlc } from '../../../core/hlc.ts'
 import { packBundle } from './bundle.ts'
@@ -53,8 +54,12 @@ const EXAMPLES: readonly Frame[] = [
   { type: 'metadata', ...about, path: '/kept', metadata: [{ key: 'k', value: 1 }], modifiedBy: 'bob', modifiedAt: 5 },
   { type: 'barrier', seq: 2 ** 53 - 1 },
   {
-    ...{ type: 'version', ...about, packageKey: 'npm://left-pad', version: '1.0.0', paths: ['/a', '/b'] },
-    description: { name: 'left-pad' },
+    ...{ type: 'version', ...about, packageKey: 'npm://left-pad', version: '1.0.0' },
+    document: documentOf({ files: [fileOf('/a'), fileOf('/b', { role: 'main', md5: null, metadata: null })] }),
+  },
+  {
+    ...{ type: 'content', item: 8, digest: digestFromBytes(Buffer.alloc(32, 9)) },
+    content: Buffer.from('some bytes'),
   },
   { type: 'begin', begin: BEGIN },
   {

@@ -1,10 +1,11 @@
+import { type Digest, digestHex } from '../../../core/digest.ts'
 import type { Hlc } from '../../../core/hlc.ts'
 import type { ByteReader } from './byte-reader.ts'
 import { type ByteWriter, maxTextBytes } from './byte-writer.ts'
 import { expectBits, metadataText, readExpect, readMetadata } from './entry-codec.ts'
-import type { DeleteFrame, MetadataFrame, Precondition, VersionFrame } from './frame.ts'
+import type { ContentFrame, DeleteFrame, MetadataFrame, Precondition } from './frame.ts'
 import { FRAME_NUMBER } from './frame-kinds.ts'
-import { broken, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_VERSION_PATHS } from './frame-limits.ts'
+import { broken, MAX_NAME_BYTES, MAX_PATH_BYTES } from './frame-limits.ts'
 
 /** Bits, clock, a time, a count, a row id. */
 const FIXED_BYTES = 40
@@ -61,37 +62,20 @@ export function readMetadataFrame(reader: ByteReader, item: number): MetadataFra
   return { type: 'metadata', item, path, metadata, origin, hlc, modifiedBy, modifiedAt, expect }
 }
 
-export function writeVersion(writer: ByteWriter, frame: Omit<VersionFrame, 'item'>, item: number): number {
-  const { packageKey, version, origin, paths } = frame
-  const description = JSON.stringify(frame.description)
-  let bound = FIXED_BYTES
-  for (const text of [packageKey, version, origin, description, ...paths]) bound += maxTextBytes(text)
-  writer.open(FRAME_NUMBER.version, item, bound)
-  writer.u8(expectBits(frame.expect))
-  writer.hex(frame.hlc)
-  writer.text(packageKey)
-  writer.text(version)
-  writer.text(origin)
-  writer.varint(paths.length)
-  for (const path of paths) writer.text(path)
-  writer.text(description)
-  writeRowId(writer, frame.expect)
-  return writer.close(0)
+export function writeContent(writer: ByteWriter, frame: Omit<ContentFrame, 'item'>, item: number): number {
+  writer.open(FRAME_NUMBER.content, item, FIXED_BYTES)
+  writer.hex(digestHex(frame.digest))
+  writer.varint(frame.content.length)
+  const bytes = writer.close(frame.content.length)
+  writer.content(frame.content)
+  return bytes
 }
 
-export function readVersion(reader: ByteReader, item: number): VersionFrame {
-  const bits = onlyExpect(reader)
-  const hlc = reader.hex(8) as Hlc
-  const packageKey = reader.text(MAX_NAME_BYTES)
-  const version = reader.text(MAX_NAME_BYTES)
-  const origin = reader.text(MAX_NAME_BYTES)
-  const count = reader.count(MAX_VERSION_PATHS)
-  const paths: string[] = []
-  for (let index = 0; index < count; index++) paths.push(reader.text(MAX_PATH_BYTES))
-  const description = jsonObject(reader.json(MAX_DESCRIPTION_BYTES), 'description')
-  const expect = readExpect(reader, bits)
-  reader.done()
-  return { type: 'version', item, packageKey, version, paths, origin, hlc, description, expect }
+export function readContent(reader: ByteReader, item: number): ContentFrame {
+  const digest = `sha256:${reader.hex(32)}` as Digest
+  const sizeBytes = reader.varint()
+  if (reader.left !== sizeBytes) throw broken(`a CONTENT of ${sizeBytes} bytes carries ${reader.left}`)
+  return { type: 'content', item, digest, content: reader.rest() }
 }
 
 export function jsonObject(value: unknown, what: string): Readonly<Record<string, unknown>> {
@@ -99,11 +83,12 @@ export function jsonObject(value: unknown, what: string): Readonly<Record<string
   return value as Record<string, unknown>
 }
 
-function onlyExpect(reader: ByteReader): number {
+/** @param known bits of the frame's own. */
+export function onlyExpect(reader: ByteReader, known = 0): number {
   const bits = reader.u8()
-  if ((bits & 0x1f) !== 0) throw broken(`bits 0x${bits.toString(16)} are not known`)
+  if ((bits & 0x1f & ~known) !== 0) throw broken(`bits 0x${bits.toString(16)} are not known`)
   return bits
 }
-function writeRowId(writer: ByteWriter, expect: Precondition): void {
+export function writeRowId(writer: ByteWriter, expect: Precondition): void {
   if (expect.is === 'row') writer.raw(expect.id)
 }

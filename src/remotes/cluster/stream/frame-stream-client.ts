@@ -141,6 +141,10 @@ export function createFrameStream(deps: FrameStreamDeps, signal: AbortSignal): F
       pumpSoon()
       return outcomes
     },
+    flush() {
+      outbox.flush()
+      pumpSoon()
+    },
     end() {
       isEnding = true
       pumpSoon()

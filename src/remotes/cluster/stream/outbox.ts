@@ -9,6 +9,8 @@ import type { FrameEncoder } from '../frames/frame-encoder.ts'
 export interface Outbox {
   /** @returns outcomes in the order of the items. Rejects with what `fail` is given. */
   send(items: readonly OutgoingItem[]): Promise<ItemOutcome[]>
+  /** A barrier goes out behind what waits. */
+  flush(): void
   readonly waiting: number
   /** Sent, not acknowledged. */
   readonly underWay: number
@@ -57,6 +59,8 @@ export function createOutbox(): Outbox {
   let settled = 0
   let settledInAll = 0
   let hasFailed = false
+  let isBarrierDue = false
+  let barriers = 0
 
   function settleOne({ sending, index }: Placed, outcome: ItemOutcome): void {
     sending.outcomes[index] = outcome
@@ -72,6 +76,9 @@ export function createOutbox(): Outbox {
       if (items.length === 0) resolve([])
       for (const [index, item] of items.entries()) waiting.push({ item, sending, index })
       return promise
+    },
+    flush() {
+      isBarrierDue = waiting.length > 0
     },
     get waiting() {
       return waiting.length
@@ -92,7 +99,12 @@ export function createOutbox(): Outbox {
           continue
         }
         sent.push(next)
-        if (item.type === 'entry' && item.content !== undefined) contentBytes += item.content.length
+        const carriesContent = item.type === 'entry' || item.type === 'content'
+        if (carriesContent && item.content !== undefined) contentBytes += item.content.length
+      }
+      if (isBarrierDue && waiting.length === 0) {
+        isBarrierDue = false
+        frameBytes += encoder.add({ type: 'barrier', seq: ++barriers })
       }
       return { frameBytes, contentBytes }
     },

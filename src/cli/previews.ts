@@ -1,0 +1,96 @@
+import type { Page } from './task-names.ts'
+import { bytesText, table } from './terminal.ts'
+
+interface Place {
+  readonly clusterName: string
+  readonly localProjectId: string
+  readonly localRepoName: string
+  readonly remoteProjectId: string
+  readonly remoteRepoName: string
+  readonly errorReason: string | null
+  readonly counts: Readonly<Record<string, number>>
+}
+interface Item {
+  readonly class: string
+  readonly path: string
+  readonly size: number | null
+  readonly reason: string | null
+  readonly clusterName: string
+  readonly localRepoName: string
+}
+
+/** What a run would do, as the server shows it. */
+export interface PlanInfo {
+  readonly total: { readonly counts: Readonly<Record<string, number>>; readonly bytes: number }
+  readonly estimate: { readonly seconds: number | null; readonly basis: string }
+  readonly links: readonly (Place & { readonly creates: string; readonly bytes: number })[]
+  readonly unlisted: number
+  readonly items: Page<Item>
+}
+/** Whether both sides are equal, as the server shows it. */
+export interface ProofInfo {
+  readonly equal: boolean
+  readonly expected: boolean
+  readonly links: readonly (Place & { readonly equal: boolean; readonly files: number })[]
+  readonly unlisted: number
+  readonly items: Page<Item>
+}
+
+export function planLines({ total, estimate, links, unlisted, items }: PlanInfo): string[] {
+  const rows = links.map((link) => [
+    ...placeOf(link),
+    countsText(link.counts),
+    bytesText(link.bytes),
+    link.errorReason ?? (link.creates === 'nothing' ? '' : `makes ${link.creates}`),
+  ])
+  return [
+    ...table(['from', 'to', 'artifacts', 'to send', 'note'], rows),
+    '',
+    `In all: ${countsText(total.counts)}; ${bytesText(total.bytes)} to send${secondsText(estimate.seconds)}`,
+    ...itemLines(items, unlisted),
+  ]
+}
+
+export function proofLines({ equal, expected, links, unlisted, items }: ProofInfo): string[] {
+  const rows = links.map((link) => [
+    ...placeOf(link),
+    String(link.files),
+    link.equal ? 'equal' : countsText(link.counts),
+    link.errorReason ?? '',
+  ])
+  const verdict = equal
+    ? 'Both sides are equal'
+    : expected
+      ? 'Both sides are equal but for what was kept there, or failed so far'
+      : 'The sides differ'
+  return [...table(['from', 'to', 'files', 'differences', 'note'], rows), '', verdict, ...itemLines(items, unlisted)]
+}
+
+const placeOf = (link: Place): string[] => [
+  `${link.localProjectId}/${link.localRepoName}`,
+  `${link.clusterName}:${link.remoteProjectId}/${link.remoteRepoName}`,
+]
+
+/** `3 send, 1 skip`. */
+function countsText(counts: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(counts).filter(([, count]) => count > 0)
+  return parts.length === 0 ? 'none' : parts.map(([name, count]) => `${count} ${name}`).join(', ')
+}
+
+const secondsText = (seconds: number | null): string => (seconds === null ? '' : `, about ${seconds} s`)
+
+function itemLines({ records, totalRecords }: Page<Item>, unlisted: number): string[] {
+  if (records.length === 0) return []
+  const lines = table(
+    ['what', 'artifact', 'target', 'size', 'why'],
+    records.map((one) => [
+      one.class.toLowerCase(),
+      `${one.localRepoName}${one.path}`,
+      one.clusterName,
+      one.size === null ? '' : bytesText(one.size),
+      one.reason ?? '',
+    ]),
+  )
+  const more = totalRecords - records.length + unlisted
+  return ['', ...lines, ...(more > 0 ? [`and ${more} more`] : [])]
+}

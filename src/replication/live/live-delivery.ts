@@ -1,0 +1,133 @@
+import type { MetadataDatabase } from '../../metadata/database.ts'
+import { listPeers, peerSourcesOf } from '../../metadata/replication/peers.ts'
+import { createContents } from '../delivery/contents.ts'
+import type { DeliveryContext } from '../delivery/deliver-batch.ts'
+import { itemsAt } from '../delivery/items-at.ts'
+import { createBlobSender } from '../delivery/send-blobs.ts'
+import { filesOf, type WorkItem } from '../delivery/work-item.ts'
+import type { LiveSession } from './follower.ts'
+import { unasked } from './live-contents.ts'
+import { createLiveStream } from './live-stream.ts'
+
+/** What a follower needs to bring changed paths over. */
+export interface LiveDelivery extends AsyncDisposable {
+  readonly context: DeliveryContext
+  /** What these paths have become; without what the target itself wrote. */
+  itemsOf(paths: readonly string[]): Promise<WorkItem[]>
+  /** Bytes of contents that went out since the last call. */
+  takeSentBytes(): number
+  /** Nothing is under way: closes what was not used for a while. */
+  rest(): Promise<void>
+}
+
+/** Later attempts are of the ledger: nothing that follows waits for them. */
+const RETRY_DELAYS_MS: readonly number[] = [100]
+
+export function createLiveDelivery(
+  db: MetadataDatabase,
+  { claim, work, context, targetId }: LiveSession,
+  signal: AbortSignal,
+): LiveDelivery {
+  const { spec, scope } = work
+  const { client, store, clock, inFlight, partThresholdBytes } = context
+  const { inlineMaxBytes } = context.batch
+  const rate = context.rate.nested(`live/${claim.linkId}`, undefined)
+  let sentBytes = 0
+  const progress = {
+    sent(count: number) {
+      sentBytes += count
+    },
+    stored: context.onStored,
+  }
+  const begin = { ...context.begin, stream: 'live', fence: claim.token }
+  const line = createLiveStream(clock, () =>
+    client.openStream(context.linkKey, begin, { sent: progress.sent, acknowledged: progress.stored }, signal),
+  )
+  const sender = createBlobSender(client, store, rate, { partThresholdBytes, concurrency: context.transfers })
+  const asking = createContents({ client, store, sender, inFlight, inlineMaxBytes, progress })
+  let peers: ReadonlyMap<number, string> = new Map()
+  const originOf = (origin: number) =>
+    origin === 0 ? context.begin.sourceId : (peers.get(origin) ?? context.begin.sourceId)
+  /** Clusters that nobody had heard of when the link was opened may have written since. */
+  async function learnOrigins(items: readonly WorkItem[]): Promise<void> {
+    const isKnown = (origin: number) => origin === 0 || peers.has(origin)
+    const origins = items.flatMap((item) => [writerOf(item), ...filesOf(item).map(({ origin }) => origin)])
+    if (!origins.every(isKnown)) peers = await listPeers(db.read)
+  }
+
+  /** Whether a link brings the very repository here that these changes go to. It is the same as long as the link is. */
+  const ways = new Map<number, boolean>()
+  async function learnWays(items: readonly WorkItem[]): Promise<void> {
+    const unknown = items.flatMap((item) => viaOf(item) ?? []).filter((via) => !ways.has(via))
+    for (const [via, { clusterId, project, repo }] of await peerSourcesOf(db.read, [...new Set(unknown)])) {
+      const isSame = project === null || (project === work.object.remoteProject && repo === work.object.remoteRepo)
+      ways.set(via, clusterId === targetId && isSame)
+    }
+  }
+  const isEcho = (item: WorkItem): boolean => ways.get(viaOf(item) ?? -1) === true
+
+  return {
+    context: {
+      ...context,
+      ...{ rate, originOf },
+      stream: line.stream,
+      contents: unasked(asking, store, inlineMaxBytes),
+      // Its batches are small: they say nothing about what the target can take.
+      concurrency: { acked: () => undefined, congested: () => undefined },
+      includeMetadata: spec.includeMetadata,
+      conflictStrategy: spec.conflictStrategy,
+      stopAtFailure: spec.errorStrategy === 'FAST_FAIL',
+      retryDelaysMs: RETRY_DELAYS_MS,
+    },
+    async itemsOf(paths) {
+      if (paths.length === 0) return []
+      const ifGone = spec.propagateDelete ? 'delete' : undefined
+      const items = await itemsAt(
+        db,
+        scope,
+        paths.map((path) => ({ path, expect: null, ifGone })),
+        clock.now(),
+      )
+      await learnOrigins(items)
+      await learnWays(items)
+      return items.filter((item) => !isEcho(item))
+    },
+    takeSentBytes() {
+      const bytes = sentBytes
+      sentBytes = 0
+      return bytes
+    },
+    rest: () => line.rest(),
+    async [Symbol.asyncDispose]() {
+      rate.close()
+      await line.stream[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** `peer_link.id` of the link that brought it; null: a local user made it so. */
+function viaOf(item: WorkItem): number | null {
+  switch (item.kind) {
+    case 'file':
+      return item.file.viaLink
+    case 'deletion':
+      return item.tombstone.viaLink
+    case 'version':
+      return item.source.version.viaLink
+    case 'package':
+      return item.owner.viaLink
+  }
+}
+/** `peer.id` of the cluster that made it what it is. */
+function writerOf(item: WorkItem): number {
+  switch (item.kind) {
+    case 'file':
+      return item.file.origin
+    case 'deletion':
+      return item.tombstone.origin
+    case 'version':
+      return item.source.version.origin
+    case 'package':
+      return item.owner.origin
+  }
+}
