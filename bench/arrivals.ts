@@ -1,5 +1,9 @@
 import { Agent, request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Api } from '../test/helpers/api.ts'
+
+/** A server that is asked without a pause is busy with nothing else. */
+const POLL_MS = 1
 
 export interface ArrivalTimes {
   readonly p50: number
@@ -39,7 +43,7 @@ export function startArrivals(api: Api, repository: string): Arrivals {
       } else if (await isThere(oldest.path)) {
         times.push(Math.max(0, performance.now() - oldest.since))
         waiting.shift()
-      }
+      } else await sleep(POLL_MS)
     }
   }
   const watching = watch()
@@ -49,7 +53,7 @@ export function startArrivals(api: Api, repository: string): Arrivals {
       wake()
     },
     async all() {
-      while (waiting.length > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+      while (waiting.length > 0) await sleep(POLL_MS)
     },
     async end() {
       ended = true

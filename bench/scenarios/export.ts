@@ -6,7 +6,7 @@ import { MIB, named, perSecond, type Scenario } from '../scenario.ts'
 
 const REPO = 'bench/details'
 const DETAILS = 100_000
-const MOST_GROWTH_MIB = 32
+const MOST_GROWTH_MIB = 96
 
 async function linesOf(url: string, authorization: string, signal: AbortSignal): Promise<number> {
   const answer = await fetch(url, { headers: { authorization }, signal })
