@@ -46,20 +46,7 @@ export function createLiveTasks({ clock, ids, jobs }: LiveTasksDependencies): Li
     }
     const [task] = await tasksFromRows(trx, [{ ...row, ...started }])
     const snapshot: RunSnapshot = { task: { ...task!, replicatedBytes: 0 }, objects: await objectsOfTask(trx, row.key) }
-    const opened = await insertRecord(trx, {
-      id,
-      task_key: row.key,
-      status: 'RUNNING',
-      started_at: now,
-      ended_at: null,
-      error_reason: null,
-      object_type: row.object_type,
-      replica_type: row.replica_type,
-      snapshot: JSON.stringify(snapshot),
-      overview: null,
-      replicated_bytes: 0,
-      total_bytes: 0,
-    })
+    const opened = await insertRecord(trx, { id, task: row, snapshot: JSON.stringify(snapshot), now })
     if (!opened) throw new Error(`task ${row.key} has an open record already`)
     await updateTask(trx, row.key, started)
     return id

@@ -56,20 +56,7 @@ export function createRuns({ clock, ids, jobs, timetable }: RunsDependencies): R
         objects: await objectsOfTask(trx, row.key),
         ...(retry && { retry }),
       }
-      const isFirst = await insertRecord(trx, {
-        id: recordId,
-        task_key: row.key,
-        status: 'RUNNING',
-        started_at: now,
-        ended_at: null,
-        error_reason: null,
-        object_type: row.object_type,
-        replica_type: row.replica_type,
-        snapshot: JSON.stringify(snapshot),
-        overview: null,
-        replicated_bytes: 0,
-        total_bytes: 0,
-      })
+      const isFirst = await insertRecord(trx, { id: recordId, task: row, snapshot: JSON.stringify(snapshot), now })
       if (!isFirst) throw runInProgress(row.key)
       await updateTask(trx, row.key, started)
       await jobs.enqueue({ kind: REPLICATE_JOB, dedupeKey: recordId, payload: { recordId } }, trx)

@@ -5,11 +5,33 @@ import type { Schema } from '../schema.ts'
 
 export type RecordRow = Selectable<Schema['execution_record']>
 
-/** False: a run of this task is in progress (unique index `record_running`). */
-export async function insertRecord(trx: Transaction, row: Insertable<Schema['execution_record']>): Promise<boolean> {
+export interface NewRecord {
+  readonly id: string
+  readonly task: Pick<Selectable<Schema['replication_task']>, 'key' | 'object_type' | 'replica_type'>
+  /** JSON of what the run uses. */
+  readonly snapshot: string
+  /** UTC epoch ms. */
+  readonly now: number
+}
+
+/** Opens a record. False: a run of this task is in progress (unique index `record_running`). */
+export async function insertRecord(trx: Transaction, { id, task, snapshot, now }: NewRecord): Promise<boolean> {
   const result = await trx
     .insertInto('execution_record')
-    .values(row)
+    .values({
+      id,
+      task_key: task.key,
+      status: 'RUNNING',
+      started_at: now,
+      ended_at: null,
+      error_reason: null,
+      object_type: task.object_type,
+      replica_type: task.replica_type,
+      snapshot,
+      overview: null,
+      replicated_bytes: 0,
+      total_bytes: 0,
+    })
     .onConflict((oc) => oc.doNothing())
     .executeTakeFirst()
   return Number(result.numInsertedOrUpdatedRows) > 0
