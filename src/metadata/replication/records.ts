@@ -1,4 +1,4 @@
-import type { Insertable, Selectable } from 'kysely'
+import type { Selectable } from 'kysely'
 import { type Page, type PageRequest, pageOffset } from '../../core/paging.ts'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
