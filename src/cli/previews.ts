@@ -51,19 +51,30 @@ export function planLines({ total, estimate, links, unlisted, items }: PlanInfo)
   ]
 }
 
-export function proofLines({ equal, expected, links, unlisted, items }: ProofInfo): string[] {
+/** What could not be found out, a line for each target; such an answer says nothing of what is there. */
+export const unknownOf = ({ links }: PlanInfo | ProofInfo): string[] =>
+  links.flatMap(({ clusterName, errorReason }) => (errorReason === null ? [] : [`${clusterName}: ${errorReason}`]))
+
+/** In anything but what SKIP kept there: what failed is not at the target either. */
+export const differs = ({ expected, links }: ProofInfo): boolean =>
+  !expected || links.some(({ counts }) => (counts.failed ?? 0) > 0)
+
+export function proofLines(proof: ProofInfo): string[] {
+  const { links, unlisted, items } = proof
   const rows = links.map((link) => [
     ...placeOf(link),
     String(link.files),
     link.equal ? 'equal' : countsText(link.counts),
     link.errorReason ?? '',
   ])
-  const verdict = equal
-    ? 'Both sides are equal'
-    : expected
-      ? 'Both sides are equal but for what was kept there, or failed so far'
-      : 'The sides differ'
+  const verdict = verdictOn(proof)
   return [...table(['from', 'to', 'files', 'differences', 'note'], rows), '', verdict, ...itemLines(items, unlisted)]
+}
+
+function verdictOn(proof: ProofInfo): string {
+  if (proof.equal) return 'Both sides are equal'
+  if (unknownOf(proof).length > 0) return 'It is not known whether both sides are equal'
+  return differs(proof) ? 'The sides differ' : 'Both sides are equal but for what was kept there'
 }
 
 const placeOf = (link: Place): string[] => [

@@ -16,6 +16,14 @@ export interface RecordInfo {
   readonly replicatedBytes: number
   readonly totalBytes: number
   readonly replicaOverview: Overview | null
+  /** How the run stands with each target. */
+  readonly links?: readonly RunLink[]
+}
+interface RunLink {
+  readonly remoteCluster: string
+  readonly localRepoName: string
+  readonly reason: string | null
+  readonly downSince: string | null
 }
 interface Overview {
   readonly success: number
@@ -28,7 +36,17 @@ const POLL_MS = 500
 
 export async function getRecord(server: ServerApi, recordId: string): Promise<RecordInfo> {
   const path = `${TASKS}/record/${encodeURIComponent(recordId)}`
-  return (await server.call<{ record: RecordInfo }>('GET', path)).record
+  const { record, links } = await server.call<{ record: RecordInfo; links: readonly RunLink[] }>('GET', path)
+  return { ...record, links }
+}
+
+/** What a run waits for, a line for each link of it. */
+export function waitsOf({ status, links = [] }: Pick<RecordInfo, 'status' | 'links'>): string[] {
+  if (status !== 'RUNNING') return []
+  return links.flatMap(({ remoteCluster, localRepoName, reason, downSince }) => {
+    const since = downSince === null ? '' : `, no answer since ${downSince}`
+    return reason === null ? [] : [`${remoteCluster} (${localRepoName}): ${reason}${since}`]
+  })
 }
 
 /** Shows how far a run is until its end. @throws AbortError of the signal: the run itself goes on. */
@@ -40,15 +58,21 @@ export async function watchRun(
   signal: AbortSignal,
 ): Promise<RecordInfo> {
   const bar = runBar(terminal)
+  const told = new Set<string>()
   try {
     for (;;) {
       const record = await getRecord(server, recordId)
       bar.show(record)
+      for (const wait of waitsOf(record)) {
+        if (!told.has(wait)) terminal.note(`Waits for ${wait}`)
+        told.add(wait)
+      }
       if (record.status !== 'RUNNING') return record
       await clock.sleep(POLL_MS, signal)
     }
   } finally {
     bar.end()
+    if (signal.aborted) terminal.note(`The run goes on; to see it again: entrepot record watch ${recordId}`)
   }
 }
 
@@ -58,11 +82,11 @@ function runBar(terminal: Terminal): { show(record: RecordInfo): void; end(): vo
     {
       stream: terminal.screen as NodeJS.WritableStream,
       hideCursor: true,
-      format: '{status} {bar} {amount}, {counts}',
+      format: '{status} {bar} {text}',
     },
     Presets.shades_classic,
   )
-  bar.start(1, 0, { status: 'RUNNING', amount: '', counts: '' })
+  bar.start(1, 0, { status: 'RUNNING', text: '' })
   return {
     show(record) {
       const { status, replicatedBytes, totalBytes } = record
@@ -70,7 +94,7 @@ function runBar(terminal: Terminal): { show(record: RecordInfo): void; end(): vo
       bar.setTotal(Math.max(totalBytes, replicatedBytes, 1))
       const amount = `${bytesText(replicatedBytes)} of ${bytesText(Math.max(totalBytes, replicatedBytes))}`
       const done = status === 'RUNNING' ? replicatedBytes : bar.getTotal()
-      bar.update(done, { status, amount, counts: countsText(record) })
+      bar.update(done, { status, text: `${amount}, ${countsText(record)}` })
     },
     end: () => bar.stop(),
   }
@@ -89,6 +113,7 @@ export function countsText({ replicaOverview }: Pick<RecordInfo, 'replicaOvervie
 /** A run for people. */
 export function recordLines(record: RecordInfo): string[] {
   const { id, status, startTime, endTime, errorReason, replicatedBytes } = record
+  const waits = waitsOf(record)
   return fields({
     run: id,
     status,
@@ -97,6 +122,7 @@ export function recordLines(record: RecordInfo): string[] {
     artifacts: countsText(record),
     sent: bytesText(replicatedBytes),
     ...(errorReason === null ? {} : { reason: errorReason.replaceAll('\n', '; ') }),
+    ...(waits.length === 0 ? {} : { 'waits for': waits.join('; ') }),
   })
 }
 

@@ -28,8 +28,8 @@ import { type ClusterChange, checkClusterRequest, checkClusterUpdate, onlyEdgesR
 /** The registry of other clusters (replication.md 1.5). */
 export interface Clusters {
   /**
-   * @param body as in the contract. @throws AppError of `checkClusterRequest`, CLUSTER_EXISTED, and with `ping` what
-   * `ClusterConnections.connect` throws; then nothing is stored.
+   * @param body as in the contract. @throws AppError of `checkClusterRequest`, CLUSTER_EXISTED, CLUSTER_CENTER_EXISTED, and with `ping`
+   * what `ClusterConnections.connect` throws; then nothing is stored.
    */
   create(body: unknown, userId: string, signal: AbortSignal): Promise<Cluster>
   /** By name; fields that are absent stay. @throws AppError as above and CLUSTER_NOT_FOUND. */
@@ -125,6 +125,15 @@ export function createClusters({ db, clock, ids, secrets, connections, edges }: 
     if (row === undefined) throw notFound(name)
     return row
   }
+  /** @throws AppError CLUSTER_EXISTED, or CLUSTER_CENTER_EXISTED for a second CENTER. */
+  async function refuseTaken({ name, type }: { readonly name: string; readonly type: string }): Promise<void> {
+    if ((await findClusterByName(db.read, name)) !== undefined) throw existed(name)
+    const [center] = type === 'CENTER' ? await listClusters(db.read, { type }) : []
+    if (center !== undefined) {
+      const message = `cluster center node is existed: [${center.name}]`
+      throw new AppError('CLUSTER_CENTER_EXISTED', message, { name: center.name })
+    }
+  }
   async function getById(id: string): Promise<ClusterRow> {
     const row = await findClusterById(db.read, id)
     if (row === undefined) throw notFound(id)
@@ -139,7 +148,7 @@ export function createClusters({ db, clock, ids, secrets, connections, edges }: 
   return {
     async create(body, userId, signal) {
       const request = checkClusterRequest(body)
-      if ((await findClusterByName(db.read, request.name)) !== undefined) throw existed(request.name)
+      await refuseTaken(request)
       const id = ids.id()
       const { ping, detectType } = request
       if (ping && detectType === 'PING') await connections.connect({ ...connectionOf(request), id }, signal)
@@ -165,13 +174,18 @@ export function createClusters({ db, clock, ids, secrets, connections, edges }: 
         modified_by: userId,
         modified_at: now,
       }
-      if (!(await db.transact((trx) => insertCluster(trx, row)))) throw existed(request.name)
+      if (!(await db.transact((trx) => insertCluster(trx, row)))) {
+        await refuseTaken(request)
+        throw existed(request.name)
+      }
       return clusterFromRow(row, undefined)
     },
 
     async update(body, userId, signal) {
       const change = checkClusterUpdate(body)
       const row = await getByName(change.name)
+      if (change.type !== undefined && change.type !== row.type)
+        throw invalid('type', `[${row.name}] is ${row.type}, which stays`)
       const detectType = change.detectType ?? row.detect_type
       if (detectType === 'REPORT' && row.type !== 'EDGE') throw onlyEdgesReport()
       const connection = {

@@ -50,7 +50,6 @@ const refused: [what: string, body: unknown, code: string, field?: string][] = [
   ['user name with a colon', { ...body, username: 'a:b' }, 'PARAMETER_INVALID', 'username'],
   ['certificate that is none', { ...body, certificate: 'trust me' }, 'PARAMETER_INVALID', 'certificate'],
   ['ping no flag', { ...body, ping: 'no' }, 'REQUEST_CONTENT_INVALID', 'ping'],
-  ['not built: CENTER', { ...body, type: 'CENTER' }, 'OPTION_NOT_BUILT'],
   ['not built: REMOTE', { ...body, type: 'REMOTE' }, 'OPTION_NOT_BUILT'],
   ['a report from no EDGE', { ...body, detectType: 'REPORT' }, 'PARAMETER_INVALID', 'detectType'],
   ['not built: udpPort', { ...body, udpPort: 9000 }, 'OPTION_NOT_BUILT'],
@@ -70,7 +69,7 @@ for (const [what, request, code, field] of refused) {
 it('given an update, when checked, then only the name is needed, and what is given is checked alike', () => {
   assert.equal(checkClusterUpdate({ name: 'beijing' }).url, undefined)
   assert.throws(() => checkClusterUpdate({ name: 'beijing', url: ' ' }), { code: 'PARAMETER_EMPTY' })
-  assert.throws(() => checkClusterUpdate({ name: 'beijing', type: 'CENTER' }), { code: 'OPTION_NOT_BUILT' })
+  assert.throws(() => checkClusterUpdate({ name: 'beijing', type: 'REMOTE' }), { code: 'OPTION_NOT_BUILT' })
   assert.equal(checkClusterUpdate({ name: 'beijing', password: '******' }).password, undefined)
   assert.equal(checkClusterUpdate({ name: 'beijing', password: '' }).password, null)
 })

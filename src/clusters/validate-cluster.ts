@@ -13,6 +13,8 @@ const MASK = '******'
 /** A checked request. In an update, undefined means: as stored; null: none. */
 export interface ClusterChange {
   readonly name: string
+  /** An update may repeat it, not change it. */
+  readonly type: ClusterType | undefined
   readonly url: string | undefined
   readonly username: string | null | undefined
   readonly password: string | null | undefined
@@ -39,12 +41,12 @@ export function checkClusterRequest(body: unknown): ClusterRequest {
   const name = nameOf(fields)
   fields.requiredText('url')
   const url = urlOf(fields)!
-  const type = fields.choice('type', CLUSTER_TYPES)
-  if (type === undefined) throw missing('type')
   const connection = connectionOf(fields, name)
+  const { type } = connection
+  if (type === undefined) throw missing('type')
   const detectType = connection.detectType ?? 'PING'
   if (detectType === 'REPORT' && type !== 'EDGE') throw onlyEdgesReport()
-  return { type, ...connection, url, detectType }
+  return { ...connection, type, url, detectType }
 }
 
 /** Body of `POST /cluster/update`: the name says which, absent fields stay. Throws as above. */
@@ -56,6 +58,7 @@ export function checkClusterUpdate(body: unknown): ClusterChange {
 function connectionOf(fields: RequestFields, name: string): ClusterChange {
   const change: ClusterChange = {
     name,
+    type: fields.choice('type', CLUSTER_TYPES),
     url: urlOf(fields),
     username: optional(fields, 'username'),
     password: passwordOf(fields),
@@ -119,9 +122,8 @@ function certificateOf(fields: RequestFields): string | null | undefined {
 }
 
 function refuseWhatIsNotBuilt(fields: RequestFields): void {
-  const type = fields.choice('type', CLUSTER_TYPES) ?? 'STANDALONE'
-  if (type !== 'STANDALONE' && type !== 'EDGE') {
-    throw notBuilt(`type ${type}`, 'is not built yet; STANDALONE and EDGE are')
+  if (fields.choice('type', CLUSTER_TYPES) === 'REMOTE') {
+    throw notBuilt('type REMOTE', 'is not built yet; STANDALONE, EDGE and CENTER are')
   }
   for (const name of ['appId', 'accessKey', 'secretKey']) {
     if ((fields.text(name) ?? '') !== '') throw notBuilt(name, 'is not built yet; use username and password')

@@ -374,7 +374,7 @@ describe('operations', () => {
       segments: async () => ({ segments: 0, bytes: 0, deadBytes: 0 }),
       queueDepth: async () => 3,
       liveLinks: async () => new Map([['LIVE', 2]]),
-        replicationLagMs: async () => new Map([['shanghai', 1500]]),
+      replicationLagMs: async () => new Map([['shanghai', 1500]]),
     }
     await using e = await edge((metrics) => [routes, metricsRoutes({ metrics, access: 'PUBLIC' })], { samplers })
     await e.app.inject('/path/p/a')

@@ -6,7 +6,8 @@ export type AddressKind = 'public' | 'private' | 'refused'
 /** Link-local (cloud metadata services live there), "this network", multicast and broadcast: nobody's cluster or registry. */
 const REFUSED = blockList(
   ['0.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4'],
-  ['::/128', 'fe80::/10', 'ff00::/8', 'fd00:ec2::/32'],
+  // The last three hold an IPv4 address that a gateway would go to: 6to4, Teredo, NAT64 of a site.
+  ['::/128', 'fe80::/10', 'ff00::/8', 'fd00:ec2::/32', '2002::/16', '2001::/32', '64:ff9b:1::/48'],
 )
 /** Loopback, the ranges of RFC 1918, carrier-grade NAT and unique local addresses. */
 const PRIVATE = blockList(

@@ -1,5 +1,5 @@
 import type { Transaction } from '../metadata/database.ts'
-import { listExecLinks } from '../metadata/replication/exec-links.ts'
+import { endExecLinks, listExecLinks } from '../metadata/replication/exec-links.ts'
 import { failOpenShards } from '../metadata/replication/exec-shards.ts'
 import { listLiveErrors } from '../metadata/replication/live-lag.ts'
 import { deleteRunningDetails, firstFailure } from '../metadata/replication/record-details.ts'
@@ -20,6 +20,8 @@ export async function closeLiveRecord(trx: Transaction, recordId: string, now: n
   const errors = await listLiveErrors(trx, recordId)
   const told = links.map((link) => ({ ...link, error_reason: errors.get(link.link_id) ?? link.error_reason }))
   const reasons = failureLines(told, await firstFailure(trx, recordId))
+  // Nobody may end one later, and move its cursor past what was given up here.
+  await endExecLinks(trx, recordId, { state: 'FAILED', errorReason: UNDER_WAY, now })
   const status = reasons.length > 0 || overview.failed > 0 ? 'FAILED' : 'SUCCESS'
   await closeRecord(trx, {
     ...{ recordId, status, overview, now },
@@ -29,4 +31,5 @@ export async function closeLiveRecord(trx: Transaction, recordId: string, now: n
   })
 }
 
+const UNDER_WAY = 'the record closed while it was under way: it goes on in the next one'
 const NOTHING = { ...NO_OVERVIEW, bytes: 0, estimatedBytes: 0 }

@@ -12,6 +12,7 @@ import {
   pageDetails,
 } from '../metadata/replication/detail-pages.ts'
 import { type ExecLink, listExecLinks } from '../metadata/replication/exec-links.ts'
+import { type LiveStanding, listLiveStandings } from '../metadata/replication/live-lag.ts'
 import {
   findRecord,
   type ListedRecord,
@@ -54,19 +55,24 @@ export interface Records {
 export interface LinkState {
   readonly clusterName: string
   readonly localRepo: string
-  readonly state: ExecLink['state']
+  /** Of a link that follows changes, how it follows them. */
+  readonly state: ExecLink['state'] | LiveStanding['state']
   /** Why it FAILED, or what it waits for. */
   readonly reason: string | null
   /** Since when its target does not answer, UTC epoch milliseconds; null: it does. */
   readonly downSince: number | null
 }
-const linkState = (link: ExecLink): LinkState => ({
-  clusterName: link.cluster_name,
-  localRepo: link.local_repo,
-  state: link.state,
-  reason: link.error_reason,
-  downSince: link.ended_at === null ? link.down_since : null,
-})
+/** @param live of a link that follows changes. */
+function linkState(link: ExecLink, live: LiveStanding | undefined): LinkState {
+  const place = { clusterName: link.cluster_name, localRepo: link.local_repo }
+  // What exists is brought over as by any run.
+  if (live !== undefined && live.state !== 'NEW' && live.state !== 'BACKFILL') {
+    const { state, since, lastError } = live
+    return { ...place, state, reason: lastError, downSince: state === 'RETRY' ? since : null }
+  }
+  const downSince = link.ended_at === null ? link.down_since : null
+  return { ...place, state: link.state, reason: link.error_reason, downSince }
+}
 
 export function createRecords({ db }: { readonly db: MetadataDatabase }): Records {
   async function withTotals(rows: readonly ListedRecord[]): Promise<ExecutionRecord[]> {
@@ -87,7 +93,12 @@ export function createRecords({ db }: { readonly db: MetadataDatabase }): Record
         throw new AppError('TASK_NOT_FOUND', `replica task [${recordId}] not found`, { recordId })
       }
       const links = await listExecLinks(db.read, recordId)
-      return { record, snapshot: readSnapshot(row), links: links.map(linkState) }
+      const live = record.status === 'RUNNING' ? await listLiveStandings(db.read, recordId) : undefined
+      return {
+        record,
+        snapshot: readSnapshot(row),
+        links: links.map((link) => linkState(link, live?.get(link.link_id))),
+      }
     },
     list: async (taskKey) => withTotals(await listRecords(db.read, taskKey, MAX_LISTED)),
     async page(taskKey, status, page) {

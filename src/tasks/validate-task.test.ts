@@ -424,6 +424,12 @@ describe('given a wrong task request, when checked, then it is refused by code a
       code: 'RESOURCE_EXISTED',
     })
   })
+  it('given a description of 10,000 characters and one of more, when checked, then the first is taken, the other is 250105', () => {
+    assert.equal(checkTask({ ...sample, description: 'x'.repeat(10_000) }, facts).description?.length, 10_000)
+    const tooLong = () => checkTask({ ...sample, description: 'x'.repeat(10_001) }, facts)
+    assert.throws(tooLong, /\[description\].*10000/)
+  })
+
   it('given a project that does not exist, when checked, then it is refused before the objects', () => {
     const body = { ...sample, replicaTaskObjects: [] }
     assert.throws(() => checkTask(body, { ...facts, projectExists: false }), { code: 'PROJECT_NOT_FOUND' })

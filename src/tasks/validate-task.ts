@@ -13,6 +13,8 @@ import { checkSetting, DEFAULT_SETTING, type TimeRules, unbuiltSetting } from '.
 
 const MIN_NAME_LENGTH = 2
 const MAX_NAME_LENGTH = 256
+/** Ours: a page shows up to a thousand tasks, and whoever may read a repository may make one that edges pull. */
+const MAX_DESCRIPTION_LENGTH = 10_000
 const DEFAULT_RESERVE_DAYS = 30
 const MAX_RESERVE_DAYS = 60
 const MAX_TARGETS = MAX_OBJECTS
@@ -88,6 +90,9 @@ export function checkTask(body: unknown, facts: TaskFacts, stored?: Omit<TaskPla
   const targets = checkTargets(fields, replicaType, facts)
   const enabled = fields.flag('enabled') ?? fields.flag('enable')
   const description = fields.text('description')
+  if (description !== undefined && description.length > MAX_DESCRIPTION_LENGTH) {
+    throw invalid('description', `it must have at most ${MAX_DESCRIPTION_LENGTH} characters`)
+  }
   const record = fields.flag('record')
   const recordReserveDays = fields.integer('recordReserveDays') ?? stored?.recordReserveDays ?? DEFAULT_RESERVE_DAYS
   if (recordReserveDays < 1 || recordReserveDays > MAX_RESERVE_DAYS) {

@@ -79,7 +79,7 @@ describe('the command line of replication', () => {
     await writeFile(cli.file('b.txt'), 'beta')
     await cli.good('upload', 'b.txt', 'demo/more/b.txt')
     const options = ['--from', 'demo/more', '--to', 'beta']
-    const planned = await cli.good('task', 'plan', 'planned', ...options)
+    const planned = await cli.good('task', 'plan', ...options)
     assert.match(planned, /demo\/more +beta:demo\/more +1 send +4 B/)
     assert.match(planned, /send +more\/b.txt +beta +4 B/)
     await cli.good('task', 'create', 'planned', ...options, '--off')
@@ -94,6 +94,40 @@ describe('the command line of replication', () => {
     assert.deepEqual([empty.total.counts.send, empty.items.records], [0, []])
     const nothing = await cli.run(['record', 'retry', run.id])
     assert.equal(nothing.exitCode, 1, nothing.err)
+  })
+
+  it('given a target that does not answer, when a task is planned and verified, then neither is said to be known', async (t) => {
+    const body = { name: 'to nowhere', localProjectId: 'demo', replicaTaskObjects: [{ localRepoName: 'files' }] }
+    const made = await cli.run(['task', 'create', '--file', '-'], {
+      input: JSON.stringify({ ...body, remoteClusterIds: ['beta'], enabled: false }),
+    })
+    assert.equal(made.exitCode, 0, made.err)
+    const move = (cluster: object) =>
+      here.api.call('POST', '/replication/api/cluster/update', { name: 'beta', ...cluster }, t.signal)
+    await move({ url: 'http://127.0.0.1:9', password: there.password, ping: false })
+    for (const what of ['plan', 'verify']) {
+      const ended = await cli.run(['task', what, 'to nowhere'])
+      assert.equal(ended.exitCode, 1, what)
+      assert.match(ended.err, /could not be found out: beta: .*ECONNREFUSED/)
+      assert.doesNotMatch(ended.out, /^(The sides differ|Both sides)/m)
+    }
+    await move({ url: there.url, password: there.password })
+  })
+
+  it('given a file that failed, when the task is verified, then the command says that the sides differ', async () => {
+    await cli.good('repo', 'create', 'demo/taken')
+    await writeFile(cli.file('ours.txt'), 'ours')
+    await cli.good('upload', 'ours.txt', 'demo/taken/x.txt')
+    const options = ['--from', 'demo/taken', '--conflict', 'fast-fail']
+    await cli.good('task', 'create', 'clash', ...options, '--to', 'beta:demo/files', '--type', 'run-once')
+    await writeFile(cli.file('theirs.txt'), 'theirs')
+    const env = { ENTREPOT_URL: there.url, ENTREPOT_USER: 'admin', ENTREPOT_PASSWORD: there.password }
+    const put = await cli.run(['upload', 'theirs.txt', 'demo/files/x.txt'], { env })
+    assert.equal(put.exitCode, 0, put.err)
+    assert.equal((await cli.run(['task', 'run', 'clash'])).exitCode, 1)
+    const proof = await cli.run(['task', 'verify', 'clash'])
+    assert.deepEqual([proof.exitCode, proof.err.trim()], [1, 'entrepot: Source and target differ'])
+    assert.match(proof.out, /The sides differ\n[\s\S]*failed +taken\/x.txt/)
   })
 
   it('given a whole task as JSON, when it is made from a file, then as it says', async () => {

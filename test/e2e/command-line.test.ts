@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { after, before, describe, it } from 'node:test'
 import { type CommandLine, commandLine } from '../helpers/command-line.ts'
 import { type LocalCluster, startCluster } from '../helpers/local-cluster.ts'
@@ -33,6 +34,11 @@ describe('the command line', () => {
     assert.equal((await stat(file)).mode & 0o777, 0o600)
     assert.match(await good('profile', 'list'), /\* +default/)
     assert.equal((await json('user', 'show')).userId, 'admin')
+  })
+
+  it('given a reader that goes away, when more is printed, then the command ends like any other, without a word', async () => {
+    const { exitCode, err } = await cli.runUnread(['--help'])
+    assert.deepEqual([exitCode, err], [128 + constants.signals.SIGPIPE, ''])
   })
 
   it('given files and folders, when they are uploaded, listed and downloaded, then every byte is there again', async () => {

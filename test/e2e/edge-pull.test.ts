@@ -166,9 +166,11 @@ eachDialect('edge pull', (dialect) => {
     await createRepository(centre.api, REPO, t.signal)
     await centre.api.upload(REPO, '/small.txt', Buffer.from('small'), {}, t.signal)
     await registerEdge(centre.api, 'shop', t.signal)
-    const create = async (name: string, user: string, password: string) => {
+    const [projectId, repo] = REPO.split('/')
+    const create = async (name: string, user: string, password: string, place: object = {}) => {
       using api = connectApi({ url: centre.url, user, password })
-      const { replicaType: _none, ...body } = taskOf(name, REPO, [])
+      const { replicaType: _none, ...task } = taskOf(name, REPO, [])
+      const body = { ...task, replicaTaskObjects: [{ localRepoName: repo, ...place }] }
       return await api.call('POST', '/replication/api/task/edge/create', body, t.signal)
     }
     await centre.api.call(
@@ -178,6 +180,12 @@ eachDialect('edge pull', (dialect) => {
       t.signal,
     )
     await assert.rejects(create('mine', 'reader', 'reader-password'), /250113/)
+    const permission = { resourceType: 'REPO', permName: 'readers', projectId, repos: [repo] }
+    const mayRead = { ...permission, users: ['reader'], actions: ['READ'] }
+    await centre.api.call('POST', '/auth/api/permission/create', mayRead, t.signal)
+    const elsewhere = create('over others', 'reader', 'reader-password', { remoteRepoName: 'others' })
+    await assert.rejects(elsewhere, /250105.*remoteRepoName/)
+    assert.equal(await create('mine', 'reader', 'reader-password'), null)
     assert.equal(await create('of the admin', 'admin', centre.password), null)
     const env = edgeEnv({ url: centre.url, user: 'admin', password: centre.password }, 'shop')
     await using edge = await startCluster({ name: 'my shop', dialect, env })

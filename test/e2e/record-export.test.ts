@@ -4,6 +4,7 @@ import { it } from 'node:test'
 import { digestFromBytes } from '../../src/core/digest.ts'
 import { type DetailWrite, putDetails } from '../../src/metadata/replication/record-details.ts'
 import { eachDialect, type LocalCluster } from '../helpers/local-cluster.ts'
+import type { Detail, Page } from '../helpers/replication-calls.ts'
 import { type TwoClusters, twoClusters } from '../helpers/two-clusters.ts'
 
 const PATH = '/replication/api/task/record/detail/export'
@@ -129,6 +130,25 @@ eachDialect('details of a record as a file', (dialect) => {
     assert.equal(failed.text.trimEnd().split('\n').length, 500)
     const none = await fetchText(two.a, `${PATH}/${record.id}?clusterName=gamma`)
     assert.deepEqual([none.status, none.text], [200, ''])
+  })
+
+  it('case 55: given 100,000 details, when a deep page with filters is asked for, then it is the right one, and the list is capped', async (t) => {
+    await using two = await twoClusters(dialect, t.signal)
+    await two.put(two.a, '/x', 'x')
+    const { record } = await two.replicate()
+    await addDetails(two, record.id, 100_000)
+    const ask = (query: string) =>
+      two.a.api.call<Page<Detail>>('GET', `/replication/api/task/record/detail/${query}`, undefined, t.signal)
+    const filters = 'status=FAILED&path=/more/&clusterName=beta&repoName=files'
+    const page = await ask(`page/${record.id}?pageNumber=250&pageSize=20&${filters}`)
+    assert.deepEqual([page.totalRecords, page.totalPages], [10_000, 500])
+    // Of the newest start first; every tenth of them failed.
+    const newest = 99_990 - 249 * 20 * 10
+    assert.deepEqual(
+      page.records.map(({ artifactName }) => artifactName),
+      Array.from({ length: 20 }, (_, n) => `/more/${newest - n * 10}`),
+    )
+    assert.equal(((await ask(`list/${record.id}`)) as unknown as Detail[]).length, 10_000)
   })
 
   it('given HEAD, an unknown record or a wrong format, when asked, then the answer says so', async (t) => {

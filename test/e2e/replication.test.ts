@@ -1,11 +1,36 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ApiError } from '../helpers/api.ts'
-import { eachDialect } from '../helpers/local-cluster.ts'
-import { createRepository, executeTask } from '../helpers/replication-calls.ts'
-import { counts, REPO, sha256, twoClusters } from '../helpers/two-clusters.ts'
+import { eachDialect, startCluster } from '../helpers/local-cluster.ts'
+import { createRepository, executeTask, type Page, registerCluster } from '../helpers/replication-calls.ts'
+import { counts, REPO, sha256, type TwoClusters, twoClusters } from '../helpers/two-clusters.ts'
 
 const refusedWith = (code: number) => (error: unknown) => error instanceof ApiError && error.code === code
+
+const ROWS_OF_TASKS = [
+  ...(['replication_task', 'task_object', 'task_target', 'link', 'link_divergence', 'execution_record'] as const),
+  ...(['exec_link', 'exec_path', 'exec_shard', 'record_detail', 'live_link', 'webhook_delivery'] as const),
+]
+
+/** Copies a task, has the copy overwrite, and switches it on. @returns its key. */
+async function overwritingCopy({ a }: TwoClusters, key: string, signal: AbortSignal): Promise<string> {
+  const call = <T>(method: string, path: string, body?: unknown) =>
+    a.api.call<T>(method, `/replication/api/task${path}`, body, signal)
+  await call('POST', '/copy', { key, name: 'a copy' })
+  const { records } = await call<Page<{ key: string }>>('GET', `/page/proj?name=${encodeURIComponent('a copy')}`)
+  const copy = records[0]!.key
+  const { task, objects } = await call<{
+    task: { setting: object; remoteClusters: { id: string }[] }
+    objects: unknown[]
+  }>('GET', `/detail/${copy}`)
+  await call('POST', '/update', {
+    ...{ key: copy, name: 'a copy', localProjectId: 'proj', replicaObjectType: 'REPOSITORY' },
+    ...{ replicaTaskObjects: objects, remoteClusterIds: task.remoteClusters.map(({ id }) => id) },
+    setting: { ...task.setting, conflictStrategy: 'OVERWRITE' },
+  })
+  await call('POST', `/toggle/status/${copy}`)
+  return copy
+}
 
 eachDialect('replication.md section 7', (dialect) => {
   describe('what one run does', () => {
@@ -62,7 +87,7 @@ eachDialect('replication.md section 7', (dialect) => {
       assert.deepEqual([kept?.status, kept?.conflictStrategy], ['SUCCESS', 'SKIP'])
       const forward = skipping.details.find(({ artifactName }) => artifactName === '/ours')
       assert.deepEqual([forward?.status, forward?.conflictStrategy], ['SUCCESS', null])
-      const overwriting = await two.replicate({ setting: { conflictStrategy: 'OVERWRITE' } })
+      const overwriting = await two.ended(await overwritingCopy(two, key, t.signal), 1)
       assert.equal(counts(overwriting), '1/2/0/1')
       assert.equal(overwriting.details[0]?.conflictStrategy, 'OVERWRITE')
       assert.equal(await two.text(two.b, '/theirs'), 'first')
@@ -98,27 +123,35 @@ eachDialect('replication.md section 7', (dialect) => {
     })
 
     it('case 6: given a conflict at one of two targets, when FAST_FAIL twice, then that target stops and the other is complete', async (t) => {
-      await using two = await twoClusters(dialect, t.signal)
+      const oneByOne = { ENTREPOT_REPLICATION_BATCH_FILES: '1', ENTREPOT_REPLICATION_STREAMS: '1' }
+      await using two = await twoClusters(dialect, t.signal, oneByOne)
+      await using gamma = await startCluster({ name: 'gamma', dialect })
+      const other = { name: 'gamma', url: gamma.url, user: 'admin', password: gamma.password }
+      const gammaId = await registerCluster(two.a.api, other, t.signal)
       await createRepository(two.b.api, REPO, t.signal)
-      await createRepository(two.b.api, 'other/files', t.signal)
-      await createRepository(two.a.api, 'proj/more', t.signal)
-      await two.put(two.a, '/1', 'one')
-      await two.put(two.b, '/1', 'other')
-      const objects = ['proj', 'other'].map((remoteProjectId) => ({
-        localRepoName: 'files',
-        remoteProjectId,
-        remoteRepoName: 'files',
-        repoType: 'GENERIC',
-        packageConstraints: [],
-        pathConstraints: [],
-      }))
+      const paths = Array.from({ length: 10 }, (_, n) => `/${n}`)
+      for (const path of paths) await two.put(two.a, path, `here ${path}`)
+      await two.put(two.b, '/0', 'other')
       const run = await two.replicate({
-        replicaTaskObjects: objects,
+        remoteClusterIds: [two.clusterId, gammaId],
         setting: { conflictStrategy: 'FAST_FAIL', errorStrategy: 'FAST_FAIL' },
       })
       assert.equal(run.record.status, 'FAILED')
-      assert.equal(counts(run), '1/0/1/1')
-      assert.equal(run.details.length, 2)
+      assert.match(run.record.errorReason ?? '', /^beta: File \[\/0\] conflict[^\n]*$/)
+      const at = (cluster: string) => run.details.filter(({ remoteCluster }) => remoteCluster === cluster)
+      assert.deepEqual(
+        at('beta').map(({ artifactName, status, conflictStrategy }) => [artifactName, status, conflictStrategy]),
+        [['/0', 'FAILED', 'FAST_FAIL']],
+      )
+      assert.deepEqual(
+        (await two.files(two.b)).map(({ path }) => path),
+        ['/0'],
+      )
+      assert.deepEqual(
+        at('gamma').map(({ status }) => status),
+        paths.map(() => 'SUCCESS'),
+      )
+      assert.deepEqual(await two.files(gamma), await two.files(two.a))
     })
 
     it('case 7: given includeMetadata false, when run, then the target has no metadata', async (t) => {
@@ -174,6 +207,7 @@ eachDialect('replication.md section 7', (dialect) => {
       const run = await two.replicate({ setting: { automaticCreateRemoteRepo: false } })
       assert.equal(run.record.status, 'FAILED')
       assert.match(run.record.errorReason ?? '', /beta: .*251006/)
+      assert.deepEqual(run.details, [])
       assert.equal(await two.b.api.call('GET', '/repository/api/project/exist/proj', undefined, t.signal), false)
     })
   })
@@ -210,6 +244,9 @@ eachDialect('replication.md section 7', (dialect) => {
       await two.a.api.call('DELETE', `/replication/api/task/delete/${key}`, undefined, t.signal)
       held.release()
       await two.a.idle()
+      for (const table of ROWS_OF_TASKS) {
+        assert.deepEqual(await two.a.db.read.selectFrom(table).selectAll().execute(), [], table)
+      }
       await assert.rejects(
         two.a.api.call('GET', `/replication/api/task/info/${key}`, undefined, t.signal),
         refusedWith(250310),

@@ -21,6 +21,8 @@ export interface CommandLine extends AsyncDisposable {
     args: readonly string[],
     given?: { readonly input?: string; readonly env?: Readonly<Record<string, string>> },
   ): Promise<Ended>
+  /** One whose standard output nobody reads: the other end is closed before it starts to print. */
+  runUnread(args: readonly string[]): Promise<Ended>
   /** One that must end with 0. @returns what it printed. */
   good(...args: string[]): Promise<string>
   // biome-ignore lint/suspicious/noExplicitAny: tests look into what was printed
@@ -29,11 +31,13 @@ export interface CommandLine extends AsyncDisposable {
 
 export async function commandLine(): Promise<CommandLine> {
   const dir = await tempDir()
-  const run: CommandLine['run'] = async (args, { input = '', env = {} } = {}) => {
-    const child = spawn(process.execPath, [MAIN, ...args], {
+  const start = (args: readonly string[], env: Readonly<Record<string, string>>) =>
+    spawn(process.execPath, [MAIN, ...args], {
       cwd: dir.path,
       env: { PATH: process.env.PATH, HOME: dir.path, ...env },
     })
+  const run: CommandLine['run'] = async (args, { input = '', env = {} } = {}) => {
+    const child = start(args, env)
     child.stdin.end(input)
     const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
     return { exitCode: child.exitCode, out, err }
@@ -46,6 +50,13 @@ export async function commandLine(): Promise<CommandLine> {
   return {
     file: (name) => dir.file(name),
     run,
+    async runUnread(args) {
+      const child = start(args, {})
+      child.stdin.end()
+      child.stdout.destroy()
+      const [err] = await Promise.all([text(child.stderr), once(child, 'close')])
+      return { exitCode: child.exitCode, out: '', err }
+    },
     good,
     json: async (...args) => JSON.parse(await good('--json', ...args)),
     [Symbol.asyncDispose]: async () => dir[Symbol.asyncDispose](),

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { CliFailure, EXIT } from '../cli-failure.ts'
 import type { CommandContext } from '../command-context.ts'
-import { type PlanInfo, type ProofInfo, planLines, proofLines } from '../previews.ts'
+import { differs, type PlanInfo, type ProofInfo, planLines, proofLines, unknownOf } from '../previews.ts'
 import { type RecordInfo, recordLines, refuseFailed, watchRun } from '../run-progress.ts'
 import type { ServerApi } from '../server-api.ts'
 import { listAllTasks, listTasks, type Page, TASKS, type TaskInfo, taskKeyOf } from '../task-names.ts'
@@ -76,10 +76,11 @@ export function taskCommands(program: Command, { clock, signal, ...context }: Co
         ? await server.call<PlanInfo>(
             'POST',
             `${TASKS}/plan?${listed(options)}`,
-            await bodyOf(named, options, terminal),
+            await bodyOf(named ?? 'planned', options, terminal),
           )
         : await server.call<PlanInfo>('GET', `${TASKS}/plan/${await keyOf(server, named)}?${listed(options)}`)
       terminal.show(plan, planLines)
+      refuseUnknown(plan)
     })
 
   task
@@ -93,7 +94,8 @@ export function taskCommands(program: Command, { clock, signal, ...context }: Co
       const query = `${listed(options)}${deep === true ? '&deep=true' : ''}`
       const proof = await server.call<ProofInfo>('POST', `${TASKS}/verify/${await taskKeyOf(server, named)}?${query}`)
       context.terminal(command).show(proof, proofLines)
-      if (!proof.expected) throw new CliFailure('Source and target differ', EXIT.failed)
+      refuseUnknown(proof)
+      if (differs(proof)) throw new CliFailure('Source and target differ', EXIT.failed)
     })
 
   task
@@ -143,6 +145,11 @@ async function newestRecord(server: ServerApi, key: string): Promise<RecordInfo>
 async function keyOf(server: ServerApi, named: string | undefined): Promise<string> {
   if (named === undefined) throw new CliFailure('Which task? Name it, or describe one by --from and --to', EXIT.usage)
   return taskKeyOf(server, named)
+}
+
+function refuseUnknown(found: PlanInfo | ProofInfo): void {
+  const unknown = unknownOf(found)
+  if (unknown.length > 0) throw new CliFailure(`It could not be found out: ${unknown.join('; ')}`, EXIT.failed)
 }
 
 interface Listed {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { eachDatabase } from '../../../test/helpers/databases.ts'
 import { replicationApi } from '../../../test/helpers/replication-api.ts'
+import { makeRepositories, sampleTask } from '../../../test/helpers/replication-services.ts'
 import { AppError } from '../../core/errors.ts'
 
 const beijing = {
@@ -98,7 +99,8 @@ eachDatabase('cluster API', (make) => {
       ['POST', '/cluster/create', { ...beijing, name: '' }, 400, 250104],
       ['POST', '/cluster/create', { ...beijing, name: 'x' }, 400, 250105],
       ['POST', '/cluster/create', { ...beijing, url: 'http://[fe80::1]/' }, 400, 250105],
-      ['POST', '/cluster/create', { ...beijing, type: 'CENTER' }, 400, 250112],
+      ['POST', '/cluster/create', { ...beijing, name: 'docker', type: 'REMOTE' }, 400, 250112],
+      ['POST', '/cluster/update', { ...beijing, type: 'EDGE' }, 400, 250105],
       ['POST', '/cluster/create', { ...beijing, type: 'x' }, 400, 250106],
       ['POST', '/cluster/create', undefined, 400, 250106],
       ['POST', '/cluster/update', { name: 'nobody' }, 400, 250306],
@@ -117,6 +119,26 @@ eachDatabase('cluster API', (make) => {
       assert.deepEqual([answer.status, answer.code], [status, code], `${method} ${path}: ${answer.message}`)
     }
     assert.deepEqual((await api.call('GET', '/cluster/list/edge')).data, [])
+  })
+
+  it('given a centre, when a second one is made, even at the same time, then it is 250309, and no task has one as target', async () => {
+    await using db = await make()
+    await using api = await replicationApi(db)
+    const centre = { ...beijing, type: 'CENTER' }
+    const made = await Promise.all(
+      ['first', 'second'].map((name) => api.call('POST', '/cluster/create', { ...centre, name })),
+    )
+    assert.deepEqual(made.map(({ code }) => code).sort(), [0, 250309])
+    const again = await api.call('POST', '/cluster/create', { ...centre, name: 'third' })
+    assert.deepEqual([again.status, again.code], [400, 250309])
+    const { data } = await api.call('GET', '/cluster/info/center')
+    assert.equal(data.type, 'CENTER')
+    assert.equal((await api.call('POST', '/cluster/create', { ...centre, name: data.name })).code, 250305)
+    await makeRepositories(db, 'generic-local')
+    const task = await api.call('POST', '/task/create', sampleTask('to the centre', [data.id], 'generic-local'))
+    assert.deepEqual([task.status, task.code], [400, 250105])
+    await api.call('DELETE', `/cluster/delete/${data.id}`)
+    assert.equal((await api.call('POST', '/cluster/create', { ...centre, name: 'third' })).code, 0)
   })
 
   it('given a user who is no administrator, when any cluster call is made, then it is refused', async () => {

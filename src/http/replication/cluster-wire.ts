@@ -78,7 +78,7 @@ export const ClusterCreate = Type.Object(
   {
     name: Text,
     url: Text,
-    type: Type.Enum(CLUSTER_TYPES, { description: 'STANDALONE and EDGE are built' }),
+    type: Type.Enum(CLUSTER_TYPES, { description: 'STANDALONE, EDGE, or CENTER, of which there is one' }),
     ...optional,
   },
   { examples: [example] },

@@ -96,7 +96,9 @@ export const OverviewData = Type.Object(
 export const LinkInfo = Type.Object({
   remoteCluster: Text,
   localRepoName: Text,
-  state: Type.Enum(['PENDING', 'COPYING', 'DONE', 'FAILED']),
+  state: Type.String({
+    description: 'PENDING, COPYING, DONE, FAILED; of one that follows changes, that of `task/lag`',
+  }),
   reason: nullable(Type.String({ description: 'Why it FAILED, or what it waits for' })),
   downSince: nullable(Type.String({ description: 'Since when the target does not answer' })),
 })

@@ -108,6 +108,7 @@ eachDatabase('task API', (make) => {
           repoType: 'GENERIC',
           packageConstraints: [],
           pathConstraints: [],
+          sourceFilter: null,
         },
       ],
     })
@@ -268,7 +269,8 @@ eachDatabase('task API', (make) => {
         remoteRepoName: 'other',
         repoType: 'GENERIC',
         packageConstraints: null,
-        pathConstraints: [{ path: '/a/b' }],
+        pathConstraints: [{ path: '/a/b', pathRegex: null, deletedDate: null }],
+        sourceFilter: null,
       },
     ])
     await api.call('POST', `/task/execute/${key}`)

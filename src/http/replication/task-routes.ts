@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { hasCode, invalid } from '../../core/errors.ts'
-import { chosen, fieldsOf } from '../../core/request-fields.ts'
+import { chosen, fieldsOf, type RequestFields } from '../../core/request-fields.ts'
 import type { TaskOrder } from '../../metadata/replication/tasks.ts'
 import { REPLICA_TYPES, type ReplicationTask } from '../../tasks/task.ts'
 import type { Tasks } from '../../tasks/tasks.ts'
@@ -67,7 +67,8 @@ export const taskRoutes =
         schema: {
           tags,
           summary: 'Make a task that edges pull',
-          description: 'Needs READ on each repository in place of an administrator.',
+          description:
+            'Needs READ on each repository in place of an administrator, who alone may give an object another place at the edge.',
           body: documented(TaskCreate),
           response: nothing,
         },
@@ -80,7 +81,10 @@ export const taskRoutes =
         const projectId = body.requiredText('localProjectId')
         const objects = [body.raw('replicaTaskObjects') ?? []].flat() as readonly unknown[]
         for (const object of objects.slice(0, MAX_OBJECTS)) {
-          await request.authorise('READ', { projectId, repoName: fieldsOf(object).requiredText('localRepoName') })
+          const fields = fieldsOf(object)
+          const repoName = fields.requiredText('localRepoName')
+          await request.authorise('READ', { projectId, repoName })
+          if (!request.principal.admin) refuseOtherPlace(fields, projectId, repoName)
         }
         if (objects.length === 0) await request.authoriseProject('READ', projectId)
         const wanted = { ...(request.body as object), replicaType: type }
@@ -192,4 +196,14 @@ function directionOf(text: string | undefined): TaskOrder['direction'] {
   const direction = chosen(text, ['ASC', 'DESC'])
   if (direction === undefined) throw invalid('sortDirection', 'it must be ASC or DESC')
   return direction === 'ASC' ? 'asc' : 'desc'
+}
+
+/** Whoever may read a repository here may have it brought to an edge, not written over other repositories there. */
+function refuseOtherPlace(fields: RequestFields, projectId: string, repoName: string): void {
+  const own = { remoteProjectId: projectId, remoteRepoName: repoName }
+  for (const [name, place] of Object.entries(own)) {
+    const given = fields.text(name) ?? ''
+    if (given.trim() !== '' && given !== place)
+      throw invalid(name, `only an administrator may choose another than ${place}`)
+  }
 }

@@ -23,6 +23,7 @@ const deletedDate = Type.Optional(nullable(Type.Union([Type.String(), Type.Integ
 const PackageConstraint = Type.Object({
   packageKey: Type.Optional(nullable(Type.String({ examples: ['gav://com.alibaba:fastjson'] }))),
   versions: Type.Optional(nullable(Type.Array(Text))),
+  targetVersions: Type.Optional(Type.Null({ description: 'For registries' })),
   packageRegex: Pattern('a package key or name'),
   versionRegex: Pattern('a version'),
   deletedDate,
@@ -42,6 +43,7 @@ const TaskObject = Type.Object({
   remoteRepoName: Type.Optional(Type.String({ description: 'Default: localRepoName' })),
   repoType: Type.Optional(Type.Enum(REPOSITORY_TYPES, { description: 'Must be the type of the local repository' })),
   ...constraints,
+  sourceFilter: Type.Optional(Type.Null({ description: 'For federations' })),
 })
 
 const settingFields = {

@@ -1,4 +1,4 @@
-import type { ReplicationTask, TaskObject, TaskSetting } from '../../tasks/task.ts'
+import type { PackageConstraint, PathConstraint, ReplicationTask, TaskObject, TaskSetting } from '../../tasks/task.ts'
 import { MASK, type Webhook } from '../../tasks/webhooks/webhook-settings.ts'
 import type { Dates } from '../dates.ts'
 
@@ -63,8 +63,25 @@ export const toTaskObject = (object: TaskObject) => ({
   remoteProjectId: object.remoteProject,
   remoteRepoName: object.remoteRepo,
   repoType: object.repoType,
-  packageConstraints: object.packageConstraints,
-  pathConstraints: object.pathConstraints,
+  packageConstraints: object.packageConstraints?.map(toPackageConstraint) ?? null,
+  pathConstraints: object.pathConstraints?.map(toPathConstraint) ?? null,
+  // Of federations.
+  sourceFilter: null,
+})
+
+const toPackageConstraint = (constraint: PackageConstraint) => ({
+  packageKey: constraint.packageKey,
+  versions: constraint.versions,
+  // Of registries.
+  targetVersions: null,
+  packageRegex: constraint.packageRegex ?? null,
+  versionRegex: constraint.versionRegex ?? null,
+  deletedDate: constraint.deletedDate ?? null,
+})
+const toPathConstraint = (constraint: PathConstraint) => ({
+  path: constraint.path,
+  pathRegex: constraint.pathRegex ?? null,
+  deletedDate: constraint.deletedDate ?? null,
 })
 
 export const toTaskDetail = (task: ReplicationTask, objects: readonly TaskObject[], dates: Dates) => ({

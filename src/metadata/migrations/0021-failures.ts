@@ -3,7 +3,8 @@ import type { Dialect } from '../database.ts'
 
 /**
  * What failed is tried again by itself: rows of the ledger with a `failure_id` are the queue. What failed before this release is due at
- * once. A cluster has a limit of its own, and of two planners of one link the later one wins.
+ * once. A cluster has a limit of its own, of two planners of one link the later one wins, and a link tells an outage from
+ * attempts that get nothing through.
  */
 export async function createFailuresSchema(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
   const int = sql.raw(dialect === 'sqlite' ? 'integer' : 'bigint')
@@ -24,5 +25,6 @@ export async function createFailuresSchema(db: Kysely<unknown>, dialect: Dialect
   await sql`create index link_divergence_due on link_divergence (due_at) where due_at is not null`.execute(db)
 
   await sql`alter table exec_link add column plan_token ${int} not null default 0`.execute(db)
+  await sql`alter table exec_link add column stalled_since ${int}`.execute(db)
   await sql`alter table cluster add column rate_limit ${int}`.execute(db)
 }

@@ -172,7 +172,7 @@ export async function endExecLinks(
 }
 
 /**
- * Notes that the target does not answer since `now`; an outage noted before goes on unless the target took something meanwhile.
+ * Notes that the target does not answer since `now`; an outage noted before goes on unless the target answered, or took something, meanwhile.
  * @returns since when, and how often in a row. Undefined: the run is gone.
  */
 export async function noteDown(
@@ -183,13 +183,27 @@ export async function noteDown(
 ): Promise<LinkOutage | undefined> {
   const row = await one(trx, recordId, linkId).executeTakeFirst()
   if (row === undefined) return undefined
-  const goesOn = row.down_since !== null && !progressed
-  const outage = goesOn ? { since: row.down_since!, attempts: row.attempts + 1 } : { since: now, attempts: 1 }
+  const known = progressed ? { since: null, stalledSince: null, attempts: 0 } : outageOf(row)
+  const outage = {
+    since: known.since ?? now,
+    stalledSince: known.stalledSince ?? now,
+    attempts: known.attempts + 1,
+  }
   await update(trx, recordId, linkId, ['PENDING', 'COPYING'])
-    .set({ down_since: outage.since, attempts: outage.attempts, error_reason: reason })
+    .set({
+      down_since: outage.since,
+      stalled_since: outage.stalledSince,
+      attempts: outage.attempts,
+      error_reason: reason,
+    })
     .execute()
   return outage
 }
+const outageOf = ({ down_since, stalled_since, attempts }: ExecLink) => ({
+  since: down_since,
+  stalledSince: stalled_since,
+  attempts,
+})
 /** The same without an attempt: nobody talks to the target at the moment. Undefined: the run is gone. */
 export async function noteWaiting(
   trx: Transaction,
@@ -199,18 +213,30 @@ export async function noteWaiting(
 ): Promise<LinkOutage | undefined> {
   const row = await one(trx, recordId, linkId).executeTakeFirst()
   if (row === undefined) return undefined
-  const since = row.down_since ?? now
-  await update(trx, recordId, linkId, ['PENDING', 'COPYING']).set({ down_since: since, error_reason: reason }).execute()
-  return { since, attempts: row.attempts }
+  const [since, stalledSince] = [row.down_since ?? now, row.stalled_since ?? now]
+  await update(trx, recordId, linkId, ['PENDING', 'COPYING'])
+    .set({ down_since: since, stalled_since: stalledSince, error_reason: reason })
+    .execute()
+  return { since, stalledSince, attempts: row.attempts }
 }
 export interface LinkOutage {
+  /** Since when the target does not answer. */
   readonly since: number
+  /** Since when nothing gets through; an answer in between does not end it. */
+  readonly stalledSince: number
   readonly attempts: number
 }
 /** The target took something durably: whatever outage there was is over. */
 export async function noteUp(trx: Transaction, recordId: string, linkId: number): Promise<void> {
   await update(trx, recordId, linkId, ['COPYING'])
-    .set({ down_since: null, attempts: 0, error_reason: null })
+    .set({ down_since: null, stalled_since: null, attempts: 0, error_reason: null })
+    .where('stalled_since', 'is not', null)
+    .execute()
+}
+/** The target answered: it is not away, though nothing may get through. */
+export async function noteAnswer(trx: Transaction, recordId: string, linkId: number): Promise<void> {
+  await update(trx, recordId, linkId, ['PENDING', 'COPYING'])
+    .set({ down_since: null })
     .where('down_since', 'is not', null)
     .execute()
 }

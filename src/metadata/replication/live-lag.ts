@@ -12,6 +12,23 @@ export async function listLiveErrors(reader: Reader, recordId: string): Promise<
   return new Map(rows.map(({ link_id, last_error }) => [link_id, last_error!]))
 }
 
+export interface LiveStanding {
+  readonly state: LiveState
+  /** UTC epoch ms. */
+  readonly since: number
+  readonly lastError: string | null
+}
+
+/** How the links that count in an open record stand, by link id. */
+export async function listLiveStandings(reader: Reader, recordId: string): Promise<ReadonlyMap<number, LiveStanding>> {
+  const rows = await reader
+    .selectFrom('live_link')
+    .select(['link_id as linkId', 'state', 'since', 'last_error as lastError'])
+    .where('record_id', '=', recordId)
+    .execute()
+  return new Map(rows.map(({ linkId, ...standing }) => [linkId, standing]))
+}
+
 /** How a link of a REAL_TIME task stands. */
 export interface LinkLag {
   readonly clusterName: string

@@ -51,13 +51,18 @@ export async function dropLiveLinks(trx: Transaction, taskKey: string, except: r
 
 const CLAIMED_STATES: LiveState[] = ['NEW', 'BACKFILL', 'CATCHUP', 'LIVE', 'RETRY']
 const FREE = { owner: null, lease_until: 0, attempts: 0, next_attempt_at: 0 } as const
-const nextToken = sql<number>`token + 1`
+/**
+ * Higher than all before, also those of a row that was deleted, or lost with the database that was put back: targets remember them as
+ * fences.
+ */
+const tokenAfter = (now: number) =>
+  sql<number>`case when token >= cast(${now} as bigint) then token + 1 else cast(${now} as bigint) end`
 
 /** Whoever follows one of them can write nothing more. */
 export async function pauseLiveLinks(trx: Transaction, taskKey: string, now: number): Promise<void> {
   await trx
     .updateTable('live_link')
-    .set({ ...FREE, state: 'PAUSED', since: now, token: nextToken })
+    .set({ ...FREE, state: 'PAUSED', since: now, token: tokenAfter(now) })
     .where('task_key', '=', taskKey)
     .execute()
 }
@@ -70,7 +75,7 @@ export async function moveLiveLinks(
 ): Promise<void> {
   await trx
     .updateTable('live_link')
-    .set({ ...FREE, state, since: now, token: nextToken, record_id: recordId, last_error: null })
+    .set({ ...FREE, state, since: now, token: tokenAfter(now), record_id: recordId, last_error: null })
     .where('task_key', '=', taskKey)
     .execute()
 }
@@ -122,7 +127,7 @@ export async function claimLiveLinks(
   if (found.length === 0) return []
   const rows = await trx
     .updateTable('live_link')
-    .set({ owner: lease.owner, lease_until: lease.now + lease.leaseMs, token: nextToken })
+    .set({ owner: lease.owner, lease_until: lease.now + lease.leaseMs, token: tokenAfter(lease.now) })
     .where(
       'link_id',
       'in',
@@ -178,11 +183,24 @@ export async function releaseLiveLinksOf(trx: Transaction, installationId: strin
     .execute()
 }
 
-const mine = (trx: Transaction, { linkId, token }: LiveClaim) =>
+/**
+ * Gives back what an owner holds and does not know of: the answer to its claim was lost, or it could not say that it left.
+ */
+export async function freeLiveLinks(trx: Transaction, claims: readonly Fence[]): Promise<void> {
+  for (const claim of claims) await mine(trx, claim).set({ owner: null, lease_until: 0 }).execute()
+}
+
+type Fence = Pick<LiveClaim, 'linkId' | 'token'>
+const mine = (trx: Transaction, { linkId, token }: Fence) =>
   trx.updateTable('live_link').where('link_id', '=', linkId).where('token', '=', token)
 
 /** First in every transaction of a follower. @returns the record that it counts in; undefined: the link is not his any more. */
 export async function touchLiveLink(trx: Transaction, claim: LiveClaim): Promise<string | undefined> {
+  const row = await mine(trx, claim).set({ token: claim.token }).returning('record_id').executeTakeFirst()
+  return row?.record_id
+}
+/** The same, and something got through: whatever trouble there was is over. */
+export async function noteLiveProgress(trx: Transaction, claim: LiveClaim): Promise<string | undefined> {
   const row = await mine(trx, claim).set({ attempts: 0, last_error: null }).returning('record_id').executeTakeFirst()
   return row?.record_id
 }

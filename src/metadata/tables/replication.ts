@@ -208,6 +208,8 @@ interface ExecLinkTable {
   error_reason: string | null
   /** Set while the target does not answer; past `replication.linkTimeoutMs` the link FAILED. */
   down_since: number | null
+  /** Since when attempts fail and nothing gets through, whether the target answers between them or not. */
+  stalled_since: Generated<number | null>
   attempts: number
   ended_at: number | null
   /** Of the planner at work; a later one has a higher one. */

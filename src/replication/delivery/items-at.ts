@@ -1,3 +1,5 @@
+import { isPackagePath } from '../../core/package-key.ts'
+import { holderOf } from '../../core/path-range.ts'
 import { comparePaths } from '../../core/paths.ts'
 import type { MetadataDatabase, Reader } from '../../metadata/database.ts'
 import type { PlannedPath } from '../../metadata/replication/exec-paths.ts'
@@ -8,7 +10,8 @@ import { type PackageItems, packageItemsAt } from './package-items.ts'
 import { type DeletionItem, type FileItem, fileItem, readPrecondition, type WorkItem } from './work-item.ts'
 
 /**
- * What is to be brought over of these paths, as they are now, ascending by path bytes; paths with nothing to bring are left out. The one
+ * What is to be brought over of these paths, as they are now, ascending by path bytes; paths with nothing to bring, or that are none of the
+ * scope any more, are left out. The one
  * place where a changed path becomes an artifact, for runs and for what follows changes as they come. At most 1,000 paths.
  */
 export async function itemsAt(
@@ -18,7 +21,9 @@ export async function itemsAt(
   now: number,
 ): Promise<WorkItem[]> {
   const { repository, filter } = scope
-  const named = planned.map(({ path }) => path)
+  const holds = holderOf(scope.ranges)
+  // Of packages their own filter decides: a version goes as a whole when one of its files is selected.
+  const named = planned.map(({ path }) => path).filter((path) => isPackagePath(path) || holds(path))
   const filtered = filter === undefined ? named : named.filter(filter)
   const expected = new Map(planned.map(({ path, expect }) => [path, expect]))
   const expectAt = (path: string) => readPrecondition(expected.get(path)!)

@@ -9,6 +9,7 @@ import type { Concurrency } from '../limits/concurrency.ts'
 import type { InFlight } from '../limits/in-flight.ts'
 import type { RateLimit } from '../limits/rate-limiter.ts'
 import type { ReadAhead } from '../limits/read-ahead.ts'
+import type { StreamPlaces } from '../limits/stream-places.ts'
 import type { RunObject, RunSpec } from '../runs/run-spec.ts'
 import { LeaseLost, LinkStopped } from '../runs/stop-reasons.ts'
 import { type BatchLimits, inBatches, inlineBytesOf, MAX_INLINE_BYTES } from './batches.ts'
@@ -41,6 +42,8 @@ export interface ShardContext
   readonly concurrency: Concurrency
   readonly inFlight: InFlight
   readonly readAhead: ReadAhead
+  /** Of streams that links keep open while they follow. */
+  readonly places: StreamPlaces
   readonly suspects: Suspects
   /** How long a target may take until what it wrote is in its storage. */
   readonly storageCheckMs: number

@@ -3,9 +3,10 @@ import { AppError } from '../../core/errors.ts'
 import { nextChanges } from '../../metadata/change-log.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { listDuePaths, nextDueOfLink } from '../../metadata/replication/failures.ts'
-import { findLiveFacts, type LiveClaim, setLiveState } from '../../metadata/replication/live-links.ts'
+import { findLiveFacts, type LiveClaim, noteLiveProgress, setLiveState } from '../../metadata/replication/live-links.ts'
+import { LinkDown } from '../../remotes/transport/failures.ts'
 import { inBatches } from '../delivery/batches.ts'
-import { deliverBatch } from '../delivery/deliver-batch.ts'
+import { deliverCarefully } from '../delivery/careful.ts'
 import type { Outcome } from '../delivery/outcome.ts'
 import type { ShardContext } from '../delivery/shard-worker.ts'
 import type { WorkItem } from '../delivery/work-item.ts'
@@ -76,6 +77,7 @@ export async function follow(deps: FollowerDeps, session: LiveSession, signal: A
   const repoId = scope.repository.id
   const place = { spec, object, linkId: work.link.id }
   const stopAtFailure = spec.errorStrategy === 'FAST_FAIL'
+  const care = context.suspects.of({ recordId: 'live', linkId: work.link.id, shardNo: 0 })
   const stop = new AbortController()
   const all = AbortSignal.any([signal, stop.signal])
   const bell = createBell()
@@ -96,6 +98,8 @@ export async function follow(deps: FollowerDeps, session: LiveSession, signal: A
   let dueAt = savedAt
   let verifyAt = savedAt + VERIFY_MS
   let settling: Promise<void> | undefined
+  /** Something was brought over since the link was opened. */
+  let hasMoved = false
 
   function fail(error: unknown): void {
     failure ??= { error }
@@ -130,6 +134,7 @@ export async function follow(deps: FollowerDeps, session: LiveSession, signal: A
     const sentBytes = delivery.takeSentBytes()
     await liveCheckpoint(deps, claim, place, { paths, outcomes, sentBytes, upTo })
     context.onOutcomes(outcomes, sentBytes)
+    if (outcomes.length > 0) hasMoved = true
     if (upTo !== undefined) savedSeq = upTo
     savedAt = clock.now()
   }
@@ -147,19 +152,49 @@ export async function follow(deps: FollowerDeps, session: LiveSession, signal: A
   }
   async function begin(paths: readonly string[], upTo: number | undefined): Promise<void> {
     if (paths.length === 0 && underWay.length === 0) return
+    const isAlone = stopAtFailure || care.isCareful
     const batch = await batchOf(paths, upTo)
     touched.add(batch.paths)
     underWay.push(batch)
     void deliver(delivery, batch).then(settleSoon, fail)
-    if (stopAtFailure) while (underWay.length > 0) await pause()
+    if (isAlone) while (underWay.length > 0) await pause()
   }
   async function deliver(by: LiveDelivery, batch: Batch): Promise<void> {
     const outcomes: Outcome[] = []
-    for await (const part of inBatches(onePage(batch.items), context.batch)) {
-      outcomes.push(...(await deliverBatch(part, by.context, all)))
-      if (outcomes.length < part.length) break
+    const send = async (items: readonly WorkItem[]) => {
+      const some = await by.deliver(items)
+      outcomes.push(...some)
+      if (stopAtFailure && some.some(({ result }) => result === 'failed')) throw STOP_HERE
+      if (some.length < items.length) throw new Error('files of a batch were left out')
+      return some
+    }
+    try {
+      const rest = care.isCareful ? await oneByOne(batch.items, send, outcomes) : onePage(batch.items)
+      for await (const part of inBatches(rest, context.batch)) await send(part)
+    } catch (error) {
+      if (error !== STOP_HERE) throw error
     }
     batch.outcomes = outcomes
+  }
+  /** One of them may be what breaks the connection each time; as they are settled together, all have to get through, or to be found out. */
+  async function oneByOne(
+    items: readonly WorkItem[],
+    send: (one: readonly WorkItem[]) => Promise<Outcome[]>,
+    outcomes: Outcome[],
+  ) {
+    const isSent = (one: Outcome) => outcomes.includes(one)
+    const rest = await deliverCarefully(onePage(items), {
+      care: { ...care, isCareful: true, passed: () => undefined },
+      deliver: send,
+      async settle(_, some) {
+        const condemned = some.filter((one) => !isSent(one))
+        outcomes.push(...condemned)
+        if (stopAtFailure && condemned.length > 0) throw STOP_HERE
+      },
+      now: clock.now,
+    })
+    for (const _ of items) care.passed()
+    return rest
   }
   /** Until something was settled or changed, or for half a second. */
   async function pause(): Promise<void> {
@@ -185,7 +220,6 @@ export async function follow(deps: FollowerDeps, session: LiveSession, signal: A
   /** What failed before, when it is its turn. */
   async function tryDue(): Promise<void> {
     const now = clock.now()
-    if (now < dueAt) return
     dueAt = now + DUE_MS
     const next = await nextDueOfLink(db.read, claim.linkId)
     if (next === undefined || next > now) return
@@ -197,7 +231,11 @@ export async function follow(deps: FollowerDeps, session: LiveSession, signal: A
   async function drained(): Promise<'compare' | undefined> {
     if (!isLive) {
       isLive = true
-      if (!(await db.transact((trx) => setLiveState(trx, claim, 'LIVE', clock.now())))) throw new LeaseLost()
+      const isMine = await db.transact(async (trx) => {
+        if (underWay.length === 0) await noteLiveProgress(trx, claim)
+        return setLiveState(trx, claim, 'LIVE', clock.now())
+      })
+      if (!isMine) throw new LeaseLost()
     }
     if (underWay.length > 0) return undefined
     if (readSeq > savedSeq && clock.now() - savedAt >= CURSOR_MS) await save([], [], readSeq)
@@ -218,7 +256,11 @@ export async function follow(deps: FollowerDeps, session: LiveSession, signal: A
         await pause()
         continue
       }
-      await tryDue()
+      if (clock.now() >= dueAt) {
+        // A repository that is gone changes no more.
+        if (!(await isMine())) return 'compare'
+        await tryDue()
+      }
       const head = watch.headOf(repoId)
       if (head > readSeq) {
         if (!(await isMine())) return 'compare'
@@ -240,12 +282,19 @@ export async function follow(deps: FollowerDeps, session: LiveSession, signal: A
 
   try {
     return await run()
+  } catch (error) {
+    if (error instanceof LinkDown && !signal.aborted && underWay.length > 0 && !hasMoved && !care.isCareful)
+      care.broke()
+    throw error
   } finally {
     // Whatever is under way has no outcome any more; the next owner begins at the last checkpoint.
     stop.abort(new LeaseLost())
     await settling
   }
 }
+
+/** The task stops at the first failure. */
+const STOP_HERE = new Error('stop here')
 
 const lastSeq = (batches: readonly Batch[]): number | undefined =>
   batches.findLast(({ upTo }) => upTo !== undefined)?.upTo

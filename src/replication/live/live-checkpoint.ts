@@ -3,7 +3,7 @@ import type { MetadataDatabase, Transaction } from '../../metadata/database.ts'
 import { settleDivergences } from '../../metadata/replication/divergences.ts'
 import { saveAckedSeq } from '../../metadata/replication/links.ts'
 import { addLiveCounters } from '../../metadata/replication/live-counters.ts'
-import { type LiveClaim, touchLiveLink } from '../../metadata/replication/live-links.ts'
+import { type LiveClaim, noteLiveProgress } from '../../metadata/replication/live-links.ts'
 import { type DetailWrite, deleteDetails, findDetailStates } from '../../metadata/replication/record-details.ts'
 import { countArtifacts } from '../delivery/artifact-counts.ts'
 import { divergenceOf, putKeptDetails } from '../delivery/checkpoint.ts'
@@ -33,7 +33,7 @@ export async function liveCheckpoint(
 ): Promise<void> {
   const { paths, upTo } = progress
   await db.transact(async (trx) => {
-    const recordId = await touchLiveLink(trx, claim)
+    const recordId = await noteLiveProgress(trx, claim)
     if (recordId === undefined) throw new LeaseLost()
     await count(trx, { ...place, spec: { ...place.spec, recordId }, executeType: 'DELTA' }, progress)
     const found = progress.outcomes.flatMap(divergenceOf)

@@ -1,9 +1,12 @@
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { listPeers, peerSourcesOf } from '../../metadata/replication/peers.ts'
+import type { ClusterClient } from '../../remotes/cluster/cluster-client.ts'
 import { createContents } from '../delivery/contents.ts'
-import type { DeliveryContext } from '../delivery/deliver-batch.ts'
+import { type DeliveryContext, deliverBatch } from '../delivery/deliver-batch.ts'
 import { itemsAt } from '../delivery/items-at.ts'
+import type { Outcome } from '../delivery/outcome.ts'
 import { createBlobSender } from '../delivery/send-blobs.ts'
+import { verifyStored } from '../delivery/verify-stored.ts'
 import { filesOf, type WorkItem } from '../delivery/work-item.ts'
 import type { LiveSession } from './follower.ts'
 import { unasked } from './live-contents.ts'
@@ -11,7 +14,8 @@ import { createLiveStream } from './live-stream.ts'
 
 /** What a follower needs to bring changed paths over. */
 export interface LiveDelivery extends AsyncDisposable {
-  readonly context: DeliveryContext
+  /** @returns what became of them, in their order. @throws as `deliverBatch`. */
+  deliver(items: readonly WorkItem[]): Promise<Outcome[]>
   /** What these paths have become; without what the target itself wrote. */
   itemsOf(paths: readonly string[]): Promise<WorkItem[]>
   /** Bytes of contents that went out since the last call. */
@@ -40,11 +44,14 @@ export function createLiveDelivery(
     stored: context.onStored,
   }
   const begin = { ...context.begin, stream: 'live', fence: claim.token }
-  const line = createLiveStream(clock, () =>
-    client.openStream(context.linkKey, begin, { sent: progress.sent, acknowledged: progress.stored }, signal),
-  )
+  const open = () =>
+    client.openStream(context.linkKey, begin, { sent: progress.sent, acknowledged: progress.stored }, signal)
+  const line = createLiveStream({ clock, places: context.places, open }, signal)
   const sender = createBlobSender(client, store, rate, { partThresholdBytes, concurrency: context.transfers })
-  const asking = createContents({ client, store, sender, inFlight, inlineMaxBytes, progress })
+  const askStorage: Pick<ClusterClient, 'missing'> = {
+    missing: (digests, stop) => client.missing(digests, stop, spec.checksStorage ? 'in storage' : undefined),
+  }
+  const asking = createContents({ client: askStorage, store, sender, inFlight, inlineMaxBytes, progress })
   let peers: ReadonlyMap<number, string> = new Map()
   const originOf = (origin: number) =>
     origin === 0 ? context.begin.sourceId : (peers.get(origin) ?? context.begin.sourceId)
@@ -66,18 +73,24 @@ export function createLiveDelivery(
   }
   const isEcho = (item: WorkItem): boolean => ways.get(viaOf(item) ?? -1) === true
 
+  const delivery: DeliveryContext = {
+    ...context,
+    ...{ rate, originOf },
+    stream: line.stream,
+    contents: unasked(asking, store, inlineMaxBytes),
+    // Its batches are small: they say nothing about what the target can take.
+    concurrency: { acked: () => undefined, congested: () => undefined },
+    includeMetadata: spec.includeMetadata,
+    conflictStrategy: spec.conflictStrategy,
+    stopAtFailure: spec.errorStrategy === 'FAST_FAIL',
+    retryDelaysMs: RETRY_DELAYS_MS,
+  }
+
   return {
-    context: {
-      ...context,
-      ...{ rate, originOf },
-      stream: line.stream,
-      contents: unasked(asking, store, inlineMaxBytes),
-      // Its batches are small: they say nothing about what the target can take.
-      concurrency: { acked: () => undefined, congested: () => undefined },
-      includeMetadata: spec.includeMetadata,
-      conflictStrategy: spec.conflictStrategy,
-      stopAtFailure: spec.errorStrategy === 'FAST_FAIL',
-      retryDelaysMs: RETRY_DELAYS_MS,
+    async deliver(items) {
+      const outcomes = await deliverBatch(items, delivery, signal)
+      const timeoutMs = context.storageCheckMs
+      return spec.checksStorage ? verifyStored(outcomes, { client, clock, timeoutMs }, signal) : outcomes
     },
     async itemsOf(paths) {
       if (paths.length === 0) return []

@@ -136,20 +136,35 @@ export function createLiveLinkRunner(deps: LiveLinkDeps) {
   async function compare(claim: LiveClaim, { live, work }: Place, signal: AbortSignal): Promise<void> {
     const { spec, execLink } = work
     const isOver = execLink.state === 'DONE' || execLink.state === 'FAILED'
-    await db.transact(async (trx) => {
-      if (!(await setLiveState(trx, claim, 'BACKFILL', clock.now()))) throw new LeaseLost()
-      if (!isOver) return
-      await foldShards(trx, live.record_id, claim.linkId)
-      await markExecLink(trx, live.record_id, claim.linkId, 'PENDING')
+    const isOpen = await db.transact(async (trx) => {
+      const recordId = await touchLiveLink(trx, claim)
+      if (recordId === undefined) throw new LeaseLost()
+      if (recordId !== live.record_id) return false
+      await setLiveState(trx, claim, 'BACKFILL', clock.now())
+      if (!isOver) return true
+      await foldShards(trx, recordId, claim.linkId)
+      await markExecLink(trx, recordId, claim.linkId, 'PENDING')
+      return true
     })
+    if (!isOpen) return
+    const place = await deps.remotes.of(execLink.cluster_id).backfills.enter(async () => undefined, signal)
+    try {
+      await bringOver(spec.recordId, claim.linkId, signal)
+    } finally {
+      place.leave()
+    }
+    // Another record was opened meanwhile: it goes on there.
+    if ((await findLiveLink(db.read, claim.linkId))?.record_id !== spec.recordId) return
+    const after = await findExecLink(db.read, spec.recordId, claim.linkId)
+    if (after?.state === 'FAILED') throw new Broken(after.error_reason ?? 'failed', true)
+  }
+  async function bringOver(recordId: string, linkId: number, signal: AbortSignal): Promise<void> {
     for (;;) {
-      const end = await deps.runLink(spec.recordId, claim.linkId, signal)
-      if (end === 'ended') break
+      const end = await deps.runLink(recordId, linkId, signal)
+      if (end === 'ended') return
       if (end.reason !== undefined) throw new Broken(end.reason, false)
       await clock.sleep(Math.max(0, end.retryAt - clock.now()), signal)
     }
-    const after = await findExecLink(db.read, spec.recordId, claim.linkId)
-    if (after?.state === 'FAILED') throw new Broken(after.error_reason ?? 'failed', true)
   }
   /** The target is not as this link left it: everything is looked at once more. */
   async function again(claim: LiveClaim): Promise<void> {

@@ -3,6 +3,7 @@ import { createWakeUp } from '../../jobs/wake-up.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import {
   claimLiveLinks,
+  freeLiveLinks,
   type LiveClaim,
   listOwnTokens,
   nextLiveAttempt,
@@ -70,9 +71,8 @@ export function createLiveSupervisor(deps: LiveSupervisorDeps): LiveSupervisor {
     }
   }
 
-  /** Ends those whose link is paused, or somebody else's. */
+  /** Ends those whose link is paused, or somebody else's, and gives back what nobody here follows. */
   async function dropLost(): Promise<void> {
-    if (followed.size === 0) return
     const now = clock.now()
     const isDue = now - renewedAt >= leaseMs / RENEWALS_PER_LEASE
     const tokens = isDue
@@ -82,6 +82,10 @@ export function createLiveSupervisor(deps: LiveSupervisorDeps): LiveSupervisor {
     for (const { claim, stop } of followed.values()) {
       if (tokens.get(claim.linkId) !== claim.token) stop.abort(new LeaseLost())
     }
+    const strays = [...tokens].flatMap(([linkId, token]) =>
+      followed.get(linkId)?.claim.token === token ? [] : [{ linkId, token }],
+    )
+    if (strays.length > 0) await db.transact((trx) => freeLiveLinks(trx, strays))
   }
 
   async function pauseMs(): Promise<number> {

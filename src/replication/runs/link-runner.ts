@@ -4,7 +4,15 @@ import { messageOf } from '../../core/errors.ts'
 import type { Random } from '../../core/ids.ts'
 import type { Metrics } from '../../core/metrics.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
-import { type ExecLink, findExecLink, noteDown, noteUp, noteWaiting } from '../../metadata/replication/exec-links.ts'
+import {
+  type ExecLink,
+  findExecLink,
+  type LinkOutage,
+  noteAnswer,
+  noteDown,
+  noteUp,
+  noteWaiting,
+} from '../../metadata/replication/exec-links.ts'
 import { openShards } from '../../metadata/replication/exec-shards.ts'
 import { listPeers } from '../../metadata/replication/peers.ts'
 import { type ClusterClient, createClusterClient } from '../../remotes/cluster/cluster-client.ts'
@@ -67,6 +75,8 @@ export type LinkContexts = ReturnType<typeof createLinkRunner>['contextOf']
 type ContextWork = Pick<LinkWork, 'spec' | 'link' | 'object'> & { readonly execLink: Pick<ExecLink, 'remote_epoch'> }
 
 const LOOK_AGAIN_MS = 1_000
+/** Of `linkTimeoutMs`, for a target that answers and takes nothing. */
+const STALLED_TIMES = 5
 
 const METRIC = {
   written: 'SUCCESS',
@@ -110,6 +120,9 @@ export function createLinkRunner(deps: LinkRunnerDeps) {
         // Who is killed before the next checkpoint has got on all the same.
         void db.transact((trx) => noteUp(trx, recordId, linkId)).catch(() => undefined)
       }
+      // Many short outages are not one long one.
+      await client.greeting(both)
+      await db.transact((trx) => noteAnswer(trx, recordId, linkId))
       await workOn({ ...work, execLink: planned }, target, client, onStored, both)
       if ((await openShards(db.read, recordId, linkId)) > 0) return later()
       // What was read is still what the name stands for.
@@ -174,6 +187,7 @@ export function createLinkRunner(deps: LinkRunnerDeps) {
       concurrency: remote.concurrency,
       inFlight: remote.inFlight,
       readAhead: remote.readAhead,
+      places: remote.places,
       suspects,
       storageCheckMs: settings.storageCheckMs,
       onStored,
@@ -192,9 +206,9 @@ export function createLinkRunner(deps: LinkRunnerDeps) {
     const reason = messageOf(outageError(outage))
     const down = await db.transact((trx) => noteWaiting(trx, spec.recordId, linkId, { now, reason }))
     if (down === undefined) return 'ended'
-    const endsAt = spec.follows === undefined ? down.since + settings.linkTimeoutMs : Number.POSITIVE_INFINITY
+    const endsAt = spec.follows === undefined ? endOfPatience(down) : Number.POSITIVE_INFINITY
     if (now < endsAt) return { retryAt: Math.min(outage.nextTryAt, endsAt), reason }
-    await close.failed(spec, linkId, gaveUp(now - down.since, reason))
+    await close.failed(spec, linkId, gaveUp(now - down.stalledSince, reason))
     return 'ended'
   }
 
@@ -219,18 +233,22 @@ export function createLinkRunner(deps: LinkRunnerDeps) {
         noteDown(trx, recordId, linkId, { now, progressed, reason: messageOf(error) }),
       )
       if (outage === undefined) return 'ended'
-      if (spec.follows !== undefined || now - outage.since < settings.linkTimeoutMs) {
+      if (spec.follows !== undefined || now < endOfPatience(outage)) {
         const delays = settings.reconnectDelaysMs
         const delayMs = Math.max(delays[Math.min(outage.attempts, delays.length) - 1]!, asksFor(error))
         return { retryAt: now + delayMs, reason: messageOf(error) }
       }
-      await close.failed(spec, linkId, gaveUp(now - outage.since, linkFailureReason(error, cluster)))
+      await close.failed(spec, linkId, gaveUp(now - outage.stalledSince, linkFailureReason(error, cluster)))
       return 'ended'
     }
     const reason = fate === 'defect' ? 'an internal error, see the server log' : linkFailureReason(error, cluster)
     await close.failed(spec, linkId, reason)
     return 'ended'
   }
+
+  /** A target that answers, but takes nothing, has more time than one that is away: the fault may be on the way. */
+  const endOfPatience = ({ since, stalledSince }: LinkOutage): number =>
+    Math.min(since + settings.linkTimeoutMs, stalledSince + STALLED_TIMES * settings.linkTimeoutMs)
 
   /** Somebody else holds a shard: look again whether he finished it, or died over it. */
   const later = (): LinkEnd => ({ retryAt: clock.now() + LOOK_AGAIN_MS })

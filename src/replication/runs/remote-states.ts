@@ -6,6 +6,7 @@ import { createFairGate, type FairGate, type TrafficKind, WEIGHTS } from '../lim
 import { createInFlight, type InFlight } from '../limits/in-flight.ts'
 import { createRateLimiter, type RateLimit } from '../limits/rate-limiter.ts'
 import { createReadAhead, type ReadAhead } from '../limits/read-ahead.ts'
+import { createStreamPlaces, type StreamPlaces } from '../limits/stream-places.ts'
 import { createStreamShares, type StreamShares } from '../limits/stream-shares.ts'
 import { outageError } from './outage-words.ts'
 
@@ -14,6 +15,10 @@ export interface RemoteState {
   readonly concurrency: Concurrency
   readonly inFlight: InFlight
   readonly readAhead: ReadAhead
+  /** Of streams that links keep open while they follow changes. */
+  readonly places: StreamPlaces
+  /** Of links that follow changes, while they bring over what exists. */
+  readonly backfills: StreamPlaces
   readonly circuit: Circuit
   readonly shares: StreamShares
   readonly gate: FairGate
@@ -45,6 +50,10 @@ export interface StreamSettings {
 
 /** Fewer than a stream has under way by itself, so that links that share a target wait for each other. */
 const BATCHES_PER_STREAM = 2
+/** A target serves 64 streams of one user, those of runs among them. */
+const LIVE_STREAMS = 24
+/** Each has a stream at least, and they are among those 64 as well. */
+const BACKFILLS = 16
 /** sync.md B.5. */
 const READ_AHEAD_BYTES = 12 * 1024 * 1024
 const limitOf = (bytesPerSecond: number) => (bytesPerSecond === 0 ? undefined : bytesPerSecond)
@@ -65,6 +74,8 @@ export function createRemoteStates(
         concurrency,
         inFlight: createInFlight(),
         readAhead: createReadAhead(READ_AHEAD_BYTES),
+        places: createStreamPlaces(LIVE_STREAMS),
+        backfills: createStreamPlaces(BACKFILLS),
         circuit: createCircuit({ clock, firstPauseMs: circuitPauseMs, reasonOf: outageError }),
         shares: createStreamShares(concurrency.limit),
         gate: createFairGate(() => BATCHES_PER_STREAM * concurrency.limit() + 1),
