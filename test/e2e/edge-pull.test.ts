@@ -89,7 +89,9 @@ eachDialect('edge pull', (dialect) => {
     const own = { url: centre.url, user: 'admin', password: centre.password }
     const left = () => pullTask(centre.api, key, t.signal)
     await using north = await startCluster({ name: 'north', dialect, env: edgeEnv(own, 'north') })
-    const half = await until(left, ({ remoteClusters }) => remoteClusters.length === 1, t.signal)
+    const isHalf = (task: Awaited<ReturnType<typeof left>>) =>
+      task.remoteClusters.length === 1 && task.status === 'WAITING'
+    const half = await until(left, isHalf, t.signal)
     assert.deepEqual([half.status, half.remoteClusters[0]?.name, half.executionTimes], ['WAITING', 'south', 1])
     await using south = await startCluster({ name: 'south', dialect, env: edgeEnv(own, 'south') })
     const done = await until(left, ({ status }) => status === 'COMPLETED', t.signal)
