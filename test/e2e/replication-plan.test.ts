@@ -63,10 +63,10 @@ async function stateOf({ db }: LocalCluster): Promise<Record<string, string>> {
       .selectFrom(table as 'node')
       .selectAll()
       .execute()
-    state[table] = JSON.stringify(
-      rows.map((row) => ({ ...row, seq: undefined })),
-      (_, value) => (typeof value === 'bigint' ? String(value) : value),
-    )
+    const asText = (row: object) =>
+      JSON.stringify({ ...row, seq: undefined }, (_, value) => (typeof value === 'bigint' ? String(value) : value))
+    // PostgreSQL gives rows in the order of their last change, and numbering changes them.
+    state[table] = rows.map(asText).sort().join('\n')
   }
   const blobs = await db.read.selectFrom('blob').select('sha256').orderBy('sha256').execute()
   return { ...state, blob: blobs.map(({ sha256 }) => Buffer.from(sha256).toString('hex')).join() }
