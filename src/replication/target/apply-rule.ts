@@ -1,29 +1,9 @@
-import { rowIdOf } from '../../core/fingerprint.ts'
 import { metadataLanes, sameLanes } from '../../core/lanes.ts'
 import type { NodeRecord } from '../../metadata/nodes/nodes.ts'
 import type { Tombstone } from '../../metadata/nodes/tombstones.ts'
-import type {
-  DeleteFrame,
-  EntryFrame,
-  ItemResult,
-  MetadataFrame,
-  Precondition,
-  RemoteRow,
-  StreamBegin,
-} from '../../remotes/cluster/frames/frame.ts'
-import { deliveryMark } from './delivery-mark.ts'
+import type { DeleteFrame, EntryFrame, MetadataFrame } from '../../remotes/cluster/frames/frame.ts'
+import { type Decision, equal, holds, isDelivered, left, type Rules } from './decision.ts'
 import { isSameFile } from './entry-write.ts'
-
-/** How the stream wants conflicts to be decided, and which link of which run it is. */
-export interface Rules extends Pick<StreamBegin, 'run' | 'includeMetadata' | 'conflictStrategy' | 'honourTombstones'> {
-  /** `peer_link.id`. */
-  readonly via: number
-  /**
-   * Both clusters overwrite each other's repository: of two states the one with the larger (stamp, cluster id) stays, here as there.
-   * Cluster ids by `peer.id`; undefined: the source's state counts.
-   */
-  readonly laterWins: ((origin: number) => string) | undefined
-}
 
 /** What stands at the path of an item. */
 export interface Standing {
@@ -34,15 +14,6 @@ export interface Standing {
   /** Why no file can be there: a file stands above it. */
   readonly blocked: string | undefined
 }
-
-/** What became of an item; without reason or remote row where the result says it all. */
-export interface Outcome {
-  readonly result: ItemResult
-  readonly reason?: string
-  readonly remote?: RemoteRow | null
-}
-/** To be written, or left as it is. */
-export type Decision = { readonly write: 'written' | 'replaced' } | Outcome
 
 const WRITE: Decision = { write: 'written' }
 const UNCHANGED: Decision = { result: 'unchanged' }
@@ -115,20 +86,6 @@ function isLater({ hlc, origin }: EntryFrame | MetadataFrame, row: NodeRecord, {
 }
 
 /** As it is wanted, by this very run or not. */
-function equal(row: Pick<NodeRecord, 'viaLink' | 'viaMark'>, rules: Rules): Decision {
-  switch (row.viaLink === rules.via ? deliveryMark.read(row.viaMark, rules.run) : undefined) {
-    case 'clean':
-      return { result: 'delivered' }
-    case 'conflict':
-      return { result: 'delivered-replaced' }
-    case undefined:
-      return UNCHANGED
-  }
-}
-
-const isDelivered = (row: NodeRecord, { via, run }: Rules): boolean =>
-  row.viaLink === via && deliveryMark.read(row.viaMark, run) !== undefined
-
 function sameMetadata(
   row: NodeRecord,
   incoming: EntryFrame['metadata'],
@@ -138,14 +95,3 @@ function sameMetadata(
   if (incoming.length === 0 && row.metadata.length === 0) return true
   return sameLanes(row.metadataLanes, metadataLanes(row.path, incoming))
 }
-
-function holds(expect: Precondition, row: NodeRecord, { includeMetadata }: Rules): boolean {
-  if (expect.is !== 'row') return expect.is === 'unknown'
-  const lanes = { content: row.contentLanes, metadata: row.metadataLanes }
-  return expect.id.equals(rowIdOf(lanes, includeMetadata ? 'content+metadata' : 'content'))
-}
-
-const left = (result: ItemResult, row: NodeRecord | undefined): Outcome => ({
-  result,
-  remote: row === undefined ? null : { content: row.contentLanes, metadata: row.metadataLanes },
-})

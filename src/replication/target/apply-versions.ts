@@ -20,7 +20,7 @@ import type {
   VersionFrame,
 } from '../../remotes/cluster/frames/frame.ts'
 import { type Applied, type BatchToApply, mutualRules, type StreamSession } from './apply-batch.ts'
-import type { Outcome, Rules } from './apply-rule.ts'
+import type { Outcome, Rules } from './decision.ts'
 import { deliveryMark } from './delivery-mark.ts'
 import type { ItemFrame } from './incoming-batch.ts'
 import { createPackageNotes } from './package-notes.ts'

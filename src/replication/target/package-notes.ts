@@ -5,7 +5,7 @@ import type { PackageKey } from '../../core/package-key.ts'
 import type { Deletion } from '../../metadata/nodes/node-writes.ts'
 import type { PackageRecord } from '../../metadata/packages/packages.ts'
 import type { PackageWords, VersionFrame } from '../../remotes/cluster/frames/frame.ts'
-import type { Outcome, Rules } from './apply-rule.ts'
+import type { Outcome, Rules } from './decision.ts'
 import type { VersionFacts } from './version-facts.ts'
 import { type Arriving, decidePackage } from './version-rule.ts'
 

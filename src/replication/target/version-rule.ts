@@ -1,11 +1,9 @@
-import { rowIdOf } from '../../core/fingerprint.ts'
 import type { Hlc } from '../../core/hlc.ts'
 import { type Lanes, sameLanes } from '../../core/lanes.ts'
 import type { NodePath } from '../../core/paths.ts'
 import type { Tombstone } from '../../metadata/nodes/tombstones.ts'
-import type { ItemResult, Precondition } from '../../remotes/cluster/frames/frame.ts'
-import type { Decision, Outcome, Rules } from './apply-rule.ts'
-import { deliveryMark } from './delivery-mark.ts'
+import type { Precondition } from '../../remotes/cluster/frames/frame.ts'
+import { type Decision, equal, holds, isDelivered, left, type Rules } from './decision.ts'
 
 /** A version or a package as it stands here. */
 export interface PackageRow {
@@ -102,28 +100,3 @@ const capitalised = (text: string) => text.slice(0, 1).toUpperCase() + text.slic
 
 const sameWords = (item: Arriving, row: PackageRow, { includeMetadata }: Rules): boolean =>
   !includeMetadata || sameLanes(row.metadataLanes, item.metadataLanes)
-
-function equal(row: Pick<PackageRow, 'viaLink' | 'viaMark'>, rules: Rules): Decision {
-  switch (row.viaLink === rules.via ? deliveryMark.read(row.viaMark, rules.run) : undefined) {
-    case 'clean':
-      return { result: 'delivered' }
-    case 'conflict':
-      return { result: 'delivered-replaced' }
-    case undefined:
-      return { result: 'unchanged' }
-  }
-}
-
-const isDelivered = (row: PackageRow, { via, run }: Rules): boolean =>
-  row.viaLink === via && deliveryMark.read(row.viaMark, run) !== undefined
-
-function holds(expect: Precondition, row: PackageRow, { includeMetadata }: Rules): boolean {
-  if (expect.is !== 'row') return expect.is === 'unknown'
-  const lanes = { content: row.contentLanes, metadata: row.metadataLanes }
-  return expect.id.equals(rowIdOf(lanes, includeMetadata ? 'content+metadata' : 'content'))
-}
-
-const left = (result: ItemResult, row: PackageRow | undefined): Outcome => ({
-  result,
-  remote: row === undefined ? null : { content: row.contentLanes, metadata: row.metadataLanes },
-})
