@@ -22,9 +22,9 @@ export const helpFor = (scenarios: readonly Pick<Scenario, 'name' | 'title'>[]):
   npm run bench -- --only replicate-small       one scenario and what it needs; may be repeated
   npm run bench -- --database postgres          both servers on PostgreSQL
 
-Each compares the contents of both sides afterwards and fails when they differ. Everything takes about half an hour and 11 GiB of
+Each compares the contents of both sides afterwards and fails when they differ. Everything takes about an hour and 20 GiB of
 disk in the directory for temporary files (TMPDIR). PostgreSQL comes with npm, or is the one of ENTREPOT_BENCH_POSTGRES (an empty
-database, whose account may create others). rclone and rsync are measured where they are installed.
+database, whose account may create others). rclone, rsync, docker-registry and skopeo are measured where they are installed.
 
 ${scenarios.map(({ name, title }) => `  ${name.padEnd(26)} ${title}`).join('\n')}`
 

@@ -14,7 +14,7 @@ export interface BenchFile {
 }
 
 /** Bytes without a pattern, the same for the same seed. */
-function patternless(sizeBytes: number, seed: number): Buffer {
+export function patternless(sizeBytes: number, seed: number): Buffer {
   const key = createHash('sha256').update(`entrepot bench ${seed}`).digest().subarray(0, 16)
   return createCipheriv('aes-128-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(sizeBytes))
 }

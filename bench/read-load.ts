@@ -16,27 +16,38 @@ export function getRequest(path: string, headers: Readonly<Record<string, string
 const HEAD_END = Buffer.from('\r\n\r\n')
 
 /**
- * Sends requests over `connections` sockets, the next one of a socket when its answer has arrived, and checks every answer. Speaks
+ * Sends requests over `connections` sockets, the next one of a socket when its answer has arrived, and checks every answer; `onTime`
+ * hears how long each took. Speaks
  * just enough HTTP for that: node:http as the client takes as much processor time as the server that is measured.
  */
-export async function readAll(port: number, asks: readonly Ask[], connections: number): Promise<void> {
+export async function readAll(
+  port: number,
+  asks: readonly Ask[],
+  connections: number,
+  onTime: (ms: number) => void = () => {},
+): Promise<void> {
   let next = 0
   const take = () => asks[next++]
-  await Promise.all(Array.from({ length: connections }, () => readSome(connect(port, '127.0.0.1'), take)))
+  await Promise.all(Array.from({ length: connections }, () => readSome(connect(port, '127.0.0.1'), take, onTime)))
 }
 
-function readSome(socket: Socket, take: () => Ask | undefined): Promise<void> {
+function readSome(socket: Socket, take: () => Ask | undefined, onTime: (ms: number) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     let ask = take()
     let buffered = Buffer.alloc(0)
+    let sentAt = 0
     const fail = (why: string) => socket.destroy(new Error(why))
     const advance = () => {
       ask = take()
+      send()
+    }
+    const send = () => {
+      sentAt = performance.now()
       if (ask === undefined) socket.end()
       else socket.write(ask.bytes)
     }
     socket.setNoDelay(true)
-    socket.on('connect', () => (ask === undefined ? socket.end() : socket.write(ask.bytes)))
+    socket.on('connect', send)
     socket.on('data', (chunk: Buffer<ArrayBuffer>) => {
       buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk])
       const headEnd = buffered.indexOf(HEAD_END)
@@ -49,6 +60,7 @@ function readSome(socket: Socket, take: () => Ask | undefined): Promise<void> {
       if (buffered.length < bodyEnd) return
       const wrong = ask?.check(buffered.subarray(headEnd + HEAD_END.length, bodyEnd))
       if (wrong !== undefined) return fail(wrong)
+      onTime(performance.now() - sentAt)
       buffered = buffered.subarray(bodyEnd)
       advance()
     })

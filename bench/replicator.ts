@@ -1,5 +1,6 @@
 import { differencesOf } from '../demo/compare.ts'
 import type { SentFile } from '../demo/upload.ts'
+import type { Overview, RecordInfo } from '../src/cli/run-progress.ts'
 import type { Api } from '../test/helpers/api.ts'
 import * as calls from '../test/helpers/replication-calls.ts'
 import { trafficOf } from '../test/helpers/traffic.ts'
@@ -9,7 +10,7 @@ const POLL_MS = 20
 
 /** One run of a task, as its record and the processes tell it. */
 export interface Run {
-  readonly overview: calls.Overview
+  readonly overview: Overview
   /** From the record's start to its end. */
   readonly recordMs: number
   /** From our request to the moment when we saw the end, a poll of 20 ms included. */
@@ -52,7 +53,7 @@ export function replicator({ a, b, clusterId, measure }: Replicating, signal: Ab
 
   return async (repository, expected, around = (work) => work()) => {
     const before = await trafficOf(b, signal)
-    let record: calls.RecordInfo | undefined
+    let record: RecordInfo | undefined
     const run = async () => {
       const { key, runs } = await begin(repository)
       record = await calls.waitForRun(a, key, { runs, pollMs: POLL_MS }, signal)

@@ -3,6 +3,8 @@ import type { Scenario } from './scenario.ts'
 import { oneChanged, unchanged } from './scenarios/changes.ts'
 import { DIFFERENCE_SCENARIOS } from './scenarios/differences.ts'
 import { detailExport } from './scenarios/export.ts'
+import { IMAGE_COPY_SCENARIOS } from './scenarios/image-copies.ts'
+import { IMAGE_SCENARIOS } from './scenarios/images.ts'
 import { memory } from './scenarios/memory.ts'
 import { unchangedMillion } from './scenarios/million.ts'
 import { PEER_SCENARIOS } from './scenarios/peers.ts'
@@ -26,6 +28,8 @@ export const SCENARIOS: readonly Scenario[] = [
   ...SHARING_SCENARIOS,
   detailExport,
   ...DIFFERENCE_SCENARIOS,
+  ...IMAGE_SCENARIOS,
+  ...IMAGE_COPY_SCENARIOS,
   upkeepSqlite,
   ...(canRun('postgres') ? [upkeepPostgres] : []),
   ...TREE_SCENARIOS,

@@ -1,4 +1,5 @@
-import type { Detail, Overview, RecordInfo } from '../test/helpers/replication-calls.ts'
+import type { Overview, RecordInfo } from '../src/cli/run-progress.ts'
+import type { Detail } from '../test/helpers/replication-calls.ts'
 import { megabytes } from './progress.ts'
 import { table } from './table.ts'
 

@@ -1,3 +1,4 @@
+import type { RecordInfo } from '../src/cli/run-progress.ts'
 import type { Api } from '../test/helpers/api.ts'
 import * as calls from '../test/helpers/replication-calls.ts'
 import { trafficOf } from '../test/helpers/traffic.ts'
@@ -66,7 +67,7 @@ async function firstRun(stage: Stage, key: string, sent: readonly SentFile[], si
   const { a, narrator } = stage
   const totals = { totalFiles: sent.length, totalBytes: total(sent) }
   const view = progressView(stage.terminal, () => performance.now())
-  const onProgress = (record: calls.RecordInfo) => {
+  const onProgress = (record: RecordInfo) => {
     const { success = 0, failed = 0, skip = 0 } = record.replicaOverview ?? {}
     const progress = { doneFiles: success + failed + skip, doneBytes: record.replicatedBytes, ...totals }
     if (record.status === 'RUNNING') view.show(progress)

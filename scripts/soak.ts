@@ -8,6 +8,7 @@ const HELP = `Uploads and replicates while servers are killed, and proves that b
   npm run soak -- --seed 7              the same chances again
   npm run soak -- --minutes 30          round after round, each with the next seed
   npm run soak -- --scale 0.1           a tenth of the files, bytes and kills
+  npm run soak -- --faults 0.2          one of five requests meets a fault of the line: cut, late, flipped, refused
 
 On SQLite; ENTREPOT_SOAK_POSTGRES_A and _B name two empty PostgreSQL databases to take instead.`
 
@@ -16,6 +17,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     minutes: { type: 'string', default: '0' },
     scale: { type: 'string', default: '1' },
+    faults: { type: 'string', default: '0' },
     help: { type: 'boolean', default: false },
   },
 })
@@ -23,7 +25,12 @@ if (values.help) {
   console.log(HELP)
   process.exit(0)
 }
-const numbers = { seed: Number(values.seed), minutes: Number(values.minutes), scale: Number(values.scale) }
+const numbers = {
+  seed: Number(values.seed),
+  minutes: Number(values.minutes),
+  scale: Number(values.scale),
+  faults: Number(values.faults),
+}
 for (const [name, value] of Object.entries(numbers)) {
   if (Number.isFinite(value) && value >= 0) continue
   console.error(`--${name} must be a number, not ${values[name as keyof typeof numbers]}`)
@@ -34,12 +41,13 @@ const { ENTREPOT_SOAK_POSTGRES_A: a, ENTREPOT_SOAK_POSTGRES_B: b } = process.env
 const env: Record<'a' | 'b', Record<string, string>> = a === undefined || b === undefined
   ? { a: {}, b: {} }
   : { a: { ENTREPOT_DATABASE: a }, b: { ENTREPOT_DATABASE: b } }
-const { scale } = numbers
+const { scale, faults } = numbers
 const size = {
   smallFiles: Math.round(20_000 * scale),
   largeFiles: 2,
   largeBytes: Math.round(500_000_000 * scale),
   kills: Math.round(100 * scale),
+  faults,
 }
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort(new Error('interrupted')))

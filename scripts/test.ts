@@ -4,14 +4,20 @@ import { glob } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { relative, resolve } from 'node:path'
 import { findPostgres, type PostgresServer, startPostgres } from '../test/helpers/postgres-server.ts'
+import { makeRunFolder } from '../test/helpers/run-folder.ts'
 
 interface Tier {
   readonly patterns: readonly string[]
   /** One PostgreSQL for the whole run; test files make databases of their own in it. */
   readonly postgres: 'needed' | 'not needed'
+  /** Whoever kills servers wants their files on a disk. */
+  readonly files: 'disk' | 'memory'
   /** Guards against a test that hangs; far above what a whole test file takes. */
   readonly timeoutMs: number
 }
+
+/** Whole servers wait for each other for a third of their time. */
+const FILES_AT_ONCE = Math.ceil(availableParallelism() * 1.5)
 
 const TIERS: Readonly<Record<string, Tier>> = {
   unit: {
@@ -23,10 +29,11 @@ const TIERS: Readonly<Record<string, Tier>> = {
       'demo/*.test.ts',
     ],
     postgres: 'needed',
-    timeoutMs: 170_000,
+    files: 'memory',
+    timeoutMs: 300_000,
   },
-  crash: { patterns: ['test/crash/**/*.test.ts'], postgres: 'needed', timeoutMs: 1_200_000 },
-  clients: { patterns: ['test/clients/**/*.test.ts'], postgres: 'not needed', timeoutMs: 300_000 },
+  crash: { patterns: ['test/crash/**/*.test.ts'], postgres: 'needed', files: 'disk', timeoutMs: 1_200_000 },
+  clients: { patterns: ['test/clients/**/*.test.ts'], postgres: 'needed', files: 'disk', timeoutMs: 300_000 },
 }
 
 const [tierName = '', ...rest] = process.argv.slice(2)
@@ -54,14 +61,15 @@ function isWithin(file: string, path: string): boolean {
 }
 
 /** Exit code of node's test runner, whose closing summary stays the last thing printed. */
-async function run(files: readonly string[], { postgres, timeoutMs }: Tier): Promise<number> {
+async function run(tests: readonly string[], { postgres, files, timeoutMs }: Tier): Promise<number> {
   const given = process.env.ENTREPOT_TEST_POSTGRES
+  await using folder = await makeRunFolder(files)
   const server = postgres === 'needed' && given === undefined ? await postgresForTests() : undefined
   try {
-    const runner = ['--test', `--test-concurrency=${availableParallelism()}`, `--test-timeout=${timeoutMs}`]
+    const runner = ['--test', `--test-concurrency=${FILES_AT_ONCE}`, `--test-timeout=${timeoutMs}`]
     const url = given ?? server?.url
-    const env = { ...process.env, ...(url === undefined ? {} : { ENTREPOT_TEST_POSTGRES: url }) }
-    const child = spawn(process.execPath, [...runner, ...flags, ...files], { stdio: 'inherit', env })
+    const env = { ...process.env, ...folder.env, ...(url === undefined ? {} : { ENTREPOT_TEST_POSTGRES: url }) }
+    const child = spawn(process.execPath, [...runner, ...flags, ...tests], { stdio: 'inherit', env })
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
     return await new Promise((ended, failed) => {
       child.on('error', failed)

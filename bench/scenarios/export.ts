@@ -1,4 +1,5 @@
-import { createRepository, listRecords, type RecordInfo } from '../../test/helpers/replication-calls.ts'
+import type { RecordInfo } from '../../src/cli/run-progress.ts'
+import { createRepository, listRecords } from '../../test/helpers/replication-calls.ts'
 import { smallFiles } from '../content.ts'
 import { openPair, putAll } from '../pair.ts'
 import { watchUsage } from '../process-usage.ts'

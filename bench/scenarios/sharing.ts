@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { RecordInfo } from '../../src/cli/run-progress.ts'
 import { faultyProxy } from '../../test/helpers/faulty-proxy.ts'
 import {
   createRepository,
   createTask,
   listRecords,
-  type RecordInfo,
   registerCluster,
   taskOf,
   waitForRun,

@@ -1,7 +1,8 @@
 import { collectGarbage, purgeDeletedNodes } from '../artifacts/blobs/garbage-collection.ts'
 import { RETIRE_REPOSITORIES } from '../artifacts/repositories/repository-retirement.ts'
-import { trimChanges } from '../metadata/change-log.ts'
+import { trimChanges } from '../metadata/changes/change-trimming.ts'
 import { deleteOldStreams } from '../metadata/replication/peers.ts'
+import { sweepPushedUploads } from '../metadata/replication/pushed-uploads.ts'
 import { deleteOrphanDeliveries } from '../metadata/replication/webhook-deliveries.ts'
 import { saveCollectionReport } from '../metadata/storage/collection-reports.ts'
 import { forgetFindings } from '../metadata/storage/scrub-findings.ts'
@@ -17,6 +18,8 @@ const DAY_MS = 24 * HOUR_MS
 const CHANGE_LOG_MS = 14 * DAY_MS
 /** Far longer than any run. */
 const STREAMS_MS = 60 * DAY_MS
+/** Registries forget uploads that nobody goes on with. */
+const PUSHED_UPLOADS_MS = 7 * DAY_MS
 /** Of what is healed or gone. */
 const FINDINGS_MS = 90 * DAY_MS
 
@@ -32,6 +35,7 @@ export function createChores(
     clusters,
     compaction,
     edges,
+    images,
     nodes,
     proxies,
     previews,
@@ -83,6 +87,8 @@ export function createChores(
     { kind: 'scrub', intervalMs: HOUR_MS, run: (signal) => scrub.work(signal) },
     { kind: 'sweep-uploads', intervalMs: HOUR_MS, run: (signal) => target.uploads.sweep(signal) },
     { kind: 'sweep-block-uploads', intervalMs: HOUR_MS, run: (signal) => blockUploads.sweep(signal) },
+    { kind: 'sweep-image-uploads', intervalMs: HOUR_MS, run: (signal) => images.uploads.sweep(signal) },
+    { kind: 'sweep-loose-blobs', intervalMs: HOUR_MS, run: (signal) => images.sweepLooseBlobs(signal) },
     { kind: 'sweep-temporary-tokens', intervalMs: HOUR_MS, run: () => temporary.sweep() },
     { kind: 'forget-tree-operations', intervalMs: HOUR_MS, run: () => treeOperations.sweep() },
     { kind: 'sweep-proxies', intervalMs: HOUR_MS, run: (signal) => proxies.sweep(signal) },
@@ -98,6 +104,7 @@ export function createChores(
         while (!signal.aborted && (await db.transact((trx) => trimChanges(trx, clock.now() - CHANGE_LOG_MS))) > 0);
         await db.transact((trx) => deleteOldStreams(trx, clock.now() - STREAMS_MS))
         await db.transact((trx) => deleteOrphanDeliveries(trx))
+        await db.transact((trx) => sweepPushedUploads(trx, clock.now() - PUSHED_UPLOADS_MS))
         await db.transact((trx) => forgetFindings(trx, clock.now() - FINDINGS_MS))
       },
     },

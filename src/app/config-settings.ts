@@ -180,7 +180,7 @@ export const SETTINGS = {
   'replication.circuitPauseMs': setting({
     parse: wholeNumber(1, HOUR),
     fallback: 5 * SECOND,
-    doc: 'How long a target that failed five times in a row is left alone at first, in ms; doubled up to 5 minutes',
+    doc: 'How long a target that failed five times in a row is left alone at first, in ms; doubled up to 5 minutes, less where a run waits for it',
   }),
   'replication.retryDelaysMs': delays(
     [1000, 4000, 16_000],
@@ -294,6 +294,11 @@ export const SETTINGS = {
     parse: wholeNumber(SECOND, DAY),
     fallback: HOUR,
     doc: 'Time between garbage collections, in ms',
+  }),
+  'images.looseBlobHours': setting({
+    parse: wholeNumber(1, 8760),
+    fallback: 24,
+    doc: 'How long a blob of an image is kept that was pushed, or lost its manifest, and that no manifest names, in hours',
   }),
   'scrub.intervalDays': setting({
     parse: wholeNumber(1, 3650),

@@ -27,6 +27,7 @@ export interface Config extends Omit<Plain, 'database' | 'blobs'> {
   readonly edge: Group<'edge'>
   readonly webhooks: Group<'webhooks'>
   readonly gc: Group<'gc'>
+  readonly images: Group<'images'>
   readonly scrub: Group<'scrub'>
   readonly search: Group<'search'>
   readonly nodes: Group<'nodes'>

@@ -8,6 +8,7 @@ import { createPasswordChange } from '../auth/password-change.ts'
 import type { Passwords } from '../auth/passwords.ts'
 import { createPlatformAccounts } from '../auth/platform-accounts.ts'
 import { createPlatformLogins } from '../auth/platform-logins.ts'
+import { createRefreshTokens } from '../auth/refresh-tokens.ts'
 import type { Users } from '../auth/users.ts'
 import type { Ground } from './wiring.ts'
 
@@ -33,6 +34,7 @@ export function createIdentity(ground: Ground, users: Users, passwords: Password
       ...{ db, clock, reserveDays: config.audit.reserveDays },
       onError: (error) => ground.warn('refusals were not written to the audit log', { err: error }),
     }),
+    refreshTokens: createRefreshTokens({ db, keys: bearerKeys, clock, issuer: clusterId }),
     ...{ bearerKeys, bearerTokens },
   }
 }

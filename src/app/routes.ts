@@ -11,6 +11,7 @@ import { temporaryRoutes } from '../http/files/temporary-routes.ts'
 import { temporaryTokenRoutes } from '../http/files/temporary-token-routes.ts'
 import { fingerprintRoutes } from '../http/fingerprint-routes.ts'
 import { healthRoutes } from '../http/health.ts'
+import { registryRoutes } from '../http/images/registry-routes.ts'
 import { metricsRoutes, type ServerMetrics } from '../http/metrics.ts'
 import { metadataRoutes } from '../http/nodes/metadata-routes.ts'
 import { nodeRoutes } from '../http/nodes/node-routes.ts'
@@ -24,10 +25,12 @@ import { versionRoutes } from '../http/packages/version-routes.ts'
 import { accessCopyRoutes } from '../http/replication/access-copy-routes.ts'
 import { blobRoutes } from '../http/replication/blob-routes.ts'
 import { clusterRoutes } from '../http/replication/cluster-routes.ts'
+import { distributionRoutes } from '../http/replication/distribution-routes.ts'
 import { edgeRoutes } from '../http/replication/edge-routes.ts'
 import { eventRoutes } from '../http/replication/event-routes.ts'
 import { exportRoutes } from '../http/replication/export-routes.ts'
 import { failureRoutes } from '../http/replication/failure-routes.ts'
+import { importRoutes } from '../http/replication/import-routes.ts'
 import { lagRoutes } from '../http/replication/lag-routes.ts'
 import { ownEdgeRoutes } from '../http/replication/own-edge-routes.ts'
 import { previewRoutes } from '../http/replication/preview-routes.ts'
@@ -109,6 +112,7 @@ export function routesOf(ground: Ground, services: Services, metrics: ServerMetr
     temporaryTokenRoutes({ repositories, temporary, dates, publicUrl: config.publicUrl }),
     temporaryRoutes({ repositories, temporary, uploads, downloads, mayDo: services.mayDo, dates, clock }),
     ...packageRoutesOf(ground, services),
+    imageRoutesOf(ground, services),
     clusterRoutes({ clusters, dates }),
     previewRoutes({ previews: services.previews, dates }),
     taskRoutes({ tasks, pullNow: services.edges.link?.pull, dates }),
@@ -119,6 +123,8 @@ export function routesOf(ground: Ground, services: Services, metrics: ServerMetr
     ownEdgeRoutes({ link: services.edges.link, dates }),
     webhookRoutes({ deliveries: services.webhooks, dates }),
     v1Routes({ v1: services.v1, dates }),
+    distributionRoutes({ distributions: services.distributions, dates }),
+    importRoutes({ imports: services.imports, dates }),
     lagRoutes({ lags, dates }),
     recordRoutes({ records, dates, clusterName: name }),
     failureRoutes({ failures: services.failures, retries: services.retries, dates }),
@@ -143,6 +149,17 @@ export function routesOf(ground: Ground, services: Services, metrics: ServerMetr
     accessCopyRoutes({ target }),
     syncRoutes({ target, identity: { clusterId, name }, limits: { batchFiles, inlineMaxBytes, partSizeBytes }, clock }),
   ]
+}
+
+function imageRoutesOf({ config, clock }: Ground, services: Services): Routes {
+  const { authentication, bearerTokens, refreshTokens, rights, repositories, downloads, images } = services
+  return registryRoutes({
+    ...{ bearerTokens, refreshTokens, rights, repositories, downloads, clock },
+    ...images,
+    authenticate: authentication.authenticate,
+    counts: services.downloadCounts,
+    publicUrl: config.publicUrl,
+  })
 }
 
 function packageRoutesOf({ formats, store, clock }: Ground, services: Services): Routes[] {

@@ -13,6 +13,7 @@ import { createHttpServer } from '../http/server.ts'
 import type { ClaimedJob } from '../jobs/job-queue.ts'
 import { createLeaseTableQueue } from '../jobs/lease-table.ts'
 import { createWorker } from '../jobs/worker.ts'
+import { startSequencer } from '../metadata/changes/sequencer.ts'
 import { lockDataDirectory } from '../metadata/data-directory-lock.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
 import type { BucketId } from '../metadata/fingerprints/buckets.ts'
@@ -23,13 +24,14 @@ import { releaseShardsOf } from '../metadata/replication/exec-shards.ts'
 import { replicationLags } from '../metadata/replication/links.ts'
 import { countLiveStates } from '../metadata/replication/live-lag.ts'
 import { releaseLiveLinksOf } from '../metadata/replication/live-links.ts'
-import { startSequencer } from '../metadata/sequencer.ts'
 import { ensureSetting } from '../metadata/settings.ts'
 import { countFindings } from '../metadata/storage/scrub-findings.ts'
 import { createSegmentIndex } from '../metadata/storage/segment-index.ts'
 import { sumSegments } from '../metadata/storage/segments.ts'
 import { openFsBlobStore } from '../storage/fs/blob-store.ts'
 import { openFsBlockSpool } from '../storage/fs/block-spool.ts'
+import { createHashThread } from '../storage/fs/hash-thread.ts'
+import { openFsPushSpool } from '../storage/fs/push-spool.ts'
 import { openFsUploadSpool } from '../storage/fs/upload-spool.ts'
 import { WEBHOOK_JOB } from '../tasks/webhooks/webhook-queue.ts'
 import { createChores } from './chores.ts'
@@ -87,6 +89,7 @@ export async function startServer(
     () => ring(),
     () => onCommit(),
   )
+  const hashing = started.use(createHashThread())
   const ground: Ground = {
     config,
     db,
@@ -96,11 +99,15 @@ export async function startServer(
         root: config.blobs,
         owner: directory.installationId,
         index: createSegmentIndex({ db, clock: systemClock }),
+        hashing,
         onError: (error) => logger.warn({ err: error }, 'segments of small blobs'),
       }),
     ),
-    spool: await openFsUploadSpool({ root: config.blobs, clock: systemClock }),
-    blocks: await openFsBlockSpool({ root: config.blobs }),
+    spool: await openFsUploadSpool({ root: config.blobs, clock: systemClock, hashing }),
+    blocks: await openFsBlockSpool({ root: config.blobs, hashing }),
+    pushes: started.use(
+      await openFsPushSpool({ root: config.blobs, owner: directory.installationId, clock: systemClock, hashing }),
+    ),
     clock: systemClock,
     ids,
     random: systemRandom,
@@ -176,6 +183,7 @@ export async function startServer(
     services.audit.run(stopping.signal),
     services.downloadCounts.run(stopping.signal),
     services.proxies.run(stopping.signal),
+    services.images.run(stopping.signal),
     config.roles.includes('worker') ? services.scheduler.run(stopping.signal) : undefined,
   ])
   await listen(app, config)

@@ -1,6 +1,7 @@
 import { createBlobIntake } from '../artifacts/blobs/blob-intake.ts'
 import { createScrub } from '../artifacts/blobs/scrub.ts'
 import { createSegmentCompaction } from '../artifacts/blobs/segment-compaction.ts'
+import { createStoredCheck } from '../artifacts/blobs/stored-check.ts'
 import { createStraySegments } from '../artifacts/blobs/stray-segments.ts'
 import { createDownloads } from '../artifacts/downloads/downloads.ts'
 import { createAccessTimes } from '../artifacts/nodes/access-times.ts'
@@ -59,6 +60,7 @@ import { stopRun } from '../replication/runs/record-close.ts'
 import { createSyncTarget } from '../replication/target/sync-target.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import type { BlockSpool } from '../storage/block-spool.ts'
+import type { PushSpool } from '../storage/push-spool.ts'
 import { createSmallBlobs } from '../storage/small-blobs.ts'
 import type { UploadSpool } from '../storage/upload-spool.ts'
 import { createEdgePulls } from '../tasks/edges/edge-pulls.ts'
@@ -74,13 +76,18 @@ import { createRetries } from '../tasks/retries.ts'
 import { createRuns } from '../tasks/runs.ts'
 import { createScheduler } from '../tasks/schedule/scheduler.ts'
 import { createTimetable } from '../tasks/schedule/timetable.ts'
+import { createTaskActivation } from '../tasks/task-activation.ts'
+import { createTaskPlacing } from '../tasks/task-placing.ts'
+import { createTaskStore } from '../tasks/task-store.ts'
 import { createTasks } from '../tasks/tasks.ts'
 import { createV1Tasks } from '../tasks/v1/v1-tasks.ts'
 import { createWebhookDeliveries } from '../tasks/webhooks/webhook-deliveries.ts'
 import { createWebhookSettings } from '../tasks/webhooks/webhook-settings.ts'
 import type { Config } from './config.ts'
+import { createDistributionServices, createImportServices, foreignRegistries, registryProbe } from './distributions.ts'
 import { createEdges } from './edges.ts'
 import { createIdentity } from './identity.ts'
+import { createImages } from './images.ts'
 import { createPreviewWork } from './preview-work.ts'
 
 const DAY_MS = 86_400_000
@@ -97,6 +104,7 @@ export interface Ground {
   readonly store: BlobStore
   readonly spool: UploadSpool
   readonly blocks: BlockSpool
+  readonly pushes: PushSpool
   readonly clock: Clock
   readonly ids: Ids
   readonly random: Random
@@ -208,6 +216,11 @@ export function createServices(ground: Ground, metrics: Metrics) {
   const onCountError = (err: unknown) => ground.warn('downloads were not counted', { err })
   const downloadCounts = createDownloadCounts({ db, clock, onError: onCountError })
 
+  const images = createImages(ground, {
+    ...{ rights, smallBlobs, repositories, intake, hlc },
+    ...{ packages, publishing, deletion: packageDeletion, passwordsOfProxies, rules },
+  })
+
   const edges = createEdges(ground)
   const webhookSettings = createWebhookSettings(secrets, rules)
   const webhooks = createWebhookDeliveries({
@@ -215,7 +228,10 @@ export function createServices(ground: Ground, metrics: Metrics) {
     retryDelaysMs: config.webhooks.retryDelaysMs,
     formatTime: dates.format,
   })
-  const connections = createClusterConnections({ db, clock, probe: createSyncProbe(clock) })
+  const connections = createClusterConnections({
+    ...{ db, clock, probe: createSyncProbe(clock) },
+    probeRegistry: registryProbe({ clock, random, rules }),
+  })
   const clusters = createClusters({ db, clock, ids, secrets, connections, edges: edges.ways })
   const timetable = createTimetable(config.timeZone)
   const judge = createTaskJudge({
@@ -244,18 +260,44 @@ export function createServices(ground: Ground, metrics: Metrics) {
   const events = createEvents({ db, now: clock.now })
   const edgePulls = createEdgePulls({ db, runs })
   const records = createRecords({ db })
+  const taskStore = createTaskStore({ clock, ids })
+  const placing = createTaskPlacing(taskStore, createTaskActivation({ clock, runs, timetable }, taskStore), live)
+  const foreign = foreignRegistries(ground.formats, { clock, random, rules })
+  const distributions = createDistributionServices(ground, {
+    ...{ secrets, judge, placing, records, runs, clusters, foreign },
+    control: tasks,
+    onPlanned: plannedWake.ring,
+  })
+  const sources = images.sources({ clock, random, rules })
+  const imports = createImportServices(ground, { secrets, judge, placing, records, foreign, control: tasks })
   const v1 = createV1Tasks({
     ...{ db, clock, ids, tasks, records, judge, builtTypes },
     given: createGivenClusters({ db, clusters, connections }),
     time: { parseTime: dates.parse, firings: timetable.firings },
   })
   const retention = createRecordRetention({ db, clock })
-  const previews = createPreviewWork(ground, { judge, tasks, clusters })
+  const stored = createStoredCheck({ store, clock })
+  const previews = createPreviewWork(ground, { judge, tasks, stored, clusters, foreign })
 
   const { inlineMaxBytes, partSizeBytes } = config.replication
   const limits = { inlineMaxBytes, partSizeBytes }
   const target = createSyncTarget({
-    ...{ db, store, spool, intake, projects, repositories, clock, ids, hlc, clusterId, limits, metrics, rulesOf },
+    ...{
+      db,
+      store,
+      stored,
+      spool,
+      intake,
+      projects,
+      repositories,
+      clock,
+      ids,
+      hlc,
+      clusterId,
+      limits,
+      metrics,
+      rulesOf,
+    },
     graceMs: config.gc.graceMs,
   })
 
@@ -279,8 +321,22 @@ export function createServices(ground: Ground, metrics: Metrics) {
     },
     ...{ blockUploads, temporary, mayDo },
     ...{ edges, edgePulls, webhooks },
-    ...{ packages, publishing, packageDeletion, downloadCounts },
+    ...{ packages, publishing, packageDeletion, downloadCounts, images },
     ...{ previews, retries, failures, events, rollOver, lags },
-    ...{ clusters, tasks, scheduler, v1, records, retention, scrub, compaction, target },
+    ...{
+      distributions,
+      foreign,
+      imports,
+      sources,
+      clusters,
+      tasks,
+      scheduler,
+      v1,
+      records,
+      retention,
+      scrub,
+      compaction,
+      target,
+    },
   }
 }

@@ -3,12 +3,17 @@ import { type NodePath, ROOT } from '../core/paths.ts'
 import { type Action, type Grants, NO_GRANTS } from './grants.ts'
 import { isAnonymous, type Principal } from './principal.ts'
 
-/** What is asked for. A repository that does not exist counts as a private one, so that its absence is told only to those who may know. */
+/**
+ * What is asked for. The catalog lists what the caller may read, so anybody may ask for it who says who they are, if only by a token
+ * for what is public. A repository that does not exist counts as a private one, so that its absence is told only to
+ * those who may know.
+ */
 export type Resource =
   | { readonly kind: 'anything' }
   | { readonly kind: 'login' }
   | { readonly kind: 'system' }
   | { readonly kind: 'replication' }
+  | { readonly kind: 'catalog' }
   | { readonly kind: 'account'; readonly userId: string }
   | { readonly kind: 'project'; readonly projectId: string }
   | RepositoryResource
@@ -36,6 +41,7 @@ export function decide(principal: Principal, action: Action, resource: Resource,
   if (principal.standing !== undefined) return 'deny'
   if (principal.covers !== undefined && !principal.covers(action, resource)) return 'deny'
   if (open) return 'allow'
+  if (resource.kind === 'catalog') return isAnonymous(principal) && principal.covers === undefined ? 'login' : 'allow'
   if (isAnonymous(principal)) return 'login'
   return principal.admin || isGranted(principal, action, resource, grants) ? 'allow' : 'deny'
 }
@@ -43,7 +49,7 @@ export function decide(principal: Principal, action: Action, resource: Resource,
 function isGranted(
   principal: Principal,
   action: Action,
-  resource: Exclude<Resource, { kind: 'anything' }>,
+  resource: Exclude<Resource, { kind: 'anything' | 'catalog' }>,
   grants: Grants,
 ) {
   switch (resource.kind) {

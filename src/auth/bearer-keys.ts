@@ -30,8 +30,8 @@ interface KeyFolder {
 
 const DAY_MS = 86_400_000
 const ROTATED_AFTER_MS = 90 * DAY_MS
-/** Far longer than any token lives (`bearer-tokens.ts`) and any process signs with a key it has read. */
-const KEPT_AFTER_SUCCESSOR_MS = 2 * DAY_MS
+/** Longer than any token lives (`bearer-tokens.ts`, `refresh-tokens.ts`) and any process signs with a key it has read. */
+const KEPT_AFTER_SUCCESSOR_MS = 32 * DAY_MS
 /** How long another process may go on signing with the key before. */
 const REREAD_MS = 10 * 60_000
 /** A key that is not there is looked for no more often. */

@@ -1,4 +1,4 @@
-import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify, SignJWT } from 'jose'
+import type { JWTPayload } from 'jose'
 import type { Clock } from '../core/clock.ts'
 import { AppError, invalid } from '../core/errors.ts'
 import { findUser } from '../metadata/access/users.ts'
@@ -6,7 +6,8 @@ import type { MetadataDatabase } from '../metadata/database.ts'
 import type { BearerKeys } from './bearer-keys.ts'
 import { ACTIONS, type Action } from './grants.ts'
 import { ANONYMOUS } from './principal.ts'
-import type { TokenScope } from './principal-scope.ts'
+import { isRepositoryScope, type TokenScope } from './principal-scope.ts'
+import { createSignedTokens } from './signed-tokens.ts'
 import { userNotFound } from './users.ts'
 
 export interface BearerRequest {
@@ -48,18 +49,13 @@ interface BearerTokenDeps {
   readonly issuer: string
 }
 
-/** Keys stay for twice as long once they are replaced. */
+/** Keys stay for longer once they are replaced. */
 export const MAX_TOKEN_S = 86_400
 /** Each is looked at for each request. */
 const MAX_SCOPES = 100
-/** Limits what an attacker can have verified. */
-const MAX_TOKEN_LENGTH = 16 * 1024
-const ALGORITHM = 'ES256'
-const AUDIENCE = 'entrepot'
-
-export const looksLikeBearer = (text: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]+$/.test(text)
 
 export function createBearerTokens({ db, keys, clock, issuer }: BearerTokenDeps): BearerTokens {
+  const tokens = createSignedTokens({ keys, clock, issuer, audience: 'entrepot' })
   async function stampOf(userId: string): Promise<number | undefined> {
     if (userId === ANONYMOUS.userId) return undefined
     const account = await findUser(db.read, userId)
@@ -73,37 +69,12 @@ export function createBearerTokens({ db, keys, clock, issuer }: BearerTokenDeps)
         throw invalid('expiresInS', `1 to ${MAX_TOKEN_S}`)
       }
       if (scopes.length > MAX_SCOPES) throw invalid('scopes', `at most ${MAX_SCOPES}`)
-      const issuedAtS = Math.floor(clock.now() / 1000)
-      const key = await keys.signing()
-      const token = await new SignJWT({ scopes, stamp: await stampOf(userId) })
-        .setProtectedHeader({ alg: ALGORITHM, kid: key.id, typ: 'JWT' })
-        .setIssuer(issuer)
-        .setAudience(AUDIENCE)
-        .setSubject(userId)
-        .setIssuedAt(issuedAtS)
-        .setExpirationTime(issuedAtS + expiresInS)
-        .sign(key.privateKey)
-      return { token, issuedAt: issuedAtS * 1000, expiresInS }
+      const signed = await tokens.sign(userId, { scopes, stamp: await stampOf(userId) }, expiresInS)
+      return { ...signed, expiresInS }
     },
     async verify(token) {
-      if (token.length > MAX_TOKEN_LENGTH || !looksLikeBearer(token)) return undefined
-      try {
-        const { kid } = decodeProtectedHeader(token)
-        const key = typeof kid === 'string' ? await keys.find(kid) : undefined
-        if (key === undefined) return undefined
-        const { payload } = await jwtVerify(token, key.publicKey, {
-          algorithms: [ALGORITHM],
-          issuer,
-          audience: AUDIENCE,
-          currentDate: new Date(clock.now()),
-          requiredClaims: ['sub', 'exp', 'scopes'],
-        })
-        return claimsOf(payload)
-      } catch (error) {
-        // `TypeError`: the header is no JSON.
-        if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined
-        throw error
-      }
+      const payload = await tokens.verify(token)
+      return payload && claimsOf(payload)
     },
   }
 }
@@ -112,9 +83,10 @@ export function createBearerTokens({ db, keys, clock, issuer }: BearerTokenDeps)
 function claimsOf({ sub, exp, stamp, scopes }: JWTPayload): BearerClaims | undefined {
   if (sub === undefined || exp === undefined || !Array.isArray(scopes)) return undefined
   if (sub !== ANONYMOUS.userId && typeof stamp !== 'number') return undefined
-  const known = (scopes as readonly TokenScope[]).map(({ repository, actions }) => ({
-    repository,
-    actions: actions.filter((action): action is Action => ACTIONS.includes(action)),
-  }))
+  const known = (scopes as readonly TokenScope[]).map((scope): TokenScope => {
+    if (!isRepositoryScope(scope)) return scope
+    const { repository, actions } = scope
+    return { repository, actions: actions.filter((action): action is Action => ACTIONS.includes(action)) }
+  })
   return { userId: sub, scopes: known, credentialStamp: stamp as number | undefined, expiresAt: exp * 1000 }
 }

@@ -116,3 +116,22 @@ describe('scope of a bearer token', () => {
     assert.equal(allowed(covers, 'WRITE', { ...repository('p', 'whole'), extent: 'part' } as Resource), true)
   })
 })
+
+describe('a token for the catalog', () => {
+  const catalog = { kind: 'catalog' } as const
+  const nginx = { kind: 'repository', projectId: 'p', repoName: 'r', path: '/nginx', extent: 'node' } as const
+  const resource = { ...nginx, id: 1, public: true } as unknown as Resource
+
+  it('given one, when used, then it is good for the catalog and nothing else; one for an image is not', () => {
+    const forCatalog = { ...ANONYMOUS, covers: coversOfToken([{ catalog: true }]) }
+    assert.equal(decide(forCatalog, 'READ', catalog), 'allow')
+    assert.equal(decide(forCatalog, 'DOWNLOAD', resource), 'deny')
+    const image = { repository: { project: 'p', repo: 'r', name: 'nginx' }, actions: ['DOWNLOAD'] } as const
+    const forImage = { ...ANONYMOUS, covers: coversOfToken([image]) }
+    assert.equal(decide(forImage, 'READ', catalog), 'deny')
+    assert.equal(decide(forImage, 'DOWNLOAD', resource), 'allow')
+  })
+  it('given nobody, when the catalog is asked for, then a login is needed', () => {
+    assert.equal(decide(ANONYMOUS, 'READ', catalog), 'login')
+  })
+})

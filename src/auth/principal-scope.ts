@@ -17,8 +17,13 @@ export interface AppScope {
   readonly projects: readonly ProjectRule[]
 }
 
-/** Of a bearer token: these actions, and what they imply, in one repository or below one name in it. */
-export interface TokenScope {
+/** Of a bearer token. */
+export type TokenScope = RepositoryScope | CatalogScope
+export interface CatalogScope {
+  readonly catalog: true
+}
+/** These actions, and what they imply, in one repository or below one name in it. */
+export interface RepositoryScope {
   readonly repository: { readonly project: string; readonly repo: string; readonly name?: string | undefined }
   readonly actions: readonly Action[]
 }
@@ -40,6 +45,7 @@ export function coversOfApp({ types, projects }: AppScope): Covers | undefined {
     switch (resource.kind) {
       case 'anything':
       case 'login':
+      case 'catalog':
         return true
       case 'system':
       case 'account':
@@ -69,17 +75,21 @@ export const COVERS_SERVICE: Covers = (_action, { kind }) =>
  * caller may not see counts as one of the whole tree, since it would leave out what the user may not see, not what the token does.
  */
 export function coversOfToken(scopes: readonly TokenScope[]): Covers {
-  const granted = scopes.map(({ repository, actions }) => ({
+  const catalog = scopes.some((scope) => 'catalog' in scope)
+  const granted = scopes.filter(isRepositoryScope).map(({ repository, actions }) => ({
     ...repository,
     actions: allowedBy(actions),
     include: repository.name === undefined ? [] : [normalisePath(repository.name)],
   }))
   return (action, resource) => {
     if (resource.kind === 'anything') return true
+    if (resource.kind === 'catalog') return catalog
     if (resource.kind !== 'repository') return false
     return granted.some((scope) => scope.actions.has(action) && isInside(scope, resource))
   }
 }
+
+export const isRepositoryScope = (scope: TokenScope): scope is RepositoryScope => 'repository' in scope
 
 function isInside(
   { project, repo, include }: { project: string; repo: string; include: Parameters<typeof scopeHolds>[0]['include'] },

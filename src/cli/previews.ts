@@ -23,7 +23,7 @@ interface Item {
 export interface PlanInfo {
   readonly total: { readonly counts: Readonly<Record<string, number>>; readonly bytes: number }
   readonly estimate: { readonly seconds: number | null; readonly basis: string }
-  readonly links: readonly (Place & { readonly creates: string; readonly bytes: number })[]
+  readonly links: readonly (Place & { readonly creates: string; readonly bytes: number; readonly stopped: boolean })[]
   readonly unlisted: number
   readonly items: Page<Item>
 }
@@ -36,12 +36,17 @@ export interface ProofInfo {
   readonly items: Page<Item>
 }
 
+function noteOf({ creates, stopped }: PlanInfo['links'][number]): string {
+  const made = creates === 'nothing' ? [] : [`makes ${creates}`]
+  return [...made, ...(stopped ? ['stops at the first failure'] : [])].join(', ')
+}
+
 export function planLines({ total, estimate, links, unlisted, items }: PlanInfo): string[] {
   const rows = links.map((link) => [
     ...placeOf(link),
     countsText(link.counts),
     bytesText(link.bytes),
-    link.errorReason ?? (link.creates === 'nothing' ? '' : `makes ${link.creates}`),
+    link.errorReason ?? noteOf(link),
   ])
   return [
     ...table(['from', 'to', 'artifacts', 'to send', 'note'], rows),

@@ -3,9 +3,11 @@ import { hasCode, messageOf } from '../core/errors.ts'
 import { CliFailure, EXIT, type ExitCode } from './cli-failure.ts'
 import { type CliGround, createCommandContext } from './command-context.ts'
 import { clusterCommands } from './commands/cluster.ts'
+import { distributionCommands } from './commands/distribution.ts'
 import { downloadCommand } from './commands/download.ts'
 import { edgeCommands } from './commands/edge.ts'
 import { fingerprintCommands } from './commands/fingerprint.ts'
+import { importCommand } from './commands/import.ts'
 import { loginCommands } from './commands/login.ts'
 import { lsCommand } from './commands/ls.ts'
 import { projectCommands } from './commands/project.ts'
@@ -77,6 +79,8 @@ function createProgram(version: string, ground: CliGround, format: 'json' | 'peo
   clusterCommands(program, context)
   taskCommands(program, context)
   recordCommands(program, context)
+  distributionCommands(program, context)
+  importCommand(program, context)
   return inheriting(program)
 }
 

@@ -10,6 +10,7 @@ export interface RecordInfo {
   readonly id: string
   readonly taskKey: string
   readonly status: 'RUNNING' | 'SUCCESS' | 'FAILED'
+  /** `2026-11-21T01:30:00.123`, no zone. */
   readonly startTime: string
   readonly endTime: string | null
   readonly errorReason: string | null
@@ -25,7 +26,8 @@ interface RunLink {
   readonly reason: string | null
   readonly downSince: string | null
 }
-interface Overview {
+/** Files of a run, by what became of them. */
+export interface Overview {
   readonly success: number
   readonly skip: number
   readonly failed: number
@@ -57,11 +59,22 @@ export async function watchRun(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<RecordInfo> {
+  return watchRecord(() => getRecord(server, recordId), `entrepot record watch ${recordId}`, terminal, clock, signal)
+}
+
+/** As `watchRun`, of what `read` gives. @param again the command that shows it again. */
+export async function watchRecord(
+  read: () => Promise<RecordInfo>,
+  again: string,
+  terminal: Terminal,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<RecordInfo> {
   const bar = runBar(terminal)
   const told = new Set<string>()
   try {
     for (;;) {
-      const record = await getRecord(server, recordId)
+      const record = await read()
       bar.show(record)
       for (const wait of waitsOf(record)) {
         if (!told.has(wait)) terminal.note(`Waits for ${wait}`)
@@ -72,7 +85,7 @@ export async function watchRun(
     }
   } finally {
     bar.end()
-    if (signal.aborted) terminal.note(`The run goes on; to see it again: entrepot record watch ${recordId}`)
+    if (signal.aborted) terminal.note(`The run goes on; to see it again: ${again}`)
   }
 }
 

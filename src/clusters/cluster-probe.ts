@@ -1,3 +1,4 @@
+import type { KeyPair } from '../remotes/transport/credentials.ts'
 import type { OpenWay } from '../remotes/transport/http-client.ts'
 
 /** How to reach a cluster and be known there. */
@@ -5,6 +6,8 @@ export interface ProbeTarget {
   readonly url: string
   readonly username: string | undefined
   readonly password: string | undefined
+  /** In place of a password. */
+  readonly keys?: KeyPair | undefined
   /** PEM trust anchor for this cluster alone. */
   readonly certificate: string | undefined
   /** Connections that the cluster opened, in place of its address. */
@@ -27,3 +30,9 @@ export interface ClusterProbe {
    */
   probe(target: ProbeTarget, signal: AbortSignal): Promise<ClusterGreeting>
 }
+
+/**
+ * Asks a registry of somebody else whether it is there and takes the login.
+ * @throws AppError, retryable when it may pass. Messages hold no secret.
+ */
+export type RegistryProbe = (target: ProbeTarget, signal: AbortSignal) => Promise<void>

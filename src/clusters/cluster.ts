@@ -1,4 +1,5 @@
 import type { ClusterRow } from '../metadata/replication/clusters.ts'
+import type { KeyPair } from '../remotes/transport/credentials.ts'
 import type { OpenWay } from '../remotes/transport/http-client.ts'
 
 /** Contract values of `type` (replication.md 3.11). */
@@ -19,6 +20,9 @@ export interface Cluster {
   readonly url: string
   readonly username: string | null
   readonly certificate: string | null
+  /** Of a platform account over there, and the key that names its pair; null: it logs in with a password, or not at all. */
+  readonly appId: string | null
+  readonly accessKey: string | null
   /** Bytes of contents per second that one process sends there, of all tasks together; null: no limit. */
   readonly rateLimit: number | null
   readonly detectType: DetectType
@@ -40,9 +44,13 @@ export interface ClusterTarget {
   readonly url: string
   readonly username: string | undefined
   readonly password: string | undefined
+  /** In place of a password. */
+  readonly keys?: KeyPair | undefined
   readonly certificate: string | undefined
   /** Bytes per second; null: no limit. */
   readonly rateLimit?: number | null | undefined
+  /** Somebody else's, of type REMOTE: it speaks the protocol of a package type. */
+  readonly isRegistry?: boolean | undefined
   /** Of a cluster that reports: connections that it opened, in place of its address. */
   readonly way?: OpenWay | undefined
 }
@@ -55,6 +63,8 @@ export function clusterFromRow(row: ClusterRow, reportedAt: number | undefined):
     url: row.url,
     username: row.username,
     certificate: row.certificate,
+    appId: row.app_id,
+    accessKey: row.access_key,
     rateLimit: row.rate_limit,
     detectType: row.detect_type as DetectType,
     status: row.status as ClusterStatus,

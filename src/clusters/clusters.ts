@@ -11,6 +11,7 @@ import {
   deleteCluster,
   findClusterById,
   findClusterByName,
+  findDistributionTo,
   findEnabledTaskOfCluster,
   insertCluster,
   listClusters,
@@ -19,11 +20,18 @@ import {
   updateCluster,
 } from '../metadata/replication/clusters.ts'
 import { deleteEdgeRows, findEdgeReport, listReportTimes } from '../metadata/replication/edge-reports.ts'
+import type { KeyPair } from '../remotes/transport/credentials.ts'
 import type { OpenWay } from '../remotes/transport/http-client.ts'
 import { type Cluster, type ClusterTarget, clusterFromRow, type DetectType } from './cluster.ts'
 import type { ClusterConnections } from './cluster-connections.ts'
 import type { ClusterGreeting } from './cluster-probe.ts'
-import { type ClusterChange, checkClusterRequest, checkClusterUpdate, onlyEdgesReport } from './validate-cluster.ts'
+import {
+  type ClusterChange,
+  checkClusterRequest,
+  checkClusterUpdate,
+  checkLogin,
+  onlyEdgesReport,
+} from './validate-cluster.ts'
 
 /** The registry of other clusters (replication.md 1.5). */
 export interface Clusters {
@@ -46,7 +54,7 @@ export interface Clusters {
   tryConnect(name: string, signal: AbortSignal): Promise<void>
   /** With retries, as before a task is stored. @throws AppError CLUSTER_NOT_FOUND and of the connection. */
   connect(id: string, signal: AbortSignal): Promise<ClusterGreeting>
-  /** Greets every PING cluster and keeps what it finds: HEALTHY, or UNHEALTHY with the reason. Never throws for a cluster. */
+  /** Greets every PING cluster and registry and keeps what it finds: HEALTHY, or UNHEALTHY with the reason. Never throws for a cluster. */
   checkHealth(signal: AbortSignal): Promise<void>
   /** @throws AppError CLUSTER_NOT_FOUND. */
   getTarget(id: string): Promise<ClusterTarget>
@@ -83,9 +91,11 @@ export function createClusters({ db, clock, ids, secrets, connections, edges }: 
       name,
       url: row.url,
       username: row.username ?? undefined,
-      password: row.password === null ? undefined : readPassword(name, row.password, passwordPlace(id)),
+      password: row.password === null ? undefined : readSecret(name, row.password, passwordPlace(id)),
+      ...keysOf(row),
       certificate: row.certificate ?? undefined,
       rateLimit: row.rate_limit,
+      ...(row.type === 'REMOTE' && { isRegistry: true }),
     }
   }
   /** Of a cluster that reports: who it said to be. It is not asked, because its connections may be held by another process. */
@@ -109,17 +119,39 @@ export function createClusters({ db, clock, ids, secrets, connections, edges }: 
     return rows.map((row) => clusterFromRow(row, times.get(row.id)))
   }
   const withReport = async (row: ClusterRow): Promise<Cluster> => (await withReports([row]))[0]!
-  function readPassword(name: string, text: string, place: string): string {
+  function keysOf({ id, name, access_key, secret_key }: ClusterRow): { keys?: KeyPair } {
+    if (access_key === null || secret_key === null) return {}
+    return { keys: { accessKey: access_key, secretKey: readSecret(name, secret_key, secretKeyPlace(id)) } }
+  }
+  function readSecret(name: string, text: string, place: string): string {
     try {
       return secrets.decrypt(text, place)
     } catch (cause) {
-      const message = `remote cluster [${name}] connect error: its password cannot be read; ${messageOf(cause)}`
+      const message = `remote cluster [${name}] connect error: its password or secret key cannot be read; ${messageOf(cause)}`
       throw new AppError('CLUSTER_CONNECT_ERROR', message, { cluster: name }, { cause })
     }
   }
-  const encrypted = (id: string, password: string | null | undefined) =>
-    password === null || password === undefined ? null : secrets.encrypt(password, passwordPlace(id))
+  const encrypted = (secret: string | null | undefined, place: string) =>
+    secret === null || secret === undefined ? null : secrets.encrypt(secret, place)
 
+  /** A password takes the place of a key pair, and the other way round. */
+  function loginAfter(change: ClusterChange, row: ClusterRow) {
+    const { id } = row
+    const dropsKeys = Boolean(change.password)
+    const secretOf = (given: string | null | undefined, stored: string | null, place: string) =>
+      given === undefined ? stored : encrypted(given, place)
+    const kept = { ...row, ...(dropsKeys && { app_id: null, access_key: null, secret_key: null }) }
+    const login = {
+      username: changed(change.username, row.username),
+      password: change.secretKey ? null : secretOf(change.password, row.password, passwordPlace(id)),
+      app_id: changed(change.appId, kept.app_id),
+      access_key: changed(change.accessKey, kept.access_key),
+      secret_key: secretOf(change.secretKey, kept.secret_key, secretKeyPlace(id)),
+    }
+    const { username, app_id: appId, access_key: accessKey, secret_key } = login
+    checkLogin({ username, appId, accessKey, hasSecretKey: secret_key !== null })
+    return login
+  }
   async function getByName(name: string): Promise<ClusterRow> {
     const row = await findClusterByName(db.read, name)
     if (row === undefined) throw notFound(name)
@@ -138,6 +170,10 @@ export function createClusters({ db, clock, ids, secrets, connections, edges }: 
     const row = await findClusterById(db.read, id)
     if (row === undefined) throw notFound(id)
     return row
+  }
+  async function check(row: ClusterRow, signal: AbortSignal): Promise<void> {
+    if (row.type === 'REMOTE') await connections.checkRegistry(row.id, () => targetOf(row), signal)
+    else await connections.check(row.id, () => targetOf(row), signal)
   }
   /** What the row says about health once a connection was made, or was not asked for. */
   const healthAfter = ({ ping, detectType }: { readonly ping: boolean; readonly detectType: string }) =>
@@ -160,11 +196,11 @@ export function createClusters({ db, clock, ids, secrets, connections, edges }: 
         url: request.url,
         detect_type: detectType,
         username: request.username ?? null,
-        password: encrypted(id, request.password),
+        password: encrypted(request.password, passwordPlace(id)),
         certificate: request.certificate ?? null,
-        app_id: null,
-        access_key: null,
-        secret_key: null,
+        app_id: request.appId ?? null,
+        access_key: request.accessKey ?? null,
+        secret_key: encrypted(request.secretKey, secretKeyPlace(id)),
         udp_port: null,
         peer_id: null,
         rate_limit: request.rateLimit ?? null,
@@ -184,6 +220,7 @@ export function createClusters({ db, clock, ids, secrets, connections, edges }: 
     async update(body, userId, signal) {
       const change = checkClusterUpdate(body)
       const row = await getByName(change.name)
+      if (row.type === 'REMOTE') throw belongsToDistribution('name', row.name, 'change')
       if (change.type !== undefined && change.type !== row.type)
         throw invalid('type', `[${row.name}] is ${row.type}, which stays`)
       const detectType = change.detectType ?? row.detect_type
@@ -191,9 +228,8 @@ export function createClusters({ db, clock, ids, secrets, connections, edges }: 
       const connection = {
         detect_type: detectType,
         url: change.url ?? row.url,
-        username: changed(change.username, row.username),
-        password: change.password === undefined ? row.password : encrypted(row.id, change.password),
         certificate: changed(change.certificate, row.certificate),
+        ...loginAfter(change, row),
         rate_limit: change.rateLimit === undefined ? row.rate_limit : change.rateLimit,
       }
       const reports = detectType === 'REPORT'
@@ -226,6 +262,8 @@ export function createClusters({ db, clock, ids, secrets, connections, edges }: 
 
     async delete(id) {
       await db.transact(async (trx) => {
+        const distribution = await findDistributionTo(trx, id)
+        if (distribution !== undefined) throw belongsToDistribution('id', distribution, 'delete')
         const task = await findEnabledTaskOfCluster(trx, id)
         if (task !== undefined)
           throw invalid('id', `task [${task}] sends to this cluster; disable it or choose other targets`)
@@ -237,7 +275,7 @@ export function createClusters({ db, clock, ids, secrets, connections, edges }: 
     async tryConnect(name, signal) {
       const row = await getByName(name)
       if (row.detect_type === 'REPORT') await reported(row)
-      else await connections.check(row.id, () => targetOf(row), signal)
+      else await check(row, signal)
     },
     async checkHealth(signal) {
       const rows = (await listClusters(db.read, {})).filter((row) => row.detect_type === 'PING')
@@ -246,7 +284,7 @@ export function createClusters({ db, clock, ids, secrets, connections, edges }: 
         PROBES_AT_ONCE,
         async (row, stop) => {
           try {
-            await connections.check(row.id, () => targetOf(row), stop)
+            await check(row, stop)
           } catch (error) {
             if (!(error instanceof AppError)) throw error
           }
@@ -261,25 +299,40 @@ export function createClusters({ db, clock, ids, secrets, connections, edges }: 
       await notePeerOf(db, id, greeting.clusterId)
       return greeting
     },
-    getTarget: async (id) => targetOf(await getById(id)),
+    async getTarget(id) {
+      const row = await findClusterById(db.read, id)
+      if (row === undefined) throw removed(id)
+      return targetOf(row)
+    },
   }
 }
 
 /** Why a cluster that was not heard of is UNHEALTHY. */
-const NOT_YET: Readonly<Record<DetectType, string>> = { PING: 'Not connected yet', REPORT: 'Not reported yet' }
+export const NOT_YET: Readonly<Record<DetectType, string>> = { PING: 'Not connected yet', REPORT: 'Not reported yet' }
+
+/** Where it is, and how to log in there, is said in one place only. */
+const belongsToDistribution = (field: string, name: string, verb: 'change' | 'delete') =>
+  invalid(field, `[${name}] is the registry of a distribution: ${verb} the distribution, and it follows`)
 
 const notFound = (reference: string) =>
   new AppError('CLUSTER_NOT_FOUND', `cluster node [${reference}] is not found`, { cluster: reference })
+/** For runs: whoever started one named a cluster that was there. */
+const removed = (id: string) => {
+  const what = 'it was removed; choose other targets for the task, or register the cluster again and choose it'
+  return new AppError('CLUSTER_NOT_FOUND', `cluster node [${id}] is not found: ${what}`, { cluster: id })
+}
 const existed = (name: string) => new AppError('CLUSTER_EXISTED', `cluster node [${name}] is existed`, { name })
 
 /** Binds the ciphertext to its row: put into another one, it cannot be read. */
-const passwordPlace = (id: string) => `cluster/${id}/password`
+export const passwordPlace = (id: string) => `cluster/${id}/password`
+const secretKeyPlace = (id: string) => `cluster/${id}/secretKey`
 
 const connectionOf = (change: ClusterChange & { readonly url: string }): Omit<ClusterTarget, 'id'> => ({
   name: change.name,
   url: change.url,
   username: change.username ?? undefined,
   password: change.password ?? undefined,
+  keys: change.accessKey && change.secretKey ? { accessKey: change.accessKey, secretKey: change.secretKey } : undefined,
   certificate: change.certificate ?? undefined,
 })
 

@@ -13,6 +13,9 @@ it('given the smallest request, when checked, then it pings and has no credentia
     username: undefined,
     password: undefined,
     certificate: undefined,
+    appId: undefined,
+    accessKey: undefined,
+    secretKey: undefined,
     detectType: 'PING',
     ping: true,
     rateLimit: undefined,
@@ -53,9 +56,20 @@ const refused: [what: string, body: unknown, code: string, field?: string][] = [
   ['not built: REMOTE', { ...body, type: 'REMOTE' }, 'OPTION_NOT_BUILT'],
   ['a report from no EDGE', { ...body, detectType: 'REPORT' }, 'PARAMETER_INVALID', 'detectType'],
   ['not built: udpPort', { ...body, udpPort: 9000 }, 'OPTION_NOT_BUILT'],
-  ['not built: appId', { ...body, appId: 'x' }, 'OPTION_NOT_BUILT'],
-  ['not built: accessKey', { ...body, accessKey: 'x' }, 'OPTION_NOT_BUILT'],
-  ['not built: secretKey', { ...body, secretKey: 'x' }, 'OPTION_NOT_BUILT'],
+  ['an appId alone', { ...body, appId: 'x' }, 'PARAMETER_MISSING', 'accessKey'],
+  ['half a key pair', { ...body, accessKey: 'x' }, 'PARAMETER_MISSING', 'secretKey'],
+  ['the other half', { ...body, secretKey: 'x' }, 'PARAMETER_MISSING', 'accessKey'],
+  ['a key pair for nobody', { ...body, accessKey: 'x', secretKey: 'y' }, 'PARAMETER_MISSING', 'username'],
+  [
+    'a password and a key pair',
+    { ...body, username: 'a', password: 'p', accessKey: 'x', secretKey: 'y' },
+    'PARAMETER_INVALID',
+    'secretKey',
+  ],
+  ['an access key with a colon', { ...body, accessKey: 'x:y', secretKey: 'z' }, 'PARAMETER_INVALID', 'accessKey'],
+  ['a huge url', { ...body, url: `http://${'x'.repeat(2_048)}`, ping: false }, 'PARAMETER_INVALID', 'url'],
+  ['a huge user name', { ...body, username: 'x'.repeat(1_025) }, 'PARAMETER_INVALID', 'username'],
+  ['a huge certificate', { ...body, certificate: 'x'.repeat(65_537) }, 'PARAMETER_INVALID', 'certificate'],
 ]
 for (const [what, request, code, field] of refused) {
   it(`given a request with ${what}, when checked, then ${code}`, () => {

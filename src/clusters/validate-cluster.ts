@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { empty, invalid, missing, notBuilt } from '../core/errors.ts'
+import { AppError, empty, invalid, missing, notBuilt } from '../core/errors.ts'
 import { fieldsOf, type RequestFields } from '../core/request-fields.ts'
 import { checkOutgoingUrl, withScheme } from '../remotes/outgoing-url.ts'
 import { CLUSTER_TYPES, type ClusterType, DETECT_TYPES, type DetectType } from './cluster.ts'
@@ -7,6 +7,10 @@ import { CLUSTER_TYPES, type ClusterType, DETECT_TYPES, type DetectType } from '
 const MIN_NAME_LENGTH = 2
 /** Distribution makes names like `project/repo/name`. */
 const MAX_NAME_LENGTH = 256
+/** Of `url`; of the others they are far above what anybody uses. */
+const MAX_URL_LENGTH = 2_048
+const MAX_LOGIN_LENGTH = 1_024
+const MAX_CERTIFICATE_LENGTH = 65_536
 /** What the API shows instead of a secret; sent back, it means "as it was". */
 const MASK = '******'
 
@@ -19,6 +23,10 @@ export interface ClusterChange {
   readonly username: string | null | undefined
   readonly password: string | null | undefined
   readonly certificate: string | null | undefined
+  /** Of a platform account over there; shown, not sent. */
+  readonly appId: string | null | undefined
+  readonly accessKey: string | null | undefined
+  readonly secretKey: string | null | undefined
   /** Bytes per second; ours. */
   readonly rateLimit: number | null | undefined
   readonly detectType: DetectType | undefined
@@ -46,6 +54,8 @@ export function checkClusterRequest(body: unknown): ClusterRequest {
   if (type === undefined) throw missing('type')
   const detectType = connection.detectType ?? 'PING'
   if (detectType === 'REPORT' && type !== 'EDGE') throw onlyEdgesReport()
+  const { username = null, appId = null, accessKey = null, secretKey } = connection
+  checkLogin({ username, appId, accessKey, hasSecretKey: Boolean(secretKey) })
   return { ...connection, type, url, detectType }
 }
 
@@ -61,16 +71,39 @@ function connectionOf(fields: RequestFields, name: string): ClusterChange {
     type: fields.choice('type', CLUSTER_TYPES),
     url: urlOf(fields),
     username: optional(fields, 'username'),
-    password: passwordOf(fields),
+    password: secretOf(fields, 'password'),
     certificate: certificateOf(fields),
+    appId: optional(fields, 'appId'),
+    accessKey: optional(fields, 'accessKey'),
+    secretKey: secretOf(fields, 'secretKey'),
     rateLimit: rateLimitOf(fields),
     detectType: fields.choice('detectType', DETECT_TYPES),
     ping: fields.flag('ping') ?? true,
   }
-  if (change.username?.includes(':'))
-    throw invalid('username', 'it holds a colon, which Basic authentication cannot carry')
+  if (change.username?.includes(':')) throw withColon()
+  if (change.accessKey?.includes(':')) throw invalid('accessKey', 'it holds a colon, which no access key does')
+  if (change.password && change.secretKey) throw invalid('secretKey', 'give a password or a key pair, not both')
   refuseWhatIsNotBuilt(fields)
   return change
+}
+
+/** How a cluster is logged in to, once a change was made: with a password, with a key pair, or not at all. */
+export interface Login {
+  readonly username: string | null
+  readonly appId: string | null
+  readonly accessKey: string | null
+  readonly hasSecretKey: boolean
+}
+
+/** @throws AppError PARAMETER_MISSING for half a pair, and for a pair that acts for nobody. */
+export function checkLogin({ username, appId, accessKey, hasSecretKey }: Login): void {
+  if (accessKey === null && (appId !== null || hasSecretKey)) throw missing('accessKey')
+  if (accessKey === null) return
+  if (!hasSecretKey) throw missing('secretKey')
+  if (username === null) {
+    const why = 'a key pair acts for a user of that cluster, say for which'
+    throw new AppError('PARAMETER_MISSING', `Parameter [username] is missing: ${why}`, { name: 'username' })
+  }
 }
 
 export const onlyEdgesReport = () => invalid('detectType', 'only a cluster of type EDGE reports')
@@ -87,6 +120,7 @@ function urlOf(fields: RequestFields): string | undefined {
   const given = fields.text('url')
   if (given === undefined) return undefined
   if (given.trim() === '') throw empty('url')
+  if (given.length > MAX_URL_LENGTH) throw tooLong('url', MAX_URL_LENGTH)
   const url = withScheme(given.trim())
   // Clusters often stand in private networks (architecture.md §8); link-local addresses stay refused.
   checkOutgoingUrl('url', url, { allowPrivate: true })
@@ -96,11 +130,14 @@ function urlOf(fields: RequestFields): string | undefined {
 /** Undefined: absent (null too); null: empty text, which means none. */
 function optional(fields: RequestFields, name: string): string | null | undefined {
   const value = fields.text(name)
+  const most = name === 'certificate' ? MAX_CERTIFICATE_LENGTH : MAX_LOGIN_LENGTH
+  if (value !== undefined && value.length > most) throw tooLong(name, most)
   return value === '' ? null : value
 }
+const tooLong = (name: string, most: number) => invalid(name, `it is longer than ${most} characters`)
 
-function passwordOf(fields: RequestFields): string | null | undefined {
-  const value = optional(fields, 'password')
+function secretOf(fields: RequestFields, name: string): string | null | undefined {
+  const value = optional(fields, name)
   return value === MASK ? undefined : value
 }
 
@@ -112,21 +149,31 @@ function rateLimitOf(fields: RequestFields): number | null | undefined {
 
 function certificateOf(fields: RequestFields): string | null | undefined {
   const value = optional(fields, 'certificate')
-  if (typeof value !== 'string') return value
+  if (typeof value === 'string') checkCertificate(value)
+  return value
+}
+/** @throws AppError PARAMETER_INVALID. */
+export function checkCertificate(pem: string): void {
+  if (pem.length > MAX_CERTIFICATE_LENGTH) throw tooLong('certificate', MAX_CERTIFICATE_LENGTH)
   try {
-    new X509Certificate(value)
-    return value
+    new X509Certificate(pem)
   } catch {
     throw invalid('certificate', 'it must be an X.509 certificate in PEM form')
   }
 }
+/** @throws AppError PARAMETER_INVALID. */
+export function checkRemoteLogin(username: string | undefined, password: string | undefined): void {
+  for (const [name, value] of Object.entries({ username, password })) {
+    if (value !== undefined && value.length > MAX_LOGIN_LENGTH) throw tooLong(name, MAX_LOGIN_LENGTH)
+  }
+  if (username?.includes(':')) throw withColon()
+}
+const withColon = () => invalid('username', 'it holds a colon, which Basic authentication cannot carry')
 
 function refuseWhatIsNotBuilt(fields: RequestFields): void {
   if (fields.choice('type', CLUSTER_TYPES) === 'REMOTE') {
-    throw notBuilt('type REMOTE', 'is not built yet; STANDALONE, EDGE and CENTER are')
-  }
-  for (const name of ['appId', 'accessKey', 'secretKey']) {
-    if ((fields.text(name) ?? '') !== '') throw notBuilt(name, 'is not built yet; use username and password')
+    const how = 'POST /replication/api/remote/distribution/create/{projectId}/{repoName}'
+    throw notBuilt('type REMOTE', `is made with the distribution that it belongs to: ${how}`)
   }
   if (fields.integer('udpPort') !== undefined) throw notBuilt('udpPort', 'is not built')
 }

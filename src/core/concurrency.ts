@@ -8,6 +8,13 @@ export async function mapConcurrent<T, R>(
   work: (item: T, signal: AbortSignal) => Promise<R>,
   signal: AbortSignal,
 ): Promise<R[]> {
+  // A signal of two costs as much as a small read.
+  if (items.length <= 1) {
+    signal.throwIfAborted()
+    const result = items.length === 0 ? [] : [await work(items[0]!, signal)]
+    signal.throwIfAborted()
+    return result
+  }
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
   const results: R[] = new Array(items.length)

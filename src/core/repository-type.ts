@@ -36,6 +36,7 @@ export const holdsPackages = (type: string): boolean => !WITHOUT_PACKAGES.has(ty
 
 /** Images are either; a repository may hold older packages of the other one. */
 const IMAGES: readonly RepositoryType[] = ['DOCKER', 'OCI']
+export const holdsImages = (type: string): boolean => IMAGES.includes(type as RepositoryType)
 /** What the keys of a repository may begin with where something is looked up: its own scheme first. */
 export function packageSchemes(type: RepositoryType): string[] {
   const own = packageScheme(type)

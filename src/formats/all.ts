@@ -1,5 +1,6 @@
 import type { Format } from './format.ts'
 import { genericFormat } from './generic/format.ts'
+import { dockerFormat, ociFormat } from './oci/format.ts'
 
 /** Every package type this server can hold, listed by hand. */
-export const FORMATS: readonly Format[] = [genericFormat]
+export const FORMATS: readonly Format[] = [genericFormat, dockerFormat, ociFormat]

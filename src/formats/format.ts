@@ -1,5 +1,6 @@
 import type { PackageRules } from '../artifacts/packages/package-rules.ts'
 import type { RepositoryType } from '../core/repository-type.ts'
+import type { ForeignDeps, ForeignRegistries } from './foreign.ts'
 import type { Protocol } from './protocol.ts'
 
 /**
@@ -13,4 +14,6 @@ export interface Format {
   readonly packages?: PackageRules
   /** What its clients speak, below `/<type in lower case>/{projectId}/{repoName}`; undefined: the generic protocol is all. */
   readonly protocol?: Protocol
+  /** How its versions go to registries of others; undefined: to clusters of our kind only. */
+  readonly foreign?: (deps: ForeignDeps) => ForeignRegistries
 }

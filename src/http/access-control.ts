@@ -8,7 +8,7 @@ import type { Rights } from '../auth/rights.ts'
 import { AppError, invalid } from '../core/errors.ts'
 import type { PathScope } from '../core/path-scope.ts'
 import { normalisePath } from '../core/paths.ts'
-import type { Access, App, RepositoryName } from './route.ts'
+import type { Access, App, RepositoryAccess, RepositoryName } from './route.ts'
 
 export interface AccessDeps {
   /**
@@ -23,6 +23,7 @@ type Fixed = { readonly action: Action; readonly resource: Resource }
 const FIXED = {
   PUBLIC: { action: 'READ', resource: { kind: 'anything' } },
   OPTIONAL_LOGIN: { action: 'READ', resource: { kind: 'anything' } },
+  CATALOG: { action: 'READ', resource: { kind: 'catalog' } },
   AUTHENTICATED: { action: 'READ', resource: { kind: 'login' } },
   ADMIN: { action: 'MANAGE', resource: { kind: 'system' } },
   REPLICATION_READ: { action: 'VIEW', resource: { kind: 'replication' } },
@@ -87,7 +88,8 @@ export function controlAccess(app: App, { authenticate, rights }: AccessDeps): v
     if (access === undefined || access === 'PUBLIC') return
     request.principal = await authenticate(request.headers.authorization, sourceOf(request))
     if (typeof access === 'object' && 'repo' in access) {
-      request.scopes = await authoriseIn(request.principal, access.repo, { ...namedIn(request), extent: access.extent })
+      const action = actionAt(access, request)
+      request.scopes = await authoriseIn(request.principal, action, { ...namedIn(request), extent: access.extent })
     } else if (typeof access === 'object') {
       await request.authoriseProject(access.project, namedIn(request).projectId)
     } else {
@@ -102,8 +104,13 @@ function namesWhatItIsAbout(url: string, access: Access | undefined): boolean {
   return ('repo' in access ? NAMES_REPOSITORY : NAMES_PROJECT).test(url)
 }
 
+/** What the route asks to be allowed to do at this URL. */
+export function actionAt({ repo, insteadAt }: RepositoryAccess, { params }: FastifyRequest): Action {
+  return insteadAt?.((params as Readonly<Record<string, string>>)['*'] ?? '') ?? repo
+}
+
 /** @throws AppError PATH_INVALID. */
-function namedIn({ params }: FastifyRequest): RepositoryName {
+export function namedIn({ params }: FastifyRequest): RepositoryName {
   const { projectId = '', repoName = '', '*': rest } = params as Readonly<Record<string, string>>
   return { projectId, repoName, path: rest === undefined ? undefined : normalisePath(rest) }
 }
@@ -116,7 +123,7 @@ export function enforce(decision: Decision, what: string): void {
 const outsideApp = ({ appId }: Principal, what: string): AppError =>
   new AppError('ACCOUNT_PERMISSION_DENIED', `Access denied: account ${appId} is not for ${what}`, { appId })
 
-function sourceOf({ ip, headers, traceId }: FastifyRequest): LoginSource {
+export function sourceOf({ ip, headers, traceId }: FastifyRequest): LoginSource {
   const actsFor = headers['x-bkrepo-uid']
   return { address: ip, actsFor: typeof actsFor === 'string' ? actsFor.trim() : undefined, traceId }
 }

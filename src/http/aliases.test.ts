@@ -19,6 +19,7 @@ const rows: readonly [string, string][] = [
   ['/api/user/list', '/auth/api/user/list'],
   ['/api/other/x', '/api/other/x'],
   ['/api', '/api'],
+  ['/v2/api/task/nginx/manifests/1', '/v2/api/task/nginx/manifests/1'],
   ['/task', '/task'],
   ['/replication/replicationx/y', '/replication/replicationx/y'],
   ['/generic/p/r/../../api/task/x', '/generic/p/r/../../api/task/x'],

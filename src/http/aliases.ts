@@ -19,7 +19,7 @@ const SERVICE_OF: Readonly<Record<string, string>> = {
 }
 const DOUBLED = /^\/(replication|repository|auth|job)(?:\/\1)+(?=\/)/
 /** What most requests ask for, as they should. */
-const CANONICAL = /^\/(?:generic|sync|repository(?=\/api))\//
+const CANONICAL = /^\/(?:generic|sync|v2|repository(?=\/api))\//
 const UNPREFIXED = /^\/api\/([^/?#]+)(?=[/?#]|$)/
 
 /**

@@ -8,11 +8,30 @@ import { MAX_JSON_BYTES } from './json-body.ts'
 const CLIENT_GONE = 499
 const CHALLENGE = 'Basic realm="Entrepot", charset="UTF-8"'
 
-/**
- * Shapes whatever a handler, hook or the framework throws as the contract's envelope. Defects are logged and hidden.
- * Reads `request.id` for the trace id: a request with a bad URL never got our own fields.
- */
-export async function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+/** An error as the clients of one part of the API read it. */
+export interface ErrorDialect {
+  /** @param status what the management API answers. Sets the status and headers; what it returns goes out as JSON. */
+  bodyOf(shown: AppError, status: number, request: FastifyRequest, reply: FastifyReply): object
+}
+const ENVELOPE: ErrorDialect = {
+  bodyOf(shown, status, request, reply) {
+    reply.code(status)
+    if (hasCode(shown, 'UNAUTHENTICATED')) reply.header('www-authenticate', CHALLENGE)
+    return failure(WIRE[shown.code][0], shortened(shown.message), request.id)
+  },
+}
+
+/** Shapes whatever a handler, hook or the framework throws as the contract's envelope. Defects are logged and hidden. */
+export const answerError = (error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
+  answerErrorIn(ENVELOPE, error, request, reply)
+
+/** Reads `request.id` for the trace id: a request with a bad URL never got our own fields. */
+export async function answerErrorIn(
+  dialect: ErrorDialect,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
   if (request.raw.socket.destroyed) {
     request.log.debug({ err: error }, 'the client went away')
     return reply.code(CLIENT_GONE).send()
@@ -33,15 +52,18 @@ export async function answerError(error: unknown, request: FastifyRequest, reply
   if (request.headers.expect !== undefined) reply.header('connection', 'close')
   for (const name of ABOUT_THE_FILE) reply.removeHeader(name)
   reply.header('x-trace-id', request.id)
-  if (hasCode(shown, 'UNAUTHENTICATED')) reply.header('www-authenticate', CHALLENGE)
   if (hasCode(shown, 'TOO_MANY_REQUESTS') && !reply.hasHeader('retry-after')) {
     reply.header('retry-after', String(shown.detail.retryAfterS ?? 1))
   }
-  return reply
-    .code(frameworkStatus(error) ?? httpStatusOf(shown, request.url))
-    .type('application/json; charset=utf-8')
-    .send(failure(WIRE[shown.code][0], shown.message, request.id))
+  const status = frameworkStatus(error) ?? httpStatusOf(shown, request.url)
+  const body = dialect.bodyOf(shown, status, request, reply)
+  return reply.type('application/json; charset=utf-8').send(body)
 }
+
+/** What somebody sent is named in the message, however long it was. */
+const shortened = (message: string): string =>
+  message.length <= MAX_MESSAGE ? message : `${message.slice(0, MAX_MESSAGE).toWellFormed()}…`
+const MAX_MESSAGE = 2_000
 
 /** A file that broke before its first byte: what was said of it is not said of the error. */
 const ABOUT_THE_FILE = [

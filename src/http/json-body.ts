@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts'
+import { checkBodySum } from './body-sum.ts'
 import type { App } from './route.ts'
 
 /** Largest JSON body; a task with every object and constraint it may have stays below it. */
@@ -12,9 +13,10 @@ const MAY_NAME_PROTO = /__proto__|\\u005f/i
 export function acceptJson(app: App): void {
   const fatal = new TextDecoder('utf-8', { fatal: true })
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser(JSON_TYPES, { parseAs: 'buffer' }, (_request, bytes, done) => {
-    if (bytes.length === 0) return done(null, undefined)
+  app.addContentTypeParser(JSON_TYPES, { parseAs: 'buffer' }, (request, bytes, done) => {
     try {
+      checkBodySum(request.headers, bytes as Buffer)
+      if (bytes.length === 0) return done(null, undefined)
       const text = fatal.decode(bytes as Buffer)
       done(null, MAY_NAME_PROTO.test(text) ? JSON.parse(text, refuseProto) : JSON.parse(text))
     } catch (cause) {

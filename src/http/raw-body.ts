@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { giveChunks } from '../storage/given-chunks.ts'
 import type { App } from './route.ts'
 
 /** In this scope no body is read or parsed, whatever its content type; handlers take it by `openBody`. */
@@ -18,7 +19,7 @@ export function keepBodiesRaw(app: App): void {
  */
 export function openBody(request: FastifyRequest, reply: FastifyReply): Readable {
   inviteBody(request, reply)
-  return request.raw
+  return giveChunks(request.raw)
 }
 
 export function inviteBody(request: FastifyRequest, reply: FastifyReply): void {

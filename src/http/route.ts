@@ -25,20 +25,27 @@ export type Routes = (app: App) => Promise<void>
 
 /**
  * Who may call a route. Every route states it; the server does not start with one that does not.
- * PUBLIC: anybody · OPTIONAL_LOGIN: anybody, but credentials that come are checked · AUTHENTICATED: any user · ADMIN: administrators · REPLICATION_*: other clusters (administrators, so far) ·
+ * CATALOG: any user, and tokens for what is public · PUBLIC: anybody · OPTIONAL_LOGIN: anybody, but credentials that come are checked · AUTHENTICATED: any user · ADMIN: administrators · REPLICATION_*: other clusters (administrators, so far) ·
  * `{ repo }`: whoever may do that in the repository named by the parameters `projectId` and `repoName` of the URL, to the path that
  * is the rest of the URL (`/*`; none: the whole repository) and, unless `extent` says otherwise, all below it ·
  * `{ project }`: whoever may do that in the project named by `projectId`.
  */
 export type Access =
   | 'PUBLIC'
+  | 'CATALOG'
   | 'OPTIONAL_LOGIN'
   | 'AUTHENTICATED'
   | 'ADMIN'
   | 'REPLICATION_READ'
   | 'REPLICATION_WRITE'
-  | { readonly repo: Action; readonly extent?: Extent }
+  | RepositoryAccess
   | { readonly project: Action }
+export interface RepositoryAccess {
+  readonly repo: Action
+  readonly extent?: Extent
+  /** The action where the rest of the URL, percent-decoded, makes it another one. */
+  readonly insteadAt?: (rest: string) => Action | undefined
+}
 
 /** A repository that a request names elsewhere than in its URL, e.g. the target of a copy. */
 export interface RepositoryName {

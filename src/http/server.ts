@@ -7,10 +7,12 @@ import { refuseOtherMedia } from './accepted-media.ts'
 import { type AccessDeps, controlAccess } from './access-control.ts'
 import { canonicalUrl } from './aliases.ts'
 import { type AuditTrail, auditRequests } from './audit.ts'
+import { sumAnswers } from './body-sum.ts'
 import { answerConnectionError } from './connection-errors.ts'
 import { createDates } from './dates.ts'
 import type { Envelope } from './envelope.ts'
 import { answerError } from './errors.ts'
+import { imageErrors, isImageUrl } from './images/image-errors.ts'
 import { acceptJson, MAX_JSON_BYTES } from './json-body.ts'
 import type { ServerMetrics } from './metrics.ts'
 import { type ApiDocument, documentApi } from './openapi.ts'
@@ -19,7 +21,7 @@ import { requestLog } from './request-log.ts'
 import { requestValidator } from './request-validation.ts'
 import type { App, Routes } from './route.ts'
 import { traceIdOf } from './trace.ts'
-import { createRouteTable, refuseUnknownUrl } from './unknown-url.ts'
+import { createRouteTable, refuseUnknownUrl, refuseWordAsId } from './unknown-url.ts'
 
 export interface HttpServerDeps {
   readonly routes: readonly Routes[]
@@ -55,6 +57,9 @@ const SILENCE_MS = 15 * 60_000
 export async function createHttpServer(deps: HttpServerDeps): Promise<App> {
   const { clock, ids, metrics } = deps
   const dates = createDates(deps.timeZone)
+  const answerImageError = imageErrors(deps.document.publicUrl)
+  const answerAnyError: typeof answerError = (error, request, reply) =>
+    (isImageUrl(request.url) ? answerImageError : answerError)(error, request, reply)
   const app: App = fastify<RawServerDefault>({
     loggerInstance: deps.logger,
     childLoggerFactory: requestLog,
@@ -70,13 +75,13 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<App> {
     connectionTimeout: SILENCE_MS,
     requestTimeout: 0,
     return503OnClosing: false,
-    frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+    frameworkErrors: (error, request, reply) => void answerAnyError(error, request, reply),
     clientErrorHandler: (error, socket) => answerConnectionError(error, socket, ids.key()),
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   app.setValidatorCompiler(requestValidator)
   app.setSerializerCompiler(() => (value) => JSON.stringify(value))
-  app.setErrorHandler(answerError)
+  app.setErrorHandler(answerAnyError)
   acceptJson(app)
   invite(app)
 
@@ -109,6 +114,7 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<App> {
   })
   refuseOtherMedia(app)
   controlAccess(app, deps.access)
+  app.addHook('onRequest', async (request, reply) => refuseWordAsId(known, request, reply))
   if (deps.audit !== undefined) auditRequests(app, deps.audit)
   app.addHook('preSerialization', (request, _reply, payload, next) => {
     next(null, isEnvelope(payload) ? { ...payload, traceId: request.traceId } : payload)
@@ -123,6 +129,7 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<App> {
     }
     next()
   })
+  sumAnswers(app)
   await documentApi(app, deps.document)
   for (const routes of deps.routes) await app.register(routes)
   await app.ready()

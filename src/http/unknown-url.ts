@@ -6,6 +6,8 @@ export interface RouteTable {
   add(route: RouteOptions): void
   /** Methods that the path of this URL has, sorted; empty when no route has it. */
   methodsAt(url: string): string[]
+  /** Methods of the route that has no parameters and is just this path, sorted; empty when there is none. */
+  methodsOfJust(url: string): string[]
 }
 
 export function createRouteTable(): RouteTable {
@@ -21,6 +23,7 @@ export function createRouteTable(): RouteTable {
       const found = [...methods.values()].filter(({ pattern }) => pattern.test(path))
       return [...new Set(found.flatMap((route) => [...route.methods]))].sort()
     },
+    methodsOfJust: (url) => [...(methods.get(url.split(/[?#]/, 1)[0]!)?.methods ?? [])].sort(),
   }
 }
 
@@ -34,11 +37,24 @@ export function refuseUnknownUrl(routes: RouteTable, request: FastifyRequest, re
   const allowed = routes.methodsAt(request.url)
   if (allowed.length === 0)
     throw new AppError('URL_NOT_FOUND', `URL not found: ${request.method} ${pathOf(request.url)}`)
+  refuseMethod(allowed, request, reply)
+}
+
+/** Ids are there never called as a call is: `GET …/failure/delete` asks for no failure of that id. */
+const IDS_ONLY = '/replication/'
+
+/** A word that is a call of its own under another method is not taken for the parameter of a route. */
+export function refuseWordAsId(routes: RouteTable, request: FastifyRequest, reply: FastifyReply): void {
+  const { url = '' } = request.routeOptions
+  if (!url.startsWith(IDS_ONLY) || !url.includes(':')) return
+  const allowed = routes.methodsOfJust(request.url)
+  if (allowed.length > 0 && !allowed.includes(request.method)) refuseMethod(allowed, request, reply)
+}
+
+function refuseMethod(allowed: readonly string[], { method }: FastifyRequest, reply: FastifyReply): never {
   reply.header('allow', allowed.join(', '))
-  throw new AppError(
-    'METHOD_NOT_ALLOWED',
-    `Method not allowed, reason: ${request.method} is not one of ${allowed.join(', ')}`,
-  )
+  const why = `${method} is not one of ${allowed.join(', ')}`
+  throw new AppError('METHOD_NOT_ALLOWED', `Method not allowed, reason: ${why}`)
 }
 
 /** Without the query, which may hold a token. */

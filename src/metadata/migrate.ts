@@ -3,7 +3,7 @@ import { AppError } from '../core/errors.ts'
 import type { Dialect, Transaction } from './database.ts'
 import type { Migration } from './migrations/all.ts'
 
-/** Any number that no other use of advisory locks in this program has (`sequencer.ts`). */
+/** Any number that no other use of advisory locks in this program has (`changes/sequencer.ts`). */
 const MIGRATION_LOCK = 3_510_401
 
 interface MigrationSchema {

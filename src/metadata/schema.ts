@@ -2,10 +2,12 @@ import type { Generated } from 'kysely'
 import type { AccessTables } from './tables/access.ts'
 import type { BlockUploadTables } from './tables/block-uploads.ts'
 import type { CopiedAccessTables } from './tables/copied-access.ts'
+import type { DistributionTables } from './tables/distributions.ts'
 import type { EdgeTables } from './tables/edges.ts'
 import type { EngineTables } from './tables/engine.ts'
 import type { FingerprintTables } from './tables/fingerprints.ts'
 import type { IdentityTables } from './tables/identity.ts'
+import type { ImageTables } from './tables/images.ts'
 import type { LiveLinkTables } from './tables/live-links.ts'
 import type { PackageTables } from './tables/packages.ts'
 import type { PlanTables } from './tables/plans.ts'
@@ -24,11 +26,13 @@ import type { UsageTables } from './tables/usage.ts'
 export interface Schema
   extends AccessTables,
     BlockUploadTables,
+    DistributionTables,
     EdgeTables,
     CopiedAccessTables,
     EngineTables,
     FingerprintTables,
     IdentityTables,
+    ImageTables,
     LiveLinkTables,
     PackageTables,
     PlanTables,

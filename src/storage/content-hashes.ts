@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto'
-import { createCrc64 } from '../core/crc64.ts'
-import { type Digest, digestFromBytes, digestOfBytes } from '../core/digest.ts'
+import { type Digest, digestOfBytes } from '../core/digest.ts'
+import { createRunningHashes, type HashName, type HashValues } from './running-hashes.ts'
 
 /** What bytes hash to besides sha256, which is always computed (architecture, decision 12). */
 export interface HashOptions {
@@ -21,19 +20,22 @@ export interface ContentHashes {
   result(): ContentDigests
 }
 
-export function createContentHashes({ withMd5, withCrc64 }: HashOptions): ContentHashes {
-  const sha256 = createHash('sha256')
-  const md5 = withMd5 === true ? createHash('md5') : undefined
-  const crc64 = withCrc64 === true ? createCrc64() : undefined
-  return {
-    update(chunk) {
-      sha256.update(chunk)
-      md5?.update(chunk)
-      crc64?.update(chunk)
-    },
-    result: () => ({ digest: digestFromBytes(sha256.digest()), md5: md5?.digest('hex'), crc64: crc64?.value() }),
-  }
+export function createContentHashes(options: HashOptions): ContentHashes {
+  const hashes = createRunningHashes(hashNames(options))
+  return { update: hashes.update, result: () => digestsOf(hashes.values()) }
 }
+
+export const hashNames = ({ withMd5, withCrc64 }: HashOptions): HashName[] => [
+  'sha256',
+  ...(withMd5 === true ? (['md5'] as const) : []),
+  ...(withCrc64 === true ? (['crc64'] as const) : []),
+]
+/** @param values sha256 among them. */
+export const digestsOf = ({ sha256, md5, crc64 }: HashValues): ContentDigests => ({
+  digest: `sha256:${sha256}` as Digest,
+  md5,
+  crc64,
+})
 
 /** Of bytes that are all there: quicker than a stream of one chunk. */
 export function contentDigestsOf(bytes: Uint8Array, options: HashOptions): ContentDigests {

@@ -14,7 +14,7 @@ function stored(...texts: string[]) {
     opened++
     return inner.open(...asked)
   }
-  return { content, store: { open }, opened: () => opened }
+  return { content, store: { open, readMany: async () => new Map<Digest, Buffer>() }, opened: () => opened }
 }
 
 describe('small blobs', () => {
@@ -25,6 +25,14 @@ describe('small blobs', () => {
       assert.equal((await small.read(digestOfBytes('hello'), 5, t.signal)).toString(), 'hello')
     }
     assert.equal(opened(), 1)
+  })
+
+  it('given a store that gives it whole, when read, then no stream is opened', async (t) => {
+    const { store, opened } = stored('hello')
+    const digest = digestOfBytes('hello')
+    const whole = { ...store, readMany: async () => new Map([[digest, Buffer.from('hello')]]) }
+    assert.equal((await createSmallBlobs(whole, 100).read(digest, 5, t.signal)).toString(), 'hello')
+    assert.equal(opened(), 0)
   })
 
   it('given more than fits, when read, then what was not used for the longest time is forgotten', async (t) => {

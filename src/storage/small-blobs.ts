@@ -6,7 +6,7 @@ import type { BlobStore } from './blob-store.ts'
 
 /** Whole contents of small blobs. Those that were read lately are kept in memory: a digest's bytes never change. */
 export interface SmallBlobs {
-  /** Up to this size; larger ones are streamed. */
+  /** Up to this size; larger ones are for their reader alone. */
   readonly maxBlobBytes: number
   /**
    * The bytes, which hash to the digest: checked when they come from the store.
@@ -15,9 +15,10 @@ export interface SmallBlobs {
   read(digest: Digest, sizeBytes: number, signal: AbortSignal): Promise<Buffer> | Buffer
 }
 
-const MAX_BLOB_BYTES = 64 * 1024
+/** Larger ones would soon drive out all the others, and hashing them costs more than reading them. */
+const MAX_BLOB_BYTES = 16 * 1024
 
-export function createSmallBlobs(store: Pick<BlobStore, 'open'>, capacityBytes: number): SmallBlobs {
+export function createSmallBlobs(store: Pick<BlobStore, 'open' | 'readMany'>, capacityBytes: number): SmallBlobs {
   /** In order of their last use. */
   const kept = new Map<Digest, Buffer>()
   let keptBytes = 0
@@ -32,10 +33,15 @@ export function createSmallBlobs(store: Pick<BlobStore, 'open'>, capacityBytes: 
       keptBytes -= length
     }
   }
-  async function load(digest: Digest, sizeBytes: number, signal: AbortSignal): Promise<Buffer> {
+  async function readStream(digest: Digest, sizeBytes: number, signal: AbortSignal): Promise<Buffer> {
     const stream = await store.open(digest, { start: 0, end: sizeBytes }, signal)
     // A copy of its own: what the stream gave may be a slice of a larger piece of memory.
-    const bytes = Buffer.from(await buffer(stream))
+    return Buffer.from(await buffer(stream))
+  }
+  async function load(digest: Digest, sizeBytes: number, signal: AbortSignal): Promise<Buffer> {
+    // Without a stream when all is well: that would cost more than the read. What is wrong or missing, the store says then.
+    const [whole] = (await store.readMany([{ digest, sizeBytes }], signal)).values()
+    const bytes = whole ?? (await readStream(digest, sizeBytes, signal))
     if (digestFromBytes(hash('sha256', bytes, 'buffer')) !== digest) {
       throw new AppError('DIGEST_MISMATCH', `The stored bytes of ${digest} hash to something else`, { digest })
     }

@@ -1,12 +1,12 @@
 import type { ExecLink } from '../metadata/replication/exec-links.ts'
 import type { LinkFailure } from '../metadata/replication/record-details.ts'
 
-/** `cluster: first error (+n more)`, one line per link that did not bring everything over (replication.md 3.4). */
+/** `cluster: first error (+n more)`, one line per link that did not bring everything over; the same is said once (replication.md 3.4). */
 export function failureLines(
   links: readonly Pick<ExecLink, 'link_id' | 'cluster_name' | 'error_reason'>[],
   failures: ReadonlyMap<number, LinkFailure>,
 ): string[] {
-  return links.flatMap((link) => lineOf(link, failures.get(link.link_id)))
+  return [...new Set(links.flatMap((link) => lineOf(link, failures.get(link.link_id))))]
 }
 
 function lineOf(

@@ -10,7 +10,7 @@ import { listEdges } from '../metadata/replication/edge-pulls.ts'
 import { findProjectFacts } from '../metadata/replication/task-facts.ts'
 import { isTaskNameTaken } from '../metadata/replication/tasks.ts'
 import type { Timetable } from './schedule/timetable.ts'
-import type { ReplicationTask, TaskPlan } from './task.ts'
+import type { ReplicationTask, TaskPlan, TaskTarget } from './task.ts'
 import type { TimeRules } from './validate-setting.ts'
 import { checkTask, mentionedIn } from './validate-task.ts'
 import type { WebhookSettings } from './webhooks/webhook-settings.ts'
@@ -18,6 +18,12 @@ import type { WebhookSettings } from './webhooks/webhook-settings.ts'
 export interface TaskJudge {
   /** What the request asks for, judged by what `reader` sees. @throws AppError of `checkTask`. */
   judge(reader: Reader, body: unknown, stored?: ReplicationTask): Promise<TaskPlan>
+  /** As `judge`, of a task whose targets are decided elsewhere; its name may be that of the task `exceptKey`. */
+  judgeGiven(
+    reader: Reader,
+    body: unknown,
+    given: { readonly targets: readonly TaskTarget[]; readonly exceptKey: string | undefined },
+  ): Promise<TaskPlan>
   /** As `judge`, of a task that is not going to be stored: its name may be that of another. */
   judgeUnstored(reader: Reader, body: unknown): Promise<TaskPlan>
   /**
@@ -53,6 +59,7 @@ export function createTaskJudge(deps: TaskJudgeDependencies): TaskJudge {
     body: unknown,
     isTaken: (name: string) => Promise<boolean>,
     stored?: ReplicationTask,
+    targets?: readonly TaskTarget[],
   ): Promise<TaskPlan> {
     const mentioned = mentionedIn(body)
     const project = await findProjectFacts(reader, mentioned.project, mentioned.repositories)
@@ -66,6 +73,7 @@ export function createTaskJudge(deps: TaskJudgeDependencies): TaskJudge {
       repositories: project.repositories,
       clusters: await findClusters(reader, mentioned.clusters),
       edges: await listEdges(reader),
+      targets,
     }
     const plan = checkTask(body, facts, stored)
     const given = fieldsOf(body).object('setting')
@@ -78,6 +86,8 @@ export function createTaskJudge(deps: TaskJudgeDependencies): TaskJudge {
     refuseSelfCopy,
     judge: (reader, body, stored) =>
       judgeNamed(reader, body, (name) => isTaskNameTaken(reader, name, stored?.key), stored),
+    judgeGiven: (reader, body, { targets, exceptKey }) =>
+      judgeNamed(reader, body, (name) => isTaskNameTaken(reader, name, exceptKey), undefined, targets),
     judgeUnstored: (reader, body) => judgeNamed(reader, body, async () => false),
 
     async connect(plan, signal) {

@@ -1,9 +1,9 @@
 import type { Clock } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
+import { numberChanges } from '../metadata/changes/sequencer.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
 import { type LinkLag, listLags } from '../metadata/replication/live-lag.ts'
 import { findTask } from '../metadata/replication/tasks.ts'
-import { numberChanges } from '../metadata/sequencer.ts'
 
 export interface LiveLags {
   /** How the links of a task stand, in the order in which they were made; those of other than REAL_TIME tasks are none. */

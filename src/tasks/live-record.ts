@@ -1,6 +1,7 @@
 import type { Transaction } from '../metadata/database.ts'
 import { endExecLinks, listExecLinks } from '../metadata/replication/exec-links.ts'
 import { failOpenShards } from '../metadata/replication/exec-shards.ts'
+import { forgetLiveTraffic } from '../metadata/replication/live-counters.ts'
 import { listLiveErrors } from '../metadata/replication/live-lag.ts'
 import { deleteRunningDetails, firstFailure } from '../metadata/replication/record-details.ts'
 import { sumLiveTotals } from '../metadata/replication/records.ts'
@@ -15,6 +16,7 @@ import { closeRecord } from './runs.ts'
 export async function closeLiveRecord(trx: Transaction, recordId: string, now: number): Promise<void> {
   const links = await listExecLinks(trx, recordId)
   for (const { link_id } of links) await failOpenShards(trx, recordId, link_id)
+  await forgetLiveTraffic(trx, recordId)
   await deleteRunningDetails(trx, recordId)
   const { bytes, estimatedBytes, ...overview } = (await sumLiveTotals(trx, [recordId])).get(recordId) ?? NOTHING
   const errors = await listLiveErrors(trx, recordId)

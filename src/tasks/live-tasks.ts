@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { Ids } from '../core/ids.ts'
 import type { JobQueue } from '../jobs/job-queue.ts'
-import { lastChange } from '../metadata/change-log.ts'
+import { lastChange } from '../metadata/changes/change-numbers.ts'
 import type { Transaction } from '../metadata/database.ts'
 import { carryLiveLinks, holdLiveLinks, moveLiveLinks, pauseLiveLinks } from '../metadata/replication/live-links.ts'
 import { findRunningRecord, insertRecord } from '../metadata/replication/records.ts'

@@ -12,6 +12,7 @@ import { objectsOfSet } from './dynamic-set.ts'
 import type { Planned } from './schedule/timetable.ts'
 import type {
   DynamicSet,
+  ImportOrigin,
   ObjectType,
   PackageConstraint,
   PathConstraint,
@@ -55,6 +56,7 @@ function taskFromRow(row: TaskRow, targets: readonly TaskTarget[], newest: Newes
     setting: JSON.parse(row.setting) as TaskSetting,
     ...(row.dynamic !== null && { dynamic: JSON.parse(row.dynamic) as DynamicSet }),
     includePermission: row.include_permission === 1,
+    ...(row.imports !== null && { imports: JSON.parse(row.imports) as ImportOrigin }),
     description: row.description,
     status: row.status as TaskStatus,
     enabled: row.enabled === 1,

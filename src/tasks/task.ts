@@ -74,6 +74,8 @@ export interface PackageConstraint {
   readonly packageKey: string | null
   /** Null and []: every version. */
   readonly versions: readonly string[] | null
+  /** Tags in place of its only version's own, at a registry of somebody else. */
+  readonly targetVersions?: readonly string[]
   /** Matches the whole key, or the whole name without its scheme (`constraints/package-filter.ts`). */
   readonly packageRegex?: string | null
   readonly versionRegex?: string | null
@@ -110,6 +112,8 @@ export interface TaskPlan {
   readonly includePermission?: boolean
   /** JSON of what the older API asked for (`v1/v1-task.ts`); undefined: a task of the current one. */
   readonly v1?: string
+  /** What it names comes from its target to us. */
+  readonly imports?: ImportOrigin
   readonly targets: readonly TaskTarget[]
   readonly setting: TaskSetting
   readonly description: string | null
@@ -117,6 +121,14 @@ export interface TaskPlan {
   /** Write detail rows of artifacts that did not fail. */
   readonly record: boolean
   readonly recordReserveDays: number
+}
+
+/** What the import API keeps with its task. Holds no secret. */
+export interface ImportOrigin {
+  /** As users call it; the task is called `project/repo/import/name`. */
+  readonly name: string
+  /** User who has what is brought. */
+  readonly by: string
 }
 
 export type RunStatus = 'RUNNING' | 'SUCCESS' | 'FAILED'

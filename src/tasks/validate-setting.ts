@@ -1,4 +1,6 @@
-import { type AppError, empty, invalid, missing, notBuilt } from '../core/errors.ts'
+import { empty, invalid, missing } from '../core/errors.ts'
+import { parsePlatform } from '../core/platform.ts'
+import { holdsImages } from '../core/repository-type.ts'
 import { fieldsOf, type RequestFields, storableText } from '../core/request-fields.ts'
 import type { CronFirings } from './schedule/cron-firing.ts'
 import {
@@ -8,6 +10,7 @@ import {
   EXECUTION_STRATEGIES,
   type ExecutionPlan,
   type ExecutionStrategy,
+  type TaskObject,
   type TaskSetting,
 } from './task.ts'
 
@@ -55,7 +58,7 @@ export function checkSetting(fields: RequestFields, time: TimeRules, stored?: Ta
     propagateDelete: fields.flag('propagateDelete') ?? standard.propagateDelete,
     deleteGuard: checkDeleteGuard(fields.object('deleteGuard')),
     backfill: fields.flag('backfill') ?? standard.backfill,
-    platforms: fields.list('platforms')?.map((platform) => storableText('platforms', platform)) ?? standard.platforms,
+    platforms: fields.list('platforms')?.map(checkPlatform) ?? standard.platforms,
   }
 }
 
@@ -111,8 +114,16 @@ function checkDeleteGuard(fields: RequestFields | undefined): DeleteGuard {
   return { maxCount, maxShare }
 }
 
-/** The first option that is set to something this release does not act on. */
-export function unbuiltSetting(setting: TaskSetting): AppError | undefined {
-  if ((setting.platforms ?? []).length > 0) return notBuilt('platforms', 'is not built yet')
-  return undefined
+function checkPlatform(given: unknown): string {
+  const platform = storableText('platforms', given)
+  if (parsePlatform(platform) === undefined)
+    throw invalid('platforms', `[${platform.slice(0, 200)}] is not os/arch[/variant] in lower case, e.g. linux/arm64`)
+  return platform
+}
+
+/** @throws AppError PARAMETER_INVALID where a setting means nothing to what is replicated. */
+export function checkSettingFits({ platforms }: TaskSetting, objects: readonly TaskObject[]): void {
+  const other = (platforms ?? []).length === 0 ? undefined : objects.find(({ repoType }) => !holdsImages(repoType))
+  if (other === undefined) return
+  throw invalid('platforms', `it is for images, and [${other.localRepo}] is a ${other.repoType} repository`)
 }

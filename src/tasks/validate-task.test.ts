@@ -400,7 +400,20 @@ describe('given a wrong task request, when checked, then it is refused by code a
     ],
     ['not built: a repository type without a format', withObject({ localRepoName: 'maven-local' }), 'OPTION_NOT_BUILT'],
     ['not built: sourceFilter', withObject({ sourceFilter: ['x'] }), 'OPTION_NOT_BUILT'],
-    ['not built: platforms', withSetting({ platforms: ['linux/arm64'] }), 'OPTION_NOT_BUILT'],
+    ...['linux', 'linux/arm/v7/x', 'Linux/arm64', 'linux/', '', 'linux/arm 64'].map(
+      (platform): Refusal => [
+        `no platform: [${platform}]`,
+        withSetting({ platforms: [platform] }),
+        'PARAMETER_INVALID',
+        'platforms',
+      ],
+    ),
+    [
+      'platforms for a repository without images',
+      withSetting({ platforms: ['linux/arm64'] }),
+      'PARAMETER_INVALID',
+      'platforms',
+    ],
   ]
   for (const [what, body, code, field] of refused) {
     it(`${what}: ${code}`, () => {

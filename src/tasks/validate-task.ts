@@ -9,7 +9,7 @@ import {
   type TaskTarget,
 } from './task.ts'
 import { checkObjects, MAX_OBJECTS, type ObjectFacts, type Unbuilt } from './validate-object.ts'
-import { checkSetting, DEFAULT_SETTING, type TimeRules, unbuiltSetting } from './validate-setting.ts'
+import { checkSetting, checkSettingFits, DEFAULT_SETTING, type TimeRules } from './validate-setting.ts'
 
 const MIN_NAME_LENGTH = 2
 const MAX_NAME_LENGTH = 256
@@ -33,6 +33,8 @@ export interface TaskFacts extends ObjectFacts, TimeRules {
   readonly clusters: readonly KnownCluster[]
   /** All that come to us. */
   readonly edges?: readonly TaskTarget[]
+  /** Decided elsewhere than by the request. */
+  readonly targets?: readonly TaskTarget[] | undefined
 }
 
 /** What a request mentions, so that the facts can be fetched before it is judged. Whatever makes no sense is left out. */
@@ -87,7 +89,7 @@ export function checkTask(body: unknown, facts: TaskFacts, stored?: Omit<TaskPla
     settingFields === undefined
       ? (stored?.setting ?? DEFAULT_SETTING)
       : checkSetting(settingFields, facts, stored?.setting)
-  const targets = checkTargets(fields, replicaType, facts)
+  const targets = facts.targets ?? checkTargets(fields, replicaType, facts)
   const enabled = fields.flag('enabled') ?? fields.flag('enable')
   const description = fields.text('description')
   if (description !== undefined && description.length > MAX_DESCRIPTION_LENGTH) {
@@ -99,8 +101,8 @@ export function checkTask(body: unknown, facts: TaskFacts, stored?: Omit<TaskPla
     throw invalid('recordReserveDays', `it must be 1 to ${MAX_RESERVE_DAYS}`)
   }
 
-  const refusal = refusals[0] ?? unbuiltSetting(setting)
-  if (refusal !== undefined) throw refusal
+  checkSettingFits(setting, objects)
+  if (refusals[0] !== undefined) throw refusals[0]
   return {
     name,
     project,
@@ -170,6 +172,8 @@ function checkTargets(
     }
     if (cluster.type === 'CENTER')
       throw invalid('remoteClusterIds', `[${cluster.name}] is a CENTER, which takes no tasks`)
+    if (cluster.type === 'REMOTE')
+      throw invalid('remoteClusterIds', `[${cluster.name}] is a registry: distribute to it, or change its distribution`)
     if (replicaType === 'EDGE_PULL' && cluster.detectType !== 'REPORT') {
       throw invalid('remoteClusterIds', `[${cluster.name}] is no EDGE that reports, so it pulls nothing`)
     }

@@ -20,6 +20,7 @@ eachDialect('kill -9 while real-time, cron and manual tasks run side by side', (
       largeFiles: 2,
       largeBytes: Math.round(500_000_000 * SCALE),
       kills: Math.max(5, Math.round(100 * SCALE)),
+      faults: 0,
     }
     const log = (line: string) => t.diagnostic(line)
     await soakRealTime({ ...size, seed: SEED, env, log }, t.signal)

@@ -39,7 +39,8 @@ async function send(
 }
 
 const KEYS = ['code', 'data', 'message', 'traceId']
-/** A success may be anything but a fault of ours; a refusal is the envelope. */
+const REGISTRY = /^\/v2(?:[/?#]|$)|\/v2\/_catalog(?:\?|$)/
+/** A success may be anything but a fault of ours; a refusal is the envelope, of a registry in its own form. */
 function check(sent: Sent, { status, type, text }: Answer): void {
   const about = `${sent.method} ${sent.path.slice(0, 120)} ${String(sent.body).slice(0, 60)} → ${status} ${type} ${text.slice(0, 300)}`
   assert.ok(status < 500, about)
@@ -47,13 +48,27 @@ function check(sent: Sent, { status, type, text }: Answer): void {
   // Answers to HEAD have no body.
   if (sent.method === 'HEAD') return
   assert.match(type, /^application\/json/, about)
+  assert.doesNotMatch(text, LEAKS, about)
+  // A body without a length is the beginning of a next request, of nobody's URL.
+  if (REGISTRY.test(sent.path) && !text.includes('this is not HTTP')) {
+    checkRegistry(text, about)
+    return
+  }
   const envelope = JSON.parse(text) as { code: unknown; message: unknown; data: unknown; traceId: unknown }
   assert.deepEqual(Object.keys(envelope).sort(), KEYS, about)
   assert.ok(Number.isInteger(envelope.code) && (envelope.code as number) > 250_000, about)
   assert.equal(envelope.data, null, about)
   assert.ok(typeof envelope.message === 'string' && envelope.message !== '', about)
   assert.match(String(envelope.traceId), /^[0-9a-f]{32}$/, about)
-  assert.doesNotMatch(text, /<html|<!doctype|\n\s+at |node_modules|\.ts:\d|file:\/\/|SQLITE|syntax error/i, about)
+}
+const LEAKS = /<html|<!doctype|\n\s+at |node_modules|\.ts:\d|file:\/\/|SQLITE|syntax error/i
+function checkRegistry(text: string, about: string): void {
+  const { errors } = JSON.parse(text) as { errors?: { code: string; message: string }[] }
+  assert.ok(errors !== undefined && errors.length > 0, about)
+  for (const { code, message } of errors) {
+    assert.match(code, /^[A-Z_]+$/, about)
+    assert.ok(typeof message === 'string' && message !== '', about)
+  }
 }
 
 const JSON_TYPE = { 'content-type': 'application/json' }
@@ -109,7 +124,7 @@ eachDialect('answers to bad requests', (dialect) => {
     t.after(() => agent.destroy())
     const routes = await routesOf(cluster, agent)
     assert.ok(routes.length > 60)
-    for (const service of ['/repository/', '/auth/', '/replication/', '/generic/']) {
+    for (const service of ['/repository/', '/auth/', '/replication/', '/generic/', '/v2/']) {
       assert.ok(
         routes.some(([, path]) => path.startsWith(service)),
         service,
@@ -162,5 +177,33 @@ eachDialect('answers to bad requests', (dialect) => {
       assert.equal(answer.status, 413, path)
     }
     assert.ok(!t.signal.aborted)
+  })
+
+  it('given the word of a call in the place of an id, a call of edges to no edge, or a huge name, when sent, then the refusal is short and says what to do', async () => {
+    await using cluster = await startCluster({ name: 'center', dialect })
+    const agent = new Agent({ keepAlive: false })
+    const refused: [method: string, path: string, status: number, message: RegExp, body?: string][] = [
+      ['GET', '/replication/api/replica/failure/delete', 405, /GET is not one of DELETE/],
+      ['GET', '/replication/api/replica/failure/retry', 405, /GET is not one of POST/],
+      ['GET', '/replication/api/replica/event/retry', 405, /GET is not one of POST/],
+      ['GET', '/replication/api/edge/status', 400, /edge\.centreUrl.*no edge/],
+      ['POST', '/replication/api/edge/pull', 400, /edge\.centreUrl.*no edge/],
+      ['GET', '/replication/api/task/verify/nobody', 400, /replica task \[nobody\] not found/],
+      [
+        'POST',
+        '/replication/api/cluster/tryConnect',
+        400,
+        /is not found|xxx…/,
+        JSON.stringify({ name: 'x'.repeat(9_000) }),
+      ],
+    ]
+    for (const [method, path, status, message, body] of refused) {
+      const sent = { method, path, ...(body === undefined ? {} : { headers: JSON_TYPE, body }) }
+      const answer = await send(cluster, agent, sent)
+      check(sent, answer)
+      assert.deepEqual([path, answer.status], [path, status])
+      assert.match(answer.text, message)
+      assert.ok(answer.text.length < 3_000)
+    }
   })
 })

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-
+import type { RecordInfo } from '../../src/cli/run-progress.ts'
 import { eachDialect, type LocalCluster, startCluster, type TestDialect } from '../helpers/local-cluster.ts'
 import { until } from '../helpers/real-time.ts'
-import { createRepository, executeTask, type RecordInfo, waitForRun } from '../helpers/replication-calls.ts'
+import { createRepository, executeTask, waitForRun } from '../helpers/replication-calls.ts'
 
 const PASSWORD = 'a password of alice'
 const AUTH = '/auth/api'

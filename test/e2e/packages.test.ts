@@ -140,7 +140,7 @@ eachDialect('packages', (dialect) => {
     await using on = await start(dialect)
     const body = { projectId: 'proj', name: 'crates', type: 'CARGO' }
     const create = on.server.api.call('POST', '/repository/api/repo/create', body, t.signal)
-    await assert.rejects(create, { status: 400, code: 250112, message: /GENERIC, RDS/ })
+    await assert.rejects(create, { status: 400, code: 250112, message: /GENERIC, DOCKER, OCI, RDS/ })
   })
 
   it('given the protocol of a format, when it refuses, then the words are the protocol’s and a login is asked for as everywhere', async () => {

@@ -263,4 +263,22 @@ eachDialect('real time, outages', (dialect) => {
     await caughtUp(a, key, t.signal)
     assert.deepEqual(await pathsAt(clusters, b), ['/later', '/taken'])
   })
+
+  it('given FAST_FAIL and a conflict among what exists, when it is switched on, then the link stops in its back-fill, until it is switched', async (t) => {
+    await using clusters = await twoClusters(dialect, t.signal)
+    const { a, b } = clusters
+    await createRepository(b.api, REPO, t.signal)
+    await clusters.put(b, '/taken', 'theirs')
+    for (const path of ['/before', '/taken']) await clusters.put(a, path, 'ours')
+    const setting = { errorStrategy: 'FAST_FAIL', conflictStrategy: 'FAST_FAIL' }
+    const key = await clusters.create({ replicaType: 'REAL_TIME', setting })
+    await until(async () => (await lagsOf(a, key, t.signal))[0]?.state === 'STOPPED', t.signal)
+    const [lag] = await lagsOf(a, key, t.signal)
+    assert.match(lag?.lastError ?? '', /taken.*Delete or rename it there/)
+    await b.api.call('DELETE', `/repository/api/node/delete/${REPO}/taken`, undefined, t.signal)
+    await toggle(a, key, t.signal)
+    await toggle(a, key, t.signal)
+    await caughtUp(a, key, t.signal)
+    assert.deepEqual(await pathsAt(clusters, b), ['/before', '/taken'])
+  })
 })

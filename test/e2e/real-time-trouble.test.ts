@@ -3,6 +3,7 @@ import { it } from 'node:test'
 import { systemClock } from '../../src/app/system-clock.ts'
 import { createSystemIds } from '../../src/app/system-ids.ts'
 import { systemRandom } from '../../src/app/system-random.ts'
+import { mapConcurrent } from '../../src/core/concurrency.ts'
 import { createLiveRollOver } from '../../src/tasks/live-roll-over.ts'
 import { createLiveTasks } from '../../src/tasks/live-tasks.ts'
 import { eachDialect, type LocalCluster } from '../helpers/local-cluster.ts'
@@ -76,10 +77,11 @@ eachDialect('real time, lost followers', (dialect) => {
     const put = async (repository: string, path: string) => {
       await a.api.upload(repository, path, Buffer.from(`${path} of ${repository}`), {}, t.signal)
     }
-    for (const repository of repositories) {
+    const make = async (repository: string) => {
       await createRepository(a.api, repository, t.signal)
       await put(repository, '/before')
     }
+    await mapConcurrent(repositories, 8, make, t.signal)
     const key = await liveTask(clusters, { replicaTaskObjects: repositories.map(objectOf) }, t.signal)
     for (const name of ['/one', '/two']) {
       for (const repository of repositories) await put(repository, name)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { seededBytes } from '../helpers/blobs.ts'
 import { eachDialect } from '../helpers/local-cluster.ts'
 import {
   caughtUp,
@@ -152,5 +153,19 @@ eachDialect('real time', (dialect) => {
     const after = await overviewOf(a, record.id, t.signal)
     assert.deepEqual([after.success, after.skip, after.failed], [before.success, before.skip, before.failed])
     assert.equal((await detailsOf(a.api, record.id, 100, t.signal)).records.length, 20)
+  })
+
+  it('given a large file under a limit of its rate, when it is on its way, then replicatedBytes tells how far it got', async (t) => {
+    await using clusters = await twoClusters(dialect, t.signal)
+    const { a, b } = clusters
+    const key = await liveTask(clusters, { setting: { rateLimit: 4_000_000 } }, t.signal)
+    const content = seededBytes(7, 12_000_000)
+    await clusters.put(a, '/large', content)
+    const bytesOf = async () => (await openRecord(a, key, t.signal)).replicatedBytes
+    await until(async () => (await bytesOf()) > 0, t.signal)
+    assert.ok((await bytesOf()) < content.length, 'before it has arrived')
+    await caughtUp(a, key, t.signal)
+    await until(async () => (await bytesOf()) === content.length, t.signal)
+    assert.equal((await clusters.files(b)).length, 1)
   })
 })

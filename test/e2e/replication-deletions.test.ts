@@ -51,6 +51,20 @@ eachDialect('deletions at the source', (dialect) => {
     assert.deepEqual(await writersAt(two.b), await writersAt(two.a))
   })
 
+  it('given a file that arrived in a run that was given up, when it is deleted before the next one, then it ends at the target too', async (t) => {
+    await using two = await twoClusters(dialect, t.signal, { ENTREPOT_REPLICATION_LINK_TIMEOUT_MS: '500' })
+    await two.put(two.a, '/stays', 'stays')
+    const { key } = await two.replicate(MIRROR)
+    await two.put(two.a, '/short', 'short')
+    two.line.script(({ path }) => (path.includes('/stream') ? { afterAnswer: async () => {} } : undefined))
+    assert.equal((await two.again(key)).record.status, 'FAILED')
+    assert.deepEqual(await pathsAt(two, two.b), ['/short', '/stays'])
+    two.line.script(() => undefined)
+    await remove(two.a, '/short', t.signal)
+    assert.equal((await two.again(key)).record.status, 'SUCCESS')
+    assert.deepEqual(await pathsAt(two, two.b), ['/stays'])
+  })
+
   it('given a deletion that was brought over, when the file is restored here, then it travels again', async (t) => {
     await using two = await twoClusters(dialect, t.signal)
     await two.put(two.a, '/x', 'content')

@@ -46,6 +46,20 @@ eachDialect('replication when things go wrong', (dialect) => {
       assert.equal(counts(await two.again(key)), '1/0/0/0')
     })
 
+    it('given it is away for two thirds of the time that a run waits, when it is back, then the run goes on, however often it was tried', async (t) => {
+      const waits = { ENTREPOT_REPLICATION_LINK_TIMEOUT_MS: '3000', ENTREPOT_REPLICATION_CIRCUIT_PAUSE_MS: '250' }
+      await using two = await twoClusters(dialect, t.signal, waits)
+      await two.put(two.a, '/x', 'x')
+      const key = await two.create({ enabled: false })
+      let awayUntil: number | undefined
+      two.line.script(() => {
+        awayUntil ??= performance.now() + 2_000
+        return performance.now() < awayUntil ? { cutAfterBytes: 0 } : undefined
+      })
+      await two.a.api.call('POST', `/replication/api/task/toggle/status/${key}`, undefined, t.signal)
+      assert.equal(counts(await two.ended(key, 1)), '1/0/0/0')
+    })
+
     it('given it refuses the blobs with 503 beyond all retries, when run, then the artifacts are FAILED and the next run sends them although nothing changed', async (t) => {
       await using two = await twoClusters(dialect, t.signal)
       for (const name of ['/1', '/2']) await two.put(two.a, name, name.repeat(50_000))

@@ -170,6 +170,43 @@ eachDialect('replication of packages', (dialect) => {
     assert.deepEqual((await view(on.b, 'tool'))?.versions, ['1.0.0', '1.1.0'])
   })
 
+  it('given expressions that no version fits, when planned and run, then each has a FAILED row in its own words, and the rest is done', async (t) => {
+    await using packed = await packagedClusters(dialect, t.signal)
+    const { on, publish, view, task } = packed
+    for (const version of ['lib/1.0.0', 'lib/2.0.0', 'tool/1.0.0']) await publish(on.a, version, version)
+    const packageConstraints = [
+      { packageRegex: 'lib', versionRegex: '1\\..*' },
+      { packageRegex: 'nothing-.*' },
+      { packageKey: 'rds://tool', versionRegex: '[2-9].*' },
+      { packageKey: 'rds://none', versionRegex: '.*' },
+    ]
+    const { key, ...run } = await on.replicate(task({ replicaObjectType: 'PACKAGE' }, { packageConstraints }))
+    assert.equal(counts(run), '1/0/3/0')
+    const failed = run.details.filter(({ status }) => status === 'FAILED')
+    const names = failed.map(({ artifactName }) => artifactName).sort()
+    assert.deepEqual(names, ['none', 'packageKey [rds://tool], versionRegex [[2-9].*]', 'packageRegex [nothing-.*]'])
+    assert.ok(failed.every(({ errorReason }) => /\(2510(17|19)\)/.test(errorReason ?? '')))
+    assert.deepEqual((await view(on.b, 'lib'))?.versions, ['1.0.0'])
+    const plan = await on.a.api.call<{ total: { counts: object } }>(
+      'GET',
+      `/replication/api/task/plan/${key}`,
+      undefined,
+      t.signal,
+    )
+    assert.deepEqual(plan.total.counts, { send: 0, skip: 1, keep: 0, fail: 3, delete: 0 })
+    const proof = await on.a.api.call<{ links: readonly { counts: { missing: number; extra: number } }[] }>(
+      'POST',
+      `/replication/api/task/verify/${key}`,
+      undefined,
+      t.signal,
+    )
+    assert.deepEqual(
+      proof.links.map(({ counts: { missing, extra } }) => [missing, extra]),
+      [[0, 0]],
+      'versions that are not meant are not missing',
+    )
+  })
+
   it('given a key of another scheme, or a repository without packages, when a task is created, then it is refused by name', async (t) => {
     await using packed = await packagedClusters(dialect, t.signal)
     const { on, task } = packed

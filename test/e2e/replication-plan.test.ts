@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { mapConcurrent } from '../../src/core/concurrency.ts'
 import { seededBytes } from '../helpers/blobs.ts'
 import type { LocalCluster } from '../helpers/local-cluster.ts'
 import { eachDialect } from '../helpers/local-cluster.ts'
@@ -160,6 +161,24 @@ eachDialect('plans', (dialect) => {
       const { plan, run } = await planThenRun(two, key, t.signal)
       assert.deepEqual(pathsOf(plan, 'DELETE'), ['/b'])
       assertSame(plan, run)
+    })
+
+    it('given FAST_FAIL and work for several streams, when planned and run, then both stop at the same failure', async (t) => {
+      await using two = await twoClusters(dialect, t.signal)
+      await createRepository(two.b.api, REPO, t.signal)
+      const paths = Array.from({ length: 1_100 }, (_, n) => `/f${String(n).padStart(4, '0')}`)
+      await mapConcurrent(paths, 16, (path) => two.put(two.a, path, path), t.signal)
+      await two.put(two.b, '/f0003', 'theirs')
+      const setting = { conflictStrategy: 'FAST_FAIL', errorStrategy: 'FAST_FAIL' }
+      const key = await two.create({ setting, enabled: false })
+      const plan = await planOf(two, key, t.signal)
+      const { send, fail } = plan.total.counts
+      assert.deepEqual([plan.links[0]!.stopped, fail], [true, 1])
+      await two.a.api.call('POST', `/replication/api/task/toggle/status/${key}`, undefined, t.signal)
+      const run = await two.ended(key, 1)
+      assertSame(plan, run)
+      assert.equal((await two.files(two.b)).length, send + 1)
+      assert.ok(send < 1_099, 'it stopped')
     })
 
     it('given a quota at the target, when planned and run, then what does not fit is FAIL in both', async (t) => {

@@ -164,7 +164,7 @@ eachDialect('trying again what failed', (dialect) => {
     await using two = await twoClusters(dialect, t.signal)
     await two.put(two.a, '/x', 'x'.repeat(100_000))
     two.line.script(({ method, path }) =>
-      method === 'PUT' && path.includes('/blobs/') ? { flipByteAt: 50 } : undefined,
+      method === 'PUT' && path.includes('/blobs/') ? { flip: { of: 'request', at: 50, bit: 0 } } : undefined,
     )
     const run = await two.replicate()
     assert.equal(counts(run), '0/0/1/0')

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { chmod, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { it } from 'node:test'
 import { forgetSums } from '../../src/metadata/fingerprints/fold-state.ts'
-import { eachDialect } from '../helpers/local-cluster.ts'
+import { eachDialect, type LocalCluster } from '../helpers/local-cluster.ts'
 import { packagedClusters } from '../helpers/packaged-clusters.ts'
 import { createRepository } from '../helpers/replication-calls.ts'
 import { counts, REPO, type TwoClusters, twoClusters } from '../helpers/two-clusters.ts'
@@ -11,7 +14,10 @@ interface Proof {
   readonly equal: boolean
   readonly expected: boolean
   readonly links: readonly { readonly errorReason: string | null; readonly files: number }[]
-  readonly items: { readonly totalRecords: number; readonly records: readonly { class: string; path: string }[] }
+  readonly items: {
+    readonly totalRecords: number
+    readonly records: readonly { class: string; path: string; reason: string | null }[]
+  }
 }
 const verify = (two: TwoClusters, key: string, signal: AbortSignal, query = ''): Promise<Proof> =>
   two.a.api.call('POST', `/replication/api/task/verify/${key}${query}`, undefined, signal)
@@ -33,6 +39,17 @@ async function behindTheLog({ b }: TwoClusters, change: () => Promise<void>): Pr
 }
 const remove = ({ b }: TwoClusters, path: string, signal: AbortSignal) =>
   b.api.call('DELETE', `/repository/api/node/delete/${REPO}${path}`, undefined, signal)
+
+function blobFile({ blobsDir }: LocalCluster, content: Buffer): string {
+  const hex = createHash('sha256').update(content).digest('hex')
+  return join(blobsDir, hex.slice(0, 2), hex.slice(2, 4), hex)
+}
+/** As a bad disk does it. */
+const spoil = async (where: LocalCluster, content: Buffer) => {
+  const file = blobFile(where, content)
+  await chmod(file, 0o600)
+  await writeFile(file, content.fill('x', 500, 501))
+}
 
 eachDialect('verify', (dialect) => {
   it('given two equal repositories, when verified, then they are equal, by sums and row by row', async (t) => {
@@ -89,6 +106,54 @@ eachDialect('verify', (dialect) => {
     assert.deepEqual([proof.equal, proof.links[0]!.files, named(proof)], [true, 2, []])
     await two.put(two.b, '/x/extra.log', 'x')
     assert.deepEqual(named(await verify(two, key, t.signal)), ['EXTRA /x/extra.log'])
+  })
+
+  it('given two repositories that go to one, when verified, then files of the other are not extra, and what both bring is said', async (t) => {
+    await using two = await twoClusters(dialect, t.signal)
+    await createRepository(two.a.api, 'proj/more', t.signal)
+    const upload = (path: string) =>
+      two.a.api.upload('proj/more', path, Buffer.from(path), { 'x-bkrepo-overwrite': 'true' }, t.signal)
+    await two.put(two.a, '/one', '1')
+    await upload('/two')
+    const object = { remoteProjectId: 'proj', remoteRepoName: 'files', repoType: 'GENERIC' }
+    const none = { packageConstraints: [], pathConstraints: [] }
+    const objects = ['files', 'more'].map((localRepoName) => ({ localRepoName, ...object, ...none }))
+    const { key } = await two.replicate({ replicaTaskObjects: objects as never })
+    const proof = await verify(two, key, t.signal)
+    assert.deepEqual([proof.equal, named(proof)], [true, []])
+    await two.put(two.b, '/three', '3')
+    assert.deepEqual(named(await verify(two, key, t.signal)), ['EXTRA /three', 'EXTRA /three'])
+    await upload('/one')
+    const both = await verify(two, key, t.signal)
+    assert.deepEqual(named(both).slice(0, 1), ['CONTENT /one'])
+    assert.match(both.items.records.find(({ path }) => path === '/one')?.reason ?? '', /another object/)
+  })
+
+  it('given stored bytes that are wrong or gone on either side, when contents are read again, then these files are DAMAGED', async (t) => {
+    await using two = await twoClusters(dialect, t.signal)
+    const large = (text: string) => Buffer.alloc(100_000, text)
+    for (const name of ['ours', 'gone', 'theirs', 'fine', 'other']) await two.put(two.a, `/${name}`, large(name))
+    await two.put(two.a, '/small', 'small')
+    const { key } = await two.replicate()
+    const before = await verify(two, key, t.signal, '?content=true')
+    assert.deepEqual([before.links[0]!.errorReason, before.equal], [null, true])
+    await two.put(two.b, '/other', 'theirs by now')
+    await spoil(two.a, large('ours'))
+    await rm(blobFile(two.a, large('gone')))
+    await spoil(two.b, large('theirs'))
+    await spoil(two.b, large('other'))
+    assert.deepEqual(named(await verify(two, key, t.signal)), ['CONTENT /other'], 'only who looks knows')
+    const body = { content: true }
+    const found = await two.a.api.call<Proof>('POST', `/replication/api/task/verify/${key}`, body, t.signal)
+    assert.deepEqual([found.links[0]!.errorReason, found.equal, found.expected], [null, false, false])
+    assert.deepEqual(named(found), ['CONTENT /other', 'DAMAGED /gone', 'DAMAGED /ours', 'DAMAGED /theirs'])
+    const reasonOf = (path: string) => found.items.records.find((item) => item.path === path)?.reason ?? ''
+    assert.match(reasonOf('/gone'), /at the source are missing.*entrepot scrub/)
+    assert.match(reasonOf('/theirs'), /at \[beta\] are not those of its SHA-256/)
+    const only = await verify(two, key, t.signal, `?proofId=${found.proofId}&class=damaged`)
+    assert.equal(only.items.totalRecords, 3)
+    const underWay = `/replication/api/task/verify/${key}`
+    assert.deepEqual(await two.a.api.call('GET', underWay, undefined, t.signal), [], 'it is over')
   })
 
   it('given versions of packages, when one is other than it was and one is gone, then they are named', async (t) => {

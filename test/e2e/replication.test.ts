@@ -335,7 +335,7 @@ eachDialect('replication.md section 7', (dialect) => {
               : undefined
         if (method === 'GET' || path.endsWith('/missing') || way === undefined || flipped.has(way)) return undefined
         flipped.add(way)
-        return { flipByteAt: 40 }
+        return { flip: { of: 'request', at: 40, bit: 0 } }
       })
       const run = await two.replicate()
       assert.deepEqual([...flipped].sort(), ['blob', 'parts', 'stream'])

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { wrongDownloads } from '../../demo/compare.ts'
+import type { RecordInfo } from '../../src/cli/run-progress.ts'
 import type { Api } from './api.ts'
-import { type Detail, listFiles, overviewOf, type Page, type RecordInfo } from './replication-calls.ts'
+import { type Detail, listFiles, overviewOf, type Page } from './replication-calls.ts'
 
 const POLL_MS = 100
 const TASKS = '/replication/api/task'

@@ -3,10 +3,10 @@ import { addSums, EMPTY_SUM, type FingerprintRow, type RangeSum, sumOfRow } from
 import { type PackageKey, packagePath, versionPath } from '../../src/core/package-key.ts'
 import { type PathRange, rangeHolds } from '../../src/core/path-range.ts'
 import { comparePaths } from '../../src/core/paths.ts'
+import { numberChanges } from '../../src/metadata/changes/sequencer.ts'
 import type { MetadataDatabase } from '../../src/metadata/database.ts'
 import type { BucketSize } from '../../src/metadata/fingerprints/bucket-size.ts'
 import { createFingerprintUpkeep, type UpkeepOptions } from '../../src/metadata/fingerprints/upkeep.ts'
-import { numberChanges } from '../../src/metadata/sequencer.ts'
 
 /** Buckets so small that a few files split and merge them. */
 export const TINY_SIZE: BucketSize = { target: 4, most: 8, least: 2, rowsPerLandmark: 8 }

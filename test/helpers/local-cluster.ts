@@ -1,3 +1,5 @@
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { describe } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
@@ -7,8 +9,10 @@ import { FORMATS } from '../../src/formats/all.ts'
 import type { Format } from '../../src/formats/format.ts'
 import type { MetadataDatabase } from '../../src/metadata/database.ts'
 import type { DatabaseConfig } from '../../src/metadata/open-database.ts'
+import { ADMINISTRATOR, insertAdministrator } from './administrator.ts'
 import { type Api, connectApi } from './api.ts'
 import { makePostgres, skipReason } from './databases.ts'
+import { sqliteTemplate } from './sqlite-template.ts'
 import { tempDir } from './temp.ts'
 
 export type TestDialect = 'sqlite' | 'postgres'
@@ -46,7 +50,6 @@ export interface LocalClusterOptions {
 }
 
 const PART_SIZE_BYTES = 1024 * 1024
-const PASSWORD = 'correct-horse-battery'
 const SHORT_WAITS = {
   ENTREPOT_REPLICATION_RETRY_DELAYS_MS: '5,10,20',
   ENTREPOT_REPLICATION_RECONNECT_DELAYS_MS: '5,10,20,50',
@@ -65,21 +68,23 @@ export async function startCluster({
 }: LocalClusterOptions): Promise<LocalCluster> {
   await using started = new AsyncDisposableStack()
   const dir = started.use(await tempDir())
-  const database = dialect === 'sqlite' ? 'sqlite' : addressOf(started.use(await makePostgres()).config)
+  const database = dialect === 'sqlite' ? 'sqlite' : await makeServerPostgres(started)
   const settings = {
     ENTREPOT_PORT: '0',
     ENTREPOT_DATA: dir.file('data'),
     ENTREPOT_DATABASE: database,
     ENTREPOT_CLUSTER_NAME: name,
-    ENTREPOT_ADMIN_PASSWORD: PASSWORD,
+    ENTREPOT_ADMIN_PASSWORD: ADMINISTRATOR.password,
     ...SHORT_WAITS,
     ...env,
   }
   const invocation = await readInvocation({ args: [], env: settings, cwd: dir.path })
   if (invocation.kind !== 'serve') throw new Error('not a configuration of a server')
+  const { config } = invocation
+  if (config.database.dialect === 'sqlite') await makeServerSqlite(config.database.file)
   const server: RunningServer = started.use(
     await startServer(
-      invocation.config,
+      config,
       onLog === undefined
         ? pino({ level: process.env.ENTREPOT_TEST_LOG_LEVEL ?? 'fatal' })
         : pino({ level: 'trace' }, { write: onLog }),
@@ -87,22 +92,35 @@ export async function startCluster({
       [...FORMATS, ...formats],
     ),
   )
-  const api = started.use(connectApi({ url: server.url, user: 'admin', password: PASSWORD }))
+  const api = started.use(connectApi({ url: server.url, ...ADMINISTRATOR }))
   const held = started.move()
   return {
     name,
     url: server.url,
-    password: PASSWORD,
+    password: ADMINISTRATOR.password,
     api,
     partSizeBytes: PART_SIZE_BYTES,
     db: server.db,
-    blobsDir: invocation.config.blobs,
+    blobsDir: config.blobs,
     async idle() {
       const busy = () => server.db.read.selectFrom('job').select('id').where('owner', 'is not', null).executeTakeFirst()
       while ((await busy()) !== undefined) await sleep(POLL_MS)
     },
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   }
+}
+
+/** Of a server that was started once: with its schema and its administrator. */
+const startedOnce = sqliteTemplate('started-once', insertAdministrator)
+async function makeServerSqlite(file: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true })
+  await startedOnce.copyTo(file)
+}
+/** @returns its address. */
+async function makeServerPostgres(stack: AsyncDisposableStack): Promise<string> {
+  const db = stack.use(await makePostgres())
+  await insertAdministrator(db)
+  return addressOf(db.config)
 }
 
 export function addressOf(config: DatabaseConfig): string {

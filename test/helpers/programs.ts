@@ -12,8 +12,18 @@ export interface Needs {
  */
 export function needs(...programs: string[]): Needs {
   const missing = programs.filter((program) => findProgram(program) === undefined)
-  if (missing.length === 0) return { skip: false }
-  const reason = `not installed on this machine: ${missing.join(', ')}`
+  return missing.length === 0 ? { skip: false } : leaveOut(`not installed on this machine: ${missing.join(', ')}`)
+}
+
+/** As `needs`, of programs that unpack and mount images, which other users may do on some machines only. */
+export function needsAsRoot(...programs: string[]): Needs {
+  const found = needs(...programs)
+  return found.skip !== false || process.getuid?.() === 0
+    ? found
+    : leaveOut(`to be run as root: ${programs.join(', ')}`)
+}
+
+function leaveOut(reason: string): Needs {
   if (process.env.ENTREPOT_REQUIRE_ALL === '1') throw new Error(`${reason} (ENTREPOT_REQUIRE_ALL=1 forbids to skip)`)
   return { skip: reason }
 }

@@ -7,8 +7,8 @@ import type { StopPlace } from './stop-places.ts'
 export type PassingFault =
   /** Both sides lose the connection after so many bytes of the request's body; 0: before any. */
   | { readonly cutAfterBytes: number }
-  /** One bit of the body's byte at this offset is turned over. */
-  | { readonly flipByteAt: number }
+  /** One bit of the byte at this offset of the request's body, or of the answer's, is turned over. */
+  | { readonly flip: { readonly of: StopPlace['of']; readonly at: number; readonly bit: number; flipped?(): void } }
   /** The target gets it and answers; then this is called, and the answer is lost. */
   | { afterAnswer(): Promise<void> }
   /** Nothing passes beyond the place, in its direction, until this has resolved. */
@@ -48,6 +48,12 @@ export async function pass(incoming: IncomingMessage, outgoing: ServerResponse, 
   outgoing.on('close', () => {
     if (!outgoing.writableFinished) onward.destroy()
   })
+  // Also when it has the whole answer, and will never send the rest of its body.
+  const gone = () => {
+    if (!incoming.complete) onward.destroy()
+  }
+  incoming.socket.once('close', gone)
+  onward.once('close', () => incoming.socket.off('close', gone))
   if (fault !== undefined && 'cutAfterBytes' in fault && fault.cutAfterBytes === 0) return cut()
 
   onward.on('response', async (response) => {
@@ -61,7 +67,10 @@ export async function pass(incoming: IncomingMessage, outgoing: ServerResponse, 
     outgoing.writeHead(response.statusCode!, response.headers)
     if (how === 'buffering') return outgoing.end(await buffer(response).catch(() => cut()))
     outgoing.flushHeaders()
-    response.pipe(stoppedAt(fault, 'answer', cut)).pipe(outgoing)
+    response
+      .pipe(flippedIn(fault, 'answer'))
+      .pipe(stoppedAt(fault, 'answer', cut))
+      .pipe(outgoing)
   })
   if (body instanceof Buffer) {
     await count(body.length)
@@ -70,24 +79,23 @@ export async function pass(incoming: IncomingMessage, outgoing: ServerResponse, 
   }
   if (headers['transfer-encoding'] !== undefined) onward.flushHeaders()
   incoming
-    .pipe(damaged(fault, count, cut))
+    .pipe(counted(fault, count, cut))
+    .pipe(flippedIn(fault, 'request'))
     .pipe(stoppedAt(fault, 'request', cut))
     .pipe(onward)
 }
 
-/** Counts, cuts and flips. */
-function damaged(fault: PassingFault | undefined, count: Passing['count'], cut: () => void): Transform {
+/** Counts and cuts. */
+function counted(fault: PassingFault | undefined, count: Passing['count'], cut: () => void): Transform {
   let passed = 0
   return new Transform({
     async transform(chunk: Buffer, _encoding, done) {
       const room =
         fault !== undefined && 'cutAfterBytes' in fault ? fault.cutAfterBytes - passed : Number.POSITIVE_INFINITY
-      const at = fault !== undefined && 'flipByteAt' in fault ? fault.flipByteAt - passed : -1
-      const changed = at >= 0 && at < chunk.length ? flipped(chunk, at) : chunk
       passed += chunk.length
       await count(Math.min(room, chunk.length))
-      if (room > chunk.length) return done(null, changed)
-      done(null, changed.subarray(0, room))
+      if (room > chunk.length) return done(null, chunk)
+      done(null, chunk.subarray(0, room))
       setImmediate(cut)
     },
   })
@@ -108,8 +116,22 @@ function stoppedAt(fault: PassingFault | undefined, direction: StopPlace['of'], 
   })
 }
 
-function flipped(chunk: Buffer, at: number): Buffer {
+function flippedIn(fault: PassingFault | undefined, direction: StopPlace['of']): Transform {
+  const flip = fault !== undefined && 'flip' in fault && fault.flip.of === direction ? fault.flip : undefined
+  let passed = 0
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      const at = flip === undefined ? -1 : flip.at - passed
+      passed += chunk.length
+      if (flip === undefined || at < 0 || at >= chunk.length) return done(null, chunk)
+      flip.flipped?.()
+      done(null, flipped(chunk, at, flip.bit))
+    },
+  })
+}
+
+function flipped(chunk: Buffer, at: number, bit: number): Buffer {
   const copy = Buffer.from(chunk)
-  copy[at] = copy[at]! ^ 1
+  copy[at] = copy[at]! ^ (1 << bit)
   return copy
 }

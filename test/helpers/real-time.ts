@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Overview, RecordInfo } from '../../src/cli/run-progress.ts'
 import type { LocalCluster } from './local-cluster.ts'
-import type { Overview, RecordInfo } from './replication-calls.ts'
 import type { TaskChanges, TwoClusters } from './two-clusters.ts'
 
 const POLL_MS = 5
@@ -25,8 +25,11 @@ export interface LinkLag {
 export const lagsOf = ({ api }: LocalCluster, key: string, signal: AbortSignal): Promise<LinkLag[]> =>
   api.call('GET', `/replication/api/task/lag/${key}`, undefined, signal)
 
-export const recordsOf = ({ api }: LocalCluster, key: string, signal: AbortSignal): Promise<RecordInfo[]> =>
-  api.call('GET', `/replication/api/task/record/list/${key}`, undefined, signal)
+export const recordsOf = (
+  { api }: Pick<LocalCluster, 'api'>,
+  key: string,
+  signal: AbortSignal,
+): Promise<RecordInfo[]> => api.call('GET', `/replication/api/task/record/list/${key}`, undefined, signal)
 
 export type FullOverview = Overview & { readonly fileSuccess: number; readonly fileFailed: number }
 export const overviewOf = ({ api }: LocalCluster, recordId: string, signal: AbortSignal): Promise<FullOverview> =>

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Overview, RecordInfo } from '../../src/cli/run-progress.ts'
 import type { Api, NodeRecord } from './api.ts'
 
 // Calls of the public API that every end-to-end program needs, in the words of the contract (000 tasks, 002 records).
@@ -8,24 +9,6 @@ export interface Page<T> {
   readonly totalRecords: number
   readonly totalPages: number
   readonly records: readonly T[]
-}
-export interface Overview {
-  readonly success: number
-  readonly failed: number
-  readonly conflict: number
-  readonly skip: number
-}
-export interface RecordInfo {
-  readonly id: string
-  readonly taskKey: string
-  readonly status: 'RUNNING' | 'SUCCESS' | 'FAILED'
-  /** `2026-11-21T01:30:00.123`, no zone. */
-  readonly startTime: string
-  readonly endTime: string | null
-  readonly errorReason: string | null
-  readonly replicatedBytes: number
-  readonly totalBytes: number
-  readonly replicaOverview: Overview | null
 }
 export interface Detail {
   readonly artifactName: string

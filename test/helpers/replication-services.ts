@@ -68,7 +68,7 @@ export function replicationServices(db: MetadataDatabase, secretKey = Buffer.all
   const requests: JobRequest[] = []
   const jobs = { requests, enqueue: async (job: JobRequest) => void requests.push(job) }
   const secrets = createSecrets(secretKey, seededRandom())
-  const connections = createClusterConnections({ db, clock, probe })
+  const connections = createClusterConnections({ db, clock, probe, probeRegistry: async () => {} })
   const hub = {
     ...createTunnelHub({ clock, limits: TUNNEL_LIMITS, isElsewhere: async () => false }),
     silenceMs: 60_000,

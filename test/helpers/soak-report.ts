@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import type { RecordInfo } from '../../src/cli/run-progress.ts'
 import type { Api } from './api.ts'
-import { listRecords, overviewOf, type Page, type RecordInfo } from './replication-calls.ts'
+import { listRecords, overviewOf, type Page } from './replication-calls.ts'
 
 const TASKS = '/replication/api/task'
 const PAGE = 1_000

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createBlobIntake } from '../../src/artifacts/blobs/blob-intake.ts'
 import { type FileWrite, lockLive, putFiles } from '../../src/artifacts/nodes/node-writer.ts'
+import type { PackageRules } from '../../src/artifacts/packages/package-rules.ts'
 import { digestFromBytes, digestOfBytes } from '../../src/core/digest.ts'
 import { makeHlc } from '../../src/core/hlc.ts'
 import type { NodePath } from '../../src/core/paths.ts'
@@ -38,10 +39,9 @@ export const OTHER_LINK = 'b'.repeat(32)
 /** Of the cluster that receives. */
 export const HERE = 'here'
 
-const rulesOf = (type: string) => (type === 'RDS' ? rdsFormat.packages : undefined)
-
 /** The receiving side of streams on one database, with blobs in memory. */
-export async function streamTarget(db: MetadataDatabase, made?: 'packages') {
+export async function streamTarget(db: MetadataDatabase, made?: 'packages', rules: Partial<PackageRules> = {}) {
+  const rulesOf = (type: string) => (type === 'RDS' ? { ...rdsFormat.packages!, ...rules } : undefined)
   const on = artifactServices(db)
   const repository = made === undefined ? await makeRepository(on) : await makePackageRepository(on, 'files')
   const { clock, hlc, repositories } = on

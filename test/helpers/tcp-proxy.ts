@@ -1,4 +1,5 @@
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
+import { closed, createSocketPairs, listening } from './socket-pairs.ts'
 
 /** Passes bytes on to a server, whatever they mean, and cuts its connections when asked to. */
 export interface TcpProxy extends AsyncDisposable {
@@ -11,40 +12,21 @@ export interface TcpProxy extends AsyncDisposable {
 
 /** @param url of the server. */
 export async function tcpProxy(url: string): Promise<TcpProxy> {
-  const { hostname, port } = new URL(url)
-  const open = new Set<Socket>()
+  const pairs = createSocketPairs(url)
   let bytes = 0
   const server = createServer((client) => {
-    const upstream = connect({ host: hostname, port: Number(port) })
-    for (const [one, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      open.add(one)
-      one.on('error', () => other.destroy())
-      one.once('close', () => {
-        open.delete(one)
-        other.destroy()
-      })
-      one.pipe(other)
-    }
-    upstream.on('data', (chunk: Buffer) => {
+    pairs.join(client).on('data', (chunk: Buffer) => {
       bytes += chunk.length
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const cut = () => {
-    const count = open.size / 2
-    for (const socket of [...open]) socket.destroy()
-    return count
-  }
+  await listening(server)
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     fromServer: () => bytes,
-    cut,
+    cut: pairs.cut,
     async [Symbol.asyncDispose]() {
-      cut()
-      await new Promise((resolve) => server.close(resolve))
+      pairs.cut()
+      await closed(server)
     },
   }
 }

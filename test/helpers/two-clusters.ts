@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
+import type { Overview, RecordInfo } from '../../src/cli/run-progress.ts'
 import type { Format } from '../../src/formats/format.ts'
 import { type Api, metaHeader } from './api.ts'
 import { type FaultyProxy, faultyProxy } from './faulty-proxy.ts'
@@ -10,9 +11,7 @@ import {
   detailsOf,
   executeTask,
   listFiles,
-  type Overview,
   type Page,
-  type RecordInfo,
   registerCluster,
   taskOf,
   userMetadata,
@@ -59,7 +58,7 @@ export interface TwoClusters extends AsyncDisposable {
   /** Executes a task and waits for the end of that run. */
   again(key: string): Promise<Run>
   /** Runs a task of the same sample at B, towards its cluster `alpha`; the first call makes it. */
-  replicateBack(setting?: TaskChanges['setting']): Promise<Run>
+  replicateBack(setting?: TaskChanges['setting'], changes?: TaskChanges): Promise<Run>
   /** Waits for run number `runs` of a task at A. */
   ended(key: string, runs: number): Promise<Run>
 }
@@ -132,13 +131,13 @@ export async function twoClusters(
       await executeTask(a.api, key, signal)
       return ended(key, totalRecords + 1)
     },
-    async replicateBack(setting) {
+    async replicateBack(setting, changes = {}) {
       if (backKey !== undefined) {
         await executeTask(b.api, backKey, signal)
         return endedAt(b, backKey, ++backRuns)
       }
       const sample = taskOf('back', REPO, ['alpha'])
-      const body = { ...sample, setting: { ...sample.setting, ...setting } }
+      const body = { ...sample, ...changes, setting: { ...sample.setting, ...setting } }
       const { key } = await b.api.call<{ key: string }>('POST', '/replication/api/task/create', body, signal)
       backKey = key
       return endedAt(b, key, ++backRuns)

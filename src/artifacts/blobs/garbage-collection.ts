@@ -43,7 +43,7 @@ const FILES_AT_ONCE = 8
 const PURGED_AT_ONCE = 1_000
 
 /**
- * Removes blobs that no node refers to, live or deleted, and that nobody relied on during the grace time. Any number of processes
+ * Removes blobs that no node refers to, live or deleted, and no loose row, and that nobody relied on during the grace time. Any number of processes
  * may do it at once, and at any moment of an upload: what it does on each line when something else happens, or the process dies,
  * is in docs/design/blobs.md.
  */

@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import type { Clock } from '../../core/clock.ts'
 import { AppError, hasCode } from '../../core/errors.ts'
 import type { NodePath } from '../../core/paths.ts'
@@ -18,7 +17,7 @@ import { cacheRuleOf, fetches } from '../proxies/upstream-channel.ts'
 import type { Repositories } from '../repositories/repositories.ts'
 import type { Asker } from '../views/asker.ts'
 import type { AskMember, VirtualDownloads } from '../views/virtual-downloads.ts'
-import { exactLength } from './exact-length.ts'
+import { createContentReads, type FileBody } from './content-reads.ts'
 import { folderDownload } from './folder-download.ts'
 
 export interface Downloads {
@@ -40,9 +39,6 @@ export interface Downloads {
   /** What `open` would find, for answers without a body. @throws AppError CONTENT_MISSING. */
   check(file: NodeRecord, signal: AbortSignal): Promise<void>
 }
-
-/** Small files come as they are: a stream costs more than they do. */
-export type FileBody = Readable | Buffer
 
 export type Announced =
   | Extract<Supply, { readonly kind: 'stored' }>
@@ -67,7 +63,8 @@ interface DownloadDeps {
 }
 
 export function createDownloads(deps: DownloadDeps): Downloads {
-  const { db, blobs, smallBlobs, clock, repositories, accessTimes, proxies, virtuals, onContentMissing } = deps
+  const { db, blobs, clock, repositories, accessTimes, proxies, virtuals, onContentMissing } = deps
+  const contents = createContentReads(deps)
   const servedNow = untilCommit(
     db,
     (project, repo, path) => findServed(db.read, project!, repo!, path as NodePath, clock.now()),
@@ -76,10 +73,6 @@ export function createDownloads(deps: DownloadDeps): Downloads {
   const missing = (file: NodeRecord): AppError => {
     onContentMissing(file)
     return new AppError('CONTENT_MISSING', `The content of node [${file.path}] is missing`, { path: file.path })
-  }
-  async function openLarge(file: NodeRecord, range: ByteRange | undefined, signal: AbortSignal): Promise<Readable> {
-    const body = await blobs.open(file.digest!, range, signal)
-    return exactLength(body, range === undefined ? file.sizeBytes : (range.end ?? file.sizeBytes) - range.start)
   }
   /** `fetched`: how to ask a repository that fetches. */
   async function locate<T>(
@@ -103,7 +96,10 @@ export function createDownloads(deps: DownloadDeps): Downloads {
       const ask: AskMember<T> = (member, stored) => fetched(member, stored && allowed(stored))
       return virtuals.find<T | Kept>(repository, path, asker, (file) => keptFile(allowed(file)), ask)
     }
-    if (!fetches(repository)) throw nodeNotFound(path)
+    if (!fetches(repository)) {
+      if (node !== undefined) return keptFile(node)
+      throw nodeNotFound(path)
+    }
     return fetched(repository, node)
   }
 
@@ -133,10 +129,7 @@ export function createDownloads(deps: DownloadDeps): Downloads {
     async open(file, range, signal) {
       const { digest, sizeBytes } = allowed(file)
       try {
-        const body =
-          sizeBytes <= smallBlobs.maxBlobBytes
-            ? (await smallBlobs.read(digest!, sizeBytes, signal)).subarray(range?.start, range?.end)
-            : await openLarge(file, range, signal)
+        const body = await contents.open({ digest: digest!, sizeBytes }, range, signal)
         accessTimes.note(file)
         return body
       } catch (error) {

@@ -1,5 +1,6 @@
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { giveOn } from '../../storage/given-chunks.ts'
 
 /**
  * The stream, which fails when it ends after another number of bytes than expected: a receiver who was told a length would wait
@@ -16,7 +17,7 @@ export function exactLength(source: Readable, expectedBytes: number): Readable {
   })
   // Whoever reads `counted` sees the failure; destroying it destroys the source.
   void pipeline(source, counted).catch(() => {})
-  return counted
+  return giveOn(source, counted)
 }
 
 const wrongLength = (expectedBytes: number, bytes: number) =>

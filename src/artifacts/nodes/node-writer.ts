@@ -2,7 +2,7 @@ import { AppError, type ErrorExtra } from '../../core/errors.ts'
 import type { Hlc } from '../../core/hlc.ts'
 import { metadataLanes, NO_LANES } from '../../core/lanes.ts'
 import { ancestorsOf, comparePaths, type NodePath, parentOf, ROOT } from '../../core/paths.ts'
-import { appendChanges, type Change, type FileLanes } from '../../metadata/change-log.ts'
+import { appendChanges, type Change, type FileLanes } from '../../metadata/changes/change-log.ts'
 import type { Transaction } from '../../metadata/database.ts'
 import {
   type Deleted,

@@ -10,9 +10,10 @@ import {
 } from '../../../test/helpers/packages.ts'
 import { hasCode } from '../../core/errors.ts'
 import { EVERY_PATH } from '../../core/path-range.ts'
-import { changedPaths, headSeq } from '../../metadata/change-log.ts'
+import { headSeq } from '../../metadata/changes/change-numbers.ts'
+import { changedPaths } from '../../metadata/changes/change-spans.ts'
+import { numberChanges } from '../../metadata/changes/sequencer.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
-import { numberChanges } from '../../metadata/sequencer.ts'
 import { lockLive, putFiles } from '../nodes/node-writer.ts'
 import { createDownloadCounts } from './download-counts.ts'
 

@@ -1,7 +1,7 @@
 import type { Metadata } from '../../core/metadata.ts'
 import type { PackageKey } from '../../core/package-key.ts'
 import type { NodePath } from '../../core/paths.ts'
-import { appendChanges } from '../../metadata/change-log.ts'
+import { appendChanges } from '../../metadata/changes/change-log.ts'
 import type { Transaction } from '../../metadata/database.ts'
 import type { Deletion } from '../../metadata/nodes/node-writes.ts'
 import type { NodeRecord } from '../../metadata/nodes/nodes.ts'
@@ -10,19 +10,20 @@ import { addVersionFiles, claimsAt, dropVersionFiles, type VersionFile } from '.
 import { type KeyedVersion, presentVersions, putVersions } from '../../metadata/packages/versions.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
 import { deleteFiles, type FileWrite, type MetadataChange, putFiles, putMetadata } from '../nodes/node-writer.ts'
-import type { PackageRules } from './package-rules.ts'
+import { identityOf, type PackageRules } from './package-rules.ts'
 import type { Authorship, VersionPart } from './version-draft.ts'
 import { mainOf } from './version-draft.ts'
+import { type Displaced, keepDisplaced } from './version-keeping.ts'
 import { settlePackages } from './version-removal.ts'
-import { changeOfVersion, lanesOfFiles, lanesOfPackage, lanesOfVersion } from './version-rows.ts'
+import { changeOfVersion, lanesOfFiles, lanesOfPackage, lanesOfVersion, sizeOfFiles } from './version-rows.ts'
 
 /** A version as another cluster has it, to be written as it is, in place of `before`. */
 export interface VersionCopy {
   /** Locked. */
   readonly owner: PackageRecord
   readonly before: KeyedVersion | undefined
-  /** Of its files so far. */
-  readonly beforePaths: readonly NodePath[]
+  /** Its files so far, leaves first. */
+  readonly beforeFiles: readonly Pick<VersionFile, 'path' | 'role'>[]
   readonly name: string
   /** Leaves first, one of them `main`. */
   readonly parts: readonly VersionPart[]
@@ -89,6 +90,10 @@ export async function putVersionCopies(
       changeOfVersion(before, { ...made[index]!, id: ids[index]! }, { at, origin, viaLink: viaLink ?? null }),
     ),
   )
+  const displaced = copies.flatMap(({ before: version, beforeFiles: files, author }): Displaced[] =>
+    version === undefined ? [] : [{ version, files, stamp: deletionBy(author, at) }],
+  )
+  await keepDisplaced(trx, repository, displaced, [], current, rules, at)
   await dropObsolete(trx, repository, copies, current, at)
   if (packages.length > 0) await settleCopied(trx, packages)
 }
@@ -121,8 +126,8 @@ async function dropObsolete(
   at: number,
 ): Promise<void> {
   const kept = new Set(copies.flatMap(({ parts }) => parts.map(({ path }) => path)))
-  for (const { beforePaths, author } of copies) {
-    const old = beforePaths.filter((path) => !kept.has(path) && current.has(path))
+  for (const { beforeFiles, author } of copies) {
+    const old = beforeFiles.map(({ path }) => path).filter((path) => !kept.has(path) && current.has(path))
     if (old.length === 0) continue
     const needed = new Set((await claimsAt(trx, repository.id, old)).map(({ path }) => path))
     const gone = old.filter((path) => !needed.has(path)).map((path) => current.get(path)!)
@@ -139,13 +144,15 @@ function rowOf(repoId: number, copy: VersionCopy, rules: PackageRules): Omit<Key
   const { owner, before, name, parts, words, author } = copy
   const { key: packageKey } = owner
   const said = { name, ...words }
+  const identity = identityOf(rules, name, words.extension)
   return {
     ...said,
     ...rules.orderOf(name, author.createdAt),
+    ...identity,
     packageId: owner.id,
     packageKey,
     repoId,
-    sizeBytes: parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    sizeBytes: sizeOfFiles(identity.digest, parts),
     downloads: before?.downloads ?? 0,
     artifactPath: mainOf(parts)!.path,
     contentLanes: lanesOfFiles(packageKey, name, parts),

@@ -4,17 +4,22 @@ import type { Hlc } from '../../core/hlc.ts'
 import { checkMetadata, type Metadata } from '../../core/metadata.ts'
 import { checkVersionName } from '../../core/package-key.ts'
 import type { NodePath } from '../../core/paths.ts'
-import type { StagedBlob } from '../../storage/blob-store.ts'
+import type { BlobStat, SmallContent, StagedBlob } from '../../storage/blob-store.ts'
 
 /** A file of a version that is to be published. */
 export interface DraftFile {
   readonly path: NodePath
   /** `main` for exactly one of them; other roles are the format's own words. */
   readonly role: string
-  /** New bytes, or `stored`: the node is there already (a layer that was pushed before). */
-  readonly content: StagedBlob | 'stored'
+  /** New bytes, staged or whole; a blob that the store holds; or `stored`: the node is there already (a layer that was pushed before). */
+  readonly content: StagedBlob | SmallContent | HeldBlob | 'stored'
   /** Of the node; only with new bytes. */
   readonly metadata?: Metadata
+}
+
+/** A blob that the store promised to hold (`touchBlobs` keeps the promise in the transaction), not a node of the repository yet. */
+export interface HeldBlob extends BlobStat {
+  readonly held: true
 }
 
 /** A version as a format wants it to be. What is left out is empty. */
@@ -25,6 +30,10 @@ export interface VersionDraft {
   readonly files: readonly DraftFile[]
   /** A version of that name, or other files at its paths. */
   readonly existing: 'refuse' | 'replace'
+  /** `fetched`: not a user brings it, but the repository, which takes none from users. */
+  readonly arrival?: 'fetched'
+  /** Only in place of the version of this name with this `digest`. */
+  readonly onlyOver?: string
   readonly manifestPath?: NodePath
   readonly metadata?: Metadata
   readonly tags?: readonly string[]

@@ -1,7 +1,7 @@
 import { sameLanes } from '../../core/lanes.ts'
 import { packagePath, versionPath } from '../../core/package-key.ts'
 import type { NodePath } from '../../core/paths.ts'
-import { appendChanges, type Change } from '../../metadata/change-log.ts'
+import { appendChanges, type Change } from '../../metadata/changes/change-log.ts'
 import type { Transaction } from '../../metadata/database.ts'
 import { type Deletion, saveTombstones } from '../../metadata/nodes/node-writes.ts'
 import { deletePackages, type PackageRecord, savePackages, standings } from '../../metadata/packages/packages.ts'
@@ -25,7 +25,8 @@ export async function removeVersions(
     trx,
     versions.map(({ id }) => id),
   )
-  await rememberVersions(trx, repoId, versions, deletion.by, deletion.at)
+  const listed = versions.filter((version) => version.listed)
+  await rememberVersions(trx, repoId, listed, deletion.by, deletion.at)
   const paths = versions.map(({ packageKey, name }) => versionPath(packageKey, name) as NodePath)
   await saveTombstones(trx, repoId, paths, deletion)
   await appendChanges(

@@ -3,7 +3,7 @@ import { descriptionLanes, type Lanes, versionContentLanes } from '../../core/la
 import { canonicalMetadata } from '../../core/metadata.ts'
 import { type PackageKey, packagePath, versionPath } from '../../core/package-key.ts'
 import type { NodePath } from '../../core/paths.ts'
-import type { Change, FileLanes } from '../../metadata/change-log.ts'
+import type { Change, FileLanes } from '../../metadata/changes/change-log.ts'
 import type { PackageRecord } from '../../metadata/packages/packages.ts'
 import type { KeyedVersion, VersionRecord } from '../../metadata/packages/versions.ts'
 
@@ -20,6 +20,15 @@ export function lanesOfFiles(
   files: readonly { readonly path: NodePath; readonly role: string; readonly digest: Digest }[],
 ): Lanes {
   return versionContentLanes(versionPath(key, version), files)
+}
+
+/** Bytes of a version. Where its clients know it by the digest of a document, such documents are not among them. */
+export function sizeOfFiles(
+  digest: string | null,
+  files: readonly { readonly role: string; readonly sizeBytes: number }[],
+): number {
+  const isCounted = (role: string) => digest === null || (role !== 'main' && role !== 'manifest')
+  return files.reduce((sum, { role, sizeBytes }) => (isCounted(role) ? sum + sizeBytes : sum), 0)
 }
 
 /** What replication compares besides the files; order of tags does not count. */

@@ -1,13 +1,13 @@
 import { sameLanes } from '../../core/lanes.ts'
 import type { NodePath } from '../../core/paths.ts'
-import { appendChanges } from '../../metadata/change-log.ts'
+import { appendChanges } from '../../metadata/changes/change-log.ts'
 import type { Transaction } from '../../metadata/database.ts'
 import type { Deletion } from '../../metadata/nodes/node-writes.ts'
 import { lockPackages } from '../../metadata/packages/packages.ts'
 import { type ClaimedFile, claimants, claimedFiles, deleteVoidClaims } from '../../metadata/packages/version-files.ts'
 import { type KeyedVersion, refreshVersions, versionsById } from '../../metadata/packages/versions.ts'
 import { removeVersions } from './version-removal.ts'
-import { changeOfVersion, lanesOfFiles } from './version-rows.ts'
+import { changeOfVersion, lanesOfFiles, sizeOfFiles } from './version-rows.ts'
 
 /**
  * Called in the transaction that deleted or replaced files at these paths, whoever did it: a version whose main file is gone goes, one
@@ -39,7 +39,7 @@ export async function keepVersions(
     const live = filesOf(version)
     const contentLanes = lanesOfFiles(version.packageKey, version.name, live)
     if (sameLanes(contentLanes, version.contentLanes)) return []
-    const sizeBytes = live.reduce((sum, file) => sum + file.sizeBytes, 0)
+    const sizeBytes = sizeOfFiles(version.digest, live)
     const { by, at, hlc, origin, viaLink } = stamp
     const change = { sizeBytes, contentLanes, modifiedBy: by, modifiedAt: at, hlc, origin, viaLink }
     return [{ before: version, after: { ...version, ...change } }]

@@ -1,23 +1,24 @@
 import { sameLanes } from '../../core/lanes.ts'
 import type { PackageKey } from '../../core/package-key.ts'
 import type { NodePath } from '../../core/paths.ts'
-import { appendChanges } from '../../metadata/change-log.ts'
+import { appendChanges } from '../../metadata/changes/change-log.ts'
 import type { Transaction } from '../../metadata/database.ts'
 import type { Deletion } from '../../metadata/nodes/node-writes.ts'
 import { claimPackage, type PackageRecord } from '../../metadata/packages/packages.ts'
-import { filesOfVersions, replaceVersionFiles } from '../../metadata/packages/version-files.ts'
+import { filesOfVersions, replaceVersionFiles, type VersionFile } from '../../metadata/packages/version-files.ts'
 import { wasDeleted } from '../../metadata/packages/version-history.ts'
 import { findVersion, insertVersion, type KeyedVersion, updateVersion } from '../../metadata/packages/versions.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
 import { changedMeanwhile } from '../nodes/node-writer.ts'
-import { type PackageRules, packageNamed, versionExisted } from './package-rules.ts'
+import { identityOf, type PackageRules, packageNamed, versionExisted } from './package-rules.ts'
 import { type Authorship, mainOf, type VersionDraft, type VersionPart } from './version-draft.ts'
 import { settlePackages } from './version-removal.ts'
-import { changeOfVersion, lanesOfFiles, lanesOfPackage, lanesOfVersion } from './version-rows.ts'
+import { changeOfVersion, lanesOfFiles, lanesOfPackage, lanesOfVersion, sizeOfFiles } from './version-rows.ts'
 
 /** What was at the name of a version before its package was locked. */
 export interface KnownVersion {
   readonly version: KeyedVersion | undefined
+  readonly files: readonly VersionFile[]
   /** Of its files. */
   readonly paths: readonly NodePath[]
 }
@@ -29,7 +30,7 @@ export async function knownVersion(
 ): Promise<KnownVersion> {
   const version = await findVersion(trx, repoId, key, name)
   const files = version === undefined ? [] : await filesOfVersions(trx, [version.id])
-  return { version, paths: files.map(({ path }) => path) }
+  return { version, files, paths: files.map(({ path }) => path) }
 }
 
 /** The place for a version: its package is locked, and it is decided what may happen. */
@@ -60,7 +61,7 @@ export async function takePlace(
   const { key } = named
   const empty = emptyPackage(repository.id, named, draft.version, author)
   const locked = await claimPackage(trx, empty)
-  const isNewPackage = locked.versions === 0
+  const isNewPackage = locked.isNew
   const before = await findVersion(trx, repository.id, key, draft.version)
   const seen = known.version
   if (before?.id !== seen?.id || (before && seen && !sameLanes(before.contentLanes, seen.contentLanes))) {
@@ -92,13 +93,15 @@ export async function putVersion(
   const { key: packageKey, repoId } = owner
   const createdAt = before?.createdAt ?? author.createdAt
   const words = said(draft)
+  const identity = identityOf(rules, draft.version, words.extension)
   const made = {
     ...words,
     ...rules.orderOf(draft.version, createdAt),
+    ...identity,
     packageId: owner.id,
     packageKey,
     repoId,
-    sizeBytes: parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    sizeBytes: sizeOfFiles(identity.digest, parts),
     downloads: before?.downloads ?? 0,
     artifactPath: mainOf(parts)!.path,
     contentLanes: lanesOfFiles(packageKey, draft.version, parts),

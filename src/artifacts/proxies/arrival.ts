@@ -2,13 +2,13 @@ import { Readable, Transform } from 'node:stream'
 import type { Digest } from '../../core/digest.ts'
 import type { NodeRecord } from '../../metadata/nodes/nodes.ts'
 
-/** A file that is being fetched: it can be read while it comes. */
-export interface Arrival {
+/** A content that is being fetched: it can be read while it comes. @param S what it is once it is stored. */
+export interface Arrival<S = NodeRecord> {
   /** What the other side says about it; nothing of it is proven yet. */
   readonly sizeBytes: number | undefined
   readonly digest: Digest | undefined
   /** Resolves once it is verified, durable and visible. Never unhandled. */
-  readonly stored: Promise<NodeRecord>
+  readonly stored: Promise<S>
   /**
    * All bytes from the first one, for one reader; any number of them. The last piece is held back until the whole is stored: a
    * reader that was told a length has it complete only when it is right, else its stream breaks.
@@ -17,12 +17,12 @@ export interface Arrival {
 }
 
 /** The writing side. */
-export interface ArrivingBody {
-  readonly arrival: Arrival
+export interface ArrivingBody<S = NodeRecord> {
+  readonly arrival: Arrival<S>
   /** Passes bytes on and lets readers have them. */
   readonly tap: Transform
   /** `content` is what came: at `file`, the node of its path, others may have put something else meanwhile. */
-  finish(file: NodeRecord, content: StoredContent): void
+  finish(file: S, content: StoredContent): void
   fail(error: unknown): void
 }
 
@@ -49,16 +49,16 @@ interface Piece {
   readonly bytes: Buffer
 }
 
-export function createArrivingBody(
+export function createArrivingBody<S = NodeRecord>(
   announced: Pick<Arrival, 'sizeBytes' | 'digest'>,
   { open }: ArrivalDeps,
-): ArrivingBody {
+): ArrivingBody<S> {
   const window: Piece[] = []
   let windowBytes = 0
   let arrivedBytes = 0
   let end: { readonly content: StoredContent } | { readonly error: unknown } | undefined
   let news = Promise.withResolvers<void>()
-  const outcome = Promise.withResolvers<NodeRecord>()
+  const outcome = Promise.withResolvers<S>()
   outcome.promise.catch(() => {})
 
   const tell = () => {

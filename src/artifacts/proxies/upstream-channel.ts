@@ -23,9 +23,16 @@ export interface CacheRule {
 const MINUTE_MS = 60_000
 const REMOTE_CHANNEL = 'remote'
 
-/** Files are looked for somewhere else, too. */
-export const fetches = ({ category, configuration }: Repository): boolean =>
+/** Its content is looked for somewhere else, too. */
+export const hasUpstream = ({ category, configuration }: Repository): boolean =>
   category === 'REMOTE' || (category === 'COMPOSITE' && proxyChannels(configuration).length > 0)
+
+/** Their content is fetched by what it is, never by the path of a file. */
+const FETCHED_BY_NAME: ReadonlySet<string> = new Set(['DOCKER', 'OCI'])
+
+/** Files are looked for somewhere else, too. */
+export const fetches = (repository: Repository): boolean =>
+  hasUpstream(repository) && !FETCHED_BY_NAME.has(repository.type)
 
 export function cacheRuleOf({ category, configuration }: Repository): CacheRule {
   // A channel adds to the repository: what came from it is as good as what was uploaded.

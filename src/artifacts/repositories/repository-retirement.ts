@@ -11,6 +11,7 @@ import {
   listRetiring,
   type RetiringRepository,
 } from '../../metadata/repositories/retiring-repositories.ts'
+import { dropSliceOfLoose } from '../../metadata/storage/loose-blobs.ts'
 import { inSlices } from '../trees/in-slices.ts'
 
 /** Kind of the chore that calls `run`. */
@@ -53,6 +54,7 @@ export function createRepositoryRetirement({ db, clock, queue }: RetirementDeps)
   async function retire({ id, deletedBy, deletedAt }: RetiringRepository, signal: AbortSignal): Promise<number> {
     const nodes = await slices((trx, rows) => retireSliceOfRepository(trx, id, deletedBy, deletedAt, rows), signal)
     await slices((trx, rows) => dropSliceOfPackages(trx, id, rows), signal)
+    await slices((trx, rows) => dropSliceOfLoose(trx, id, rows), signal)
     await slices((trx, rows) => deleteTombstones(trx, id, rows), signal)
     await slices((trx, rows) => dropSliceOfSums(trx, id, rows), signal)
     await db.transact((trx) => endRetirement(trx, id))

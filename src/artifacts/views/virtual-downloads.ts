@@ -45,7 +45,8 @@ export function createVirtualDownloads({
       for (const member of members) {
         const node = rows.get(member.repository.id)
         // A REMOTE member is asked below, though it may have the file: whether that is fresh is its matter.
-        if (node === undefined || member.repository.category === 'REMOTE') continue
+        const isAsked = member.repository.category === 'REMOTE' && fetches(member.repository)
+        if (node === undefined || isAsked) continue
         if (!(await isReadable(member, path, 'node', asker))) continue
         if (!node.folder) return kept(node)
         folder = true

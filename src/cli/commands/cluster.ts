@@ -32,7 +32,7 @@ export function clusterCommands(program: Command, context: CommandContext): void
   cluster
     .command('add <name> <url>')
     .description('register another cluster; connects to it first')
-    .option('--type <type>', 'STANDALONE, EDGE, CENTER or REMOTE', 'STANDALONE')
+    .option('--type <type>', 'STANDALONE, EDGE or CENTER', 'STANDALONE')
     .option('--login <user>', 'user over there; the password is asked for')
     .option('--password-stdin', 'read the password of that user from standard input')
     .option('--certificate <file>', 'PEM of who signed its certificate')

@@ -87,11 +87,12 @@ export function taskCommands(program: Command, { clock, signal, ...context }: Co
     .command('verify <task>')
     .description('whether both sides are equal now; ends with 1 when they differ in what was not kept there by SKIP')
     .option('--deep', 'compare row by row instead of by sums')
-    .option('--class <class>', 'list only what is: MISSING, CONTENT, METADATA, EXTRA, KEPT or FAILED')
+    .option('--content', 'read the stored bytes of both sides again; takes its time')
+    .option('--class <class>', 'list only what is: MISSING, CONTENT, METADATA, EXTRA, KEPT, FAILED or DAMAGED')
     .option('--limit <number>', 'list so many artifacts', wholeNumber, MOST_LISTED)
-    .action(async (named: string, { deep, ...options }: Listed & { deep?: boolean }, command: Command) => {
+    .action(async (named: string, { deep, content, ...options }: VerifyOptions, command: Command) => {
       const server = await context.server(command)
-      const query = `${listed(options)}${deep === true ? '&deep=true' : ''}`
+      const query = `${listed(options)}${deep === true ? '&deep=true' : ''}${content === true ? '&content=true' : ''}`
       const proof = await server.call<ProofInfo>('POST', `${TASKS}/verify/${await taskKeyOf(server, named)}?${query}`)
       context.terminal(command).show(proof, proofLines)
       refuseUnknown(proof)
@@ -155,6 +156,10 @@ function refuseUnknown(found: PlanInfo | ProofInfo): void {
 interface Listed {
   readonly class?: string
   readonly limit: number
+}
+interface VerifyOptions extends Listed {
+  readonly deep?: boolean
+  readonly content?: boolean
 }
 const listed = ({ class: only, limit }: Listed): URLSearchParams =>
   new URLSearchParams({

@@ -4,8 +4,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 export interface Validators {
   /** With its quotes. */
   readonly etag: string
-  /** Whole seconds count: that is what the header can say. UTC epoch milliseconds. */
-  readonly modifiedAt: number
+  /** Whole seconds count: that is what the header can say. UTC epoch milliseconds; undefined: it never changes, and nobody dates it. */
+  readonly modifiedAt: number | undefined
 }
 
 /** `failed`: 412; `unchanged`: 304. Order of RFC 9110, 13.2.2: an entity tag outweighs a date. */
@@ -13,18 +13,18 @@ export type Verdict = 'proceed' | 'unchanged' | 'failed'
 
 /** For GET and HEAD. Dates that cannot be read are ignored. */
 export function checkPreconditions(headers: IncomingHttpHeaders, { etag, modifiedAt }: Validators): Verdict {
-  const modified = Math.floor(modifiedAt / 1000)
+  const modified = modifiedAt === undefined ? undefined : Math.floor(modifiedAt / 1000)
   const ifMatch = headers['if-match']
   if (ifMatch !== undefined) {
     if (!lists(ifMatch, etag, 'strong')) return 'failed'
   } else {
     const since = seconds(headers['if-unmodified-since'])
-    if (since !== undefined && modified > since) return 'failed'
+    if (since !== undefined && modified !== undefined && modified > since) return 'failed'
   }
   const ifNoneMatch = headers['if-none-match']
   if (ifNoneMatch !== undefined) return lists(ifNoneMatch, etag, 'weak') ? 'unchanged' : 'proceed'
   const since = seconds(headers['if-modified-since'])
-  return since !== undefined && modified <= since ? 'unchanged' : 'proceed'
+  return since !== undefined && modified !== undefined && modified <= since ? 'unchanged' : 'proceed'
 }
 
 /** Whether `Range` counts: without `If-Range`, or when that names the present state. */
@@ -33,7 +33,7 @@ export function rangeApplies(headers: IncomingHttpHeaders, { etag, modifiedAt }:
   if (typeof ifRange !== 'string') return true
   const text = ifRange.trim()
   if (text.startsWith('"') || text.startsWith('W/')) return text === etag
-  return seconds(text) === Math.floor(modifiedAt / 1000)
+  return modifiedAt !== undefined && seconds(text) === Math.floor(modifiedAt / 1000)
 }
 
 function lists(header: string, etag: string, comparison: 'strong' | 'weak'): boolean {

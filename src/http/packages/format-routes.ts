@@ -6,12 +6,13 @@ import type { Repositories, Repository } from '../../artifacts/repositories/repo
 import type { Clock } from '../../core/clock.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Format } from '../../formats/format.ts'
-import type { Protocol, ProtocolReply, ProtocolRoute, ProtocolServices } from '../../formats/protocol.ts'
+import type { Protocol, ProtocolRoute, ProtocolServices } from '../../formats/protocol.ts'
 import { clientGone } from '../client-gone.ts'
 import { httpStatusOf } from '../envelope.ts'
 import { answerError } from '../errors.ts'
 import { createDownloadAnswers } from '../files/download-answer.ts'
 import { keepFileBodies } from '../files/file-bodies.ts'
+import { answerProtocol, lastOfEach } from '../protocol-answer.ts'
 import { openBody } from '../raw-body.ts'
 import type { App, Routes } from '../route.ts'
 
@@ -45,7 +46,7 @@ async function mount(app: App, format: Format, protocol: Protocol, deps: FormatR
     app.setErrorHandler(async (error, request, reply) => {
       const isOurs = error instanceof AppError && error.code !== 'SYSTEM_ERROR' && error.code !== 'UNAUTHENTICATED'
       if (!isOurs || reply.raw.headersSent) return answerError(error, request, reply)
-      return answer(reply, errorBody(error, httpStatusOf(error, request.url)))
+      return answerProtocol(reply, errorBody(error, httpStatusOf(error, request.url)))
     })
   }
   const files = createDownloadAnswers(deps.downloads)
@@ -57,12 +58,12 @@ async function mount(app: App, format: Format, protocol: Protocol, deps: FormatR
     const repository = await repositoryOf(format, deps.repositories, projectId, repoName)
     const answered = await route.handle({
       ...{ repository, params, headers: request.headers, userId: request.principal.userId },
-      query: lastOfEach(request.query as Readonly<Record<string, string | string[]>>),
+      query: lastOfEach(request.query),
       openBody: () => openBody(request, reply),
       signal: clientGone(reply),
       authorise: (action, path) => request.authorise(action, { projectId, repoName, path, extent: 'node' }),
     })
-    if ('status' in answered) return answer(reply, answered)
+    if ('status' in answered) return answerProtocol(reply, answered)
     const { file, countsFor } = answered
     return files.stored(request, reply, file, async (open) => {
       const body = await open()
@@ -95,17 +96,6 @@ export async function repositoryOf(
   const what = `Repository [${projectId}/${repoName}] is a ${repository.type} repository; there is no ${type} one of that name`
   throw new AppError('REPOSITORY_NOT_FOUND', what, { projectId, repoName })
 }
-
-function answer(reply: FastifyReply, { status, headers = {}, body }: ProtocolReply): FastifyReply {
-  reply.code(status).headers(headers)
-  if (body === undefined) return reply.send()
-  if (typeof body === 'string' || Buffer.isBuffer(body)) return reply.send(body)
-  if (!reply.hasHeader('content-type')) reply.type('application/json; charset=utf-8')
-  return reply.send(JSON.stringify(body))
-}
-
-const lastOfEach = (query: Readonly<Record<string, string | string[]>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(query).map(([name, value]) => [name, [value].flat().at(-1) ?? '']))
 
 const paramsOf = (url: string) =>
   Type.Object(

@@ -19,7 +19,13 @@ const start = () => {
     for (const n of digests.keys()) if (n % 3 === 0) bits[n >> 3]! |= 0x80 >> (n & 7)
     return bits
   }
-  return edge(() => [blobRoutes({ target: { missing, missingInStorage: missing }, clock })])
+  const stored = {
+    check: async (digests: readonly Digest[]) => ({
+      ...{ done: digests.length, bytes: 7 },
+      wrong: digests.flatMap((_, at) => (at % 3 === 0 ? [{ at, fault: 'DAMAGED' as const }] : [])),
+    }),
+  }
+  return edge(() => [blobRoutes({ target: { missing, missingInStorage: missing, stored }, clock })])
 }
 
 describe('POST /sync/v1/blobs/missing', () => {
@@ -33,6 +39,15 @@ describe('POST /sync/v1/blobs/missing', () => {
       [0, 3, 6, 9].map((n) => digests[n]),
     )
     assert.deepEqual(await client.missing([], t.signal), new Set())
+  })
+
+  it('given a source that wants bytes to be read again, when it asks by its client, then it learns which are wrong', async (t) => {
+    await using server = await start()
+    const url = `http://127.0.0.1:${await server.listen()}`
+    using client = createClusterClient({ url, username: 'admin', password: 'admin' }, clock)
+    const digests = Array.from({ length: 5 }, (_, n) => digestOf(`${n}`))
+    const wrong = [0, 3].map((at) => ({ at, fault: 'DAMAGED' }))
+    assert.deepEqual(await client.checkStored(digests, t.signal), { done: 5, wrong, bytes: 7 })
   })
 
   it('given somebody who may not write, when he asks, then his client hears the refusal', async (t) => {

@@ -1,10 +1,13 @@
 import { buffer } from 'node:stream/consumers'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { Clock } from '../../core/clock.ts'
-import { digestFromBytes } from '../../core/digest.ts'
+import { type Digest, digestFromBytes } from '../../core/digest.ts'
 import { AppError } from '../../core/errors.ts'
 import type { SyncTarget } from '../../replication/target/sync-target.ts'
+import { checkBodySum } from '../body-sum.ts'
 import { clientGone } from '../client-gone.ts'
+import { answers, ok } from '../envelope.ts'
 import { keepBodiesRaw, openBody } from '../raw-body.ts'
 import type { Routes } from '../route.ts'
 import { answerBeforeBody } from '../unread-body.ts'
@@ -27,7 +30,7 @@ export const blobRoutes =
     target,
     clock,
   }: {
-    readonly target: Pick<SyncTarget, 'missing' | 'missingInStorage'>
+    readonly target: Pick<SyncTarget, 'missing' | 'missingInStorage' | 'stored'>
     readonly clock: Clock
   }): Routes =>
   async (app) => {
@@ -47,19 +50,36 @@ export const blobRoutes =
         config: { access: 'REPLICATION_WRITE' },
       },
       async (request, reply) => {
-        // A body of unknown length is not read to find out that it is too long.
-        const sizeBytes = Number(request.headers['content-length'])
-        if (!(sizeBytes % DIGEST_BYTES === 0 && sizeBytes <= MAX_DIGESTS * DIGEST_BYTES)) throw notDigests()
-        const body = await buffer(openBody(request, reply))
-        const digests = Array.from({ length: sizeBytes / DIGEST_BYTES }, (_, n) =>
-          digestFromBytes(body.subarray(n * DIGEST_BYTES, (n + 1) * DIGEST_BYTES)),
-        )
+        const digests = await digestsOf(request, reply)
         const inStorage = request.query.in === 'storage'
         const bits = inStorage ? target.missingInStorage(digests, clientGone(reply)) : target.missing(digests)
         return reply.type(OCTETS).send(await bits)
       },
     )
+    app.post(
+      '/sync/v1/blobs/check',
+      {
+        schema: {
+          tags: ['cluster to cluster'],
+          summary: 'Read the stored bytes of these blobs again, for a few seconds',
+          response: answers(Type.Unknown()),
+        },
+        config: { access: 'REPLICATION_WRITE' },
+      },
+      async (request, reply) => ok(await target.stored.check(await digestsOf(request, reply), clientGone(reply))),
+    )
   }
+
+async function digestsOf(request: FastifyRequest, reply: FastifyReply): Promise<Digest[]> {
+  // A body of unknown length is not read to find out that it is too long.
+  const sizeBytes = Number(request.headers['content-length'])
+  if (!(sizeBytes % DIGEST_BYTES === 0 && sizeBytes <= MAX_DIGESTS * DIGEST_BYTES)) throw notDigests()
+  const body = await buffer(openBody(request, reply))
+  checkBodySum(request.headers, body)
+  return Array.from({ length: sizeBytes / DIGEST_BYTES }, (_, n) =>
+    digestFromBytes(body.subarray(n * DIGEST_BYTES, (n + 1) * DIGEST_BYTES)),
+  )
+}
 
 const notDigests = () =>
   new AppError(

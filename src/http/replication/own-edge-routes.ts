@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { EdgeLink } from '../../clusters/edges/edge-link.ts'
-import { AppError } from '../../core/errors.ts'
+import { invalid } from '../../core/errors.ts'
 import { clientGone } from '../client-gone.ts'
 import type { Dates } from '../dates.ts'
 import { answers, ok } from '../envelope.ts'
@@ -38,7 +38,7 @@ export const ownEdgeRoutes =
   async (app) => {
     const own = () => {
       if (link !== undefined) return link
-      throw new AppError('METHOD_NOT_ALLOWED', 'Method not allowed, reason: this server is no edge; set edge.centreUrl')
+      throw invalid('edge.centreUrl', 'this server is no edge; set it in the configuration of one, or call an edge')
     }
     app.get(
       `${PATH}/status`,

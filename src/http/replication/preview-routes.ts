@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { invalid } from '../../core/errors.ts'
-import type { Previews } from '../../replication/previews/plans.ts'
+import { fieldsOf } from '../../core/request-fields.ts'
+import type { Previews, ProofOrder } from '../../replication/previews/plans.ts'
 import { DIFFERENCE_CLASSES, PLAN_CLASSES } from '../../replication/previews/preview.ts'
 import { clientGone } from '../client-gone.ts'
 import type { Dates } from '../dates.ts'
@@ -9,7 +10,7 @@ import { PAGE_FIELDS, pageOf } from '../paging.ts'
 import { queryChoice } from '../query-choice.ts'
 import { documented } from '../request-validation.ts'
 import type { Routes } from '../route.ts'
-import { PlanInfo, ProofInfo, toPlanInfo, toProofInfo } from './preview-wire.ts'
+import { PlanInfo, ProofInfo, ProofUnderWayInfo, toPlanInfo, toProofInfo, toProofUnderWay } from './preview-wire.ts'
 import { TaskCreate } from './task-schemas.ts'
 
 export interface PreviewRouteDeps {
@@ -28,9 +29,15 @@ const Id = Type.Optional(
 const classOf = (classes: readonly string[]) =>
   Type.Optional(Type.String({ description: `Only these paths: ${classes.join(', ')}` }))
 const PlanQuery = Type.Object({ planId: Id, class: classOf(PLAN_CLASSES), ...PAGE_FIELDS })
+const ORDER_FIELDS = {
+  deep: Type.Optional(Type.Boolean({ description: 'Row by row instead of by sums', default: false })),
+  content: Type.Optional(
+    Type.Boolean({ description: 'Read the stored bytes of both sides again: takes its time', default: false }),
+  ),
+}
 const VerifyQuery = Type.Object({
   proofId: Id,
-  deep: Type.Optional(Type.Boolean({ description: 'Row by row instead of by sums', default: false })),
+  ...ORDER_FIELDS,
   class: classOf(DIFFERENCE_CLASSES),
   ...PAGE_FIELDS,
 })
@@ -96,18 +103,41 @@ export const previewRoutes =
           summary: 'Whether source and target are equal now',
           params: KeyParams,
           querystring: VerifyQuery,
+          body: documented(Type.Object(ORDER_FIELDS)),
           response: answers(ProofInfo),
         },
         config,
       },
-      async ({ params, query }, reply) => {
+      async ({ params, query, body, raw }, reply) => {
         queryChoice('class', query.class, DIFFERENCE_CLASSES)
-        const how = query.deep === true ? 'leaves' : 'sums'
-        const id = query.proofId ?? (await previews.verify(params.key, how, clientGone(reply)))
+        const order = orderOf(query, body)
+        // Reading contents takes as long as it takes; who does not want to wait goes away.
+        if (order.contents === 'read') raw.socket.setTimeout(0)
+        const id = query.proofId ?? (await previews.verify(params.key, order, clientGone(reply)))
         return proof(id, params.key, query)
       },
     )
+    app.get(
+      `${PATH}/verify/:key`,
+      {
+        schema: {
+          tags,
+          summary: 'How far proofs of a task got that read contents',
+          params: KeyParams,
+          response: answers(Type.Array(ProofUnderWayInfo)),
+        },
+        config,
+      },
+      async ({ params }) => ok((await previews.provingNow(params.key)).map((one) => toProofUnderWay(one, dates))),
+    )
   }
+
+/** In the query or in the body. */
+function orderOf(query: { readonly deep?: boolean; readonly content?: boolean }, body: unknown): ProofOrder {
+  const fields = fieldsOf(body ?? {})
+  const [deep, content] = [query.deep ?? fields.flag('deep'), query.content ?? fields.flag('content')]
+  return { by: deep === true ? 'leaves' : 'sums', contents: content === true ? 'read' : 'trusted' }
+}
 
 /** A plan of a task that is not stored has none, and `POST plan` reads its pages. */
 function requireTask(taskKey: string | null, key: string | undefined, field: string): void {

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox'
 import type { Page } from '../../core/paging.ts'
-import type { PlanSummary, ProofSummary } from '../../replication/previews/plans.ts'
+import type { PlanSummary, ProofSummary, ProofUnderWay } from '../../replication/previews/plans.ts'
 import { DIFFERENCE_CLASSES, PLAN_CLASSES, type PreviewedLink } from '../../replication/previews/preview.ts'
 import type { StoredItem, StoredPreview } from '../../replication/previews/preview-store.ts'
 import type { Dates } from '../dates.ts'
@@ -74,6 +74,25 @@ export const ProofInfo = Type.Object({
     }),
   ),
   ...LISTED,
+})
+
+export const ProofUnderWayInfo = Type.Object({
+  proofId: Type.String(),
+  createdDate: Type.String(),
+  clusterName: Type.String(),
+  localRepoName: Type.String(),
+  files: Type.Integer({ description: 'Of this repository and cluster, read so far' }),
+  totalFiles: Count,
+  bytes: Type.Integer({ description: 'Read so far, on both sides' }),
+})
+export const toProofUnderWay = (one: ProofUnderWay, dates: Dates): Static<typeof ProofUnderWayInfo> => ({
+  proofId: one.id,
+  createdDate: dates.format(one.createdAt),
+  clusterName: one.clusterName,
+  localRepoName: one.localRepo,
+  files: one.files,
+  totalFiles: one.filesInAll,
+  bytes: one.bytes,
 })
 
 const toPlace = (link: PreviewedLink) => ({

@@ -7,6 +7,7 @@ import { AppError } from '../../core/errors.ts'
 import { MAX_MESSAGE_BYTES } from '../../remotes/cluster/recon/recon-message.ts'
 import { answerRecon } from '../../replication/recon/answer.ts'
 import type { Fingerprints } from '../../replication/recon/fingerprints.ts'
+import { checkBodySum } from '../body-sum.ts'
 import { clientGone } from '../client-gone.ts'
 import { keepBodiesRaw, openBody } from '../raw-body.ts'
 import type { Routes } from '../route.ts'
@@ -53,6 +54,7 @@ export const reconRoutes =
         const { id } = await repositories.get(projectId, repoName)
         const gone = clientGone(reply)
         const question = await buffer(openBody(request, reply))
+        checkBodySum(request.headers, question)
         using _turn = await turns.acquire()
         gone.throwIfAborted()
         return reply.type(OCTETS).send(await answerRecon(question, fingerprintsOf(id), gone))

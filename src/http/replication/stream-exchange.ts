@@ -10,6 +10,7 @@ import {
   FRAMES_MEDIA_TYPE,
 } from '../../remotes/cluster/frames/frame-limits.ts'
 import { readSourceFrames } from '../../remotes/cluster/frames/frame-reader.ts'
+import { createSealReader, isSealed, SEALED, seal } from '../../remotes/cluster/frames/sealed-blocks.ts'
 import { httpStatusOf, WIRE } from '../envelope.ts'
 import { openBody } from '../raw-body.ts'
 import { dropRest } from '../unread-body.ts'
@@ -47,6 +48,7 @@ export function createStreamExchange(
   const out = reply.raw
   const over = new AbortController()
   const begun = new AbortController()
+  const seals = isSealed(request)
   const credit = createCreditBook(FIRST_CREDIT_BYTES + FRAME_BYTES + inlineMaxBytes)
   let chunks: ChunkSource | undefined
   let writes = 0
@@ -54,7 +56,8 @@ export function createStreamExchange(
   async function write(bytes: Buffer): Promise<void> {
     begin()
     writes++
-    if (out.write(bytes) || out.closed || out.destroyed) return
+    const wire = seals ? Buffer.concat(seal([bytes])) : bytes
+    if (out.write(wire) || out.closed || out.destroyed) return
     await new Promise<void>((resolve) => {
       const done = () => {
         out.off('drain', done).off('close', done)
@@ -67,7 +70,7 @@ export function createStreamExchange(
     if (reply.sent) return
     reply.hijack()
     const headers = { 'content-type': FRAMES_MEDIA_TYPE, 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
-    out.writeHead(200, { ...(reply.getHeaders() as Record<string, string>), ...headers })
+    out.writeHead(200, { ...(reply.getHeaders() as Record<string, string>), ...headers, ...(seals && SEALED) })
     out.flushHeaders()
   }
   async function expectBegin(arriving: ChunkSource): Promise<void> {
@@ -84,15 +87,20 @@ export function createStreamExchange(
   return {
     async *frames() {
       const reader = readSourceFrames(inlineMaxBytes)
+      const blocks = seals ? createSealReader() : undefined
+      function* slicesOf(chunk: Buffer) {
+        for (const part of blocks?.push(chunk) ?? [chunk]) yield* reader.slices(part)
+      }
       chunks = chunksOf(openBody(request, reply))
       void expectBegin(chunks).catch(() => undefined)
       for (;;) {
         const chunk = await chunks.next()
         if (chunk === undefined) {
+          if (!chunks.isStopped) blocks?.end()
           if (!chunks.isStopped) reader.end()
           return
         }
-        for (const slice of reader.slices(chunk)) {
+        for (const slice of slicesOf(chunk)) {
           const batch: Incoming[] = []
           for (const frame of slice) {
             if (frame.type === 'ping') await write(encodeFrame(frame))

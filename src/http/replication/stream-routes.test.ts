@@ -441,6 +441,7 @@ describe('a slow line', () => {
     const http = createHttpClient({ url: on.url, username: 'admin', password: 'admin' }, LIMITS, on.clock)
     const transport: StreamTransport = {
       request: (signal) => http.duplex({ path: `/sync/v1/links/${LINK}/stream` }, signal),
+      seals: () => false,
       accept: async () => undefined,
       failureOf: (error) => error as Error,
       post: async () => Buffer.alloc(0),

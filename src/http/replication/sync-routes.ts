@@ -30,6 +30,9 @@ const FEATURES: HelloAnswer['features'] = {
   packages: true,
   permissions: true,
   plans: true,
+  checks: true,
+  earlierRuns: true,
+  sealed: true,
 }
 
 const nullable = (schema: TSchema) => Type.Union([schema, Type.Null()])

@@ -23,7 +23,7 @@ const deletedDate = Type.Optional(nullable(Type.Union([Type.String(), Type.Integ
 const PackageConstraint = Type.Object({
   packageKey: Type.Optional(nullable(Type.String({ examples: ['gav://com.alibaba:fastjson'] }))),
   versions: Type.Optional(nullable(Type.Array(Text))),
-  targetVersions: Type.Optional(Type.Null({ description: 'For registries' })),
+  targetVersions: Type.Optional(nullable(Type.Array(Text, { description: 'For registries' }))),
   packageRegex: Pattern('a package key or name'),
   versionRegex: Pattern('a version'),
   deletedDate,
@@ -33,7 +33,7 @@ const PathConstraint = Type.Object({
   pathRegex: Pattern('a path'),
   deletedDate,
 })
-const constraints = {
+export const TaskConstraints = {
   packageConstraints: Type.Optional(nullable(Type.Array(PackageConstraint))),
   pathConstraints: Type.Optional(nullable(Type.Array(PathConstraint))),
 }
@@ -42,7 +42,7 @@ const TaskObject = Type.Object({
   remoteProjectId: Type.Optional(Type.String({ description: 'Default: localProjectId' })),
   remoteRepoName: Type.Optional(Type.String({ description: 'Default: localRepoName' })),
   repoType: Type.Optional(Type.Enum(REPOSITORY_TYPES, { description: 'Must be the type of the local repository' })),
-  ...constraints,
+  ...TaskConstraints,
   sourceFilter: Type.Optional(Type.Null({ description: 'For federations' })),
 })
 
@@ -72,6 +72,8 @@ const settingFields = {
     }),
   ),
 }
+
+export const TaskSettingBody = optional(settingFields)
 
 const sampleObject = {
   localRepoName: 'generic-local',
@@ -106,7 +108,7 @@ const planFields = {
   localProjectId: Text,
   replicaObjectType: Type.Optional(Type.Enum(OBJECT_TYPES)),
   replicaTaskObjects: Type.Array(TaskObject),
-  setting: Type.Optional(optional(settingFields)),
+  setting: Type.Optional(TaskSettingBody),
   remoteClusterIds: Type.Array(Type.String({ description: 'Id or name of a cluster' })),
   description: Type.Optional(Text),
   record: Type.Optional(Type.Boolean({ default: true, description: 'Keep details of artifacts that did not fail' })),

@@ -33,7 +33,7 @@ export const toTaskInfo = (task: ReplicationTask, dates: Dates) => ({
 })
 
 /** Every option with the value it has, defaults too. */
-const toSetting = (setting: TaskSetting, dates: Dates) => ({
+export const toSetting = (setting: TaskSetting, dates: Dates) => ({
   rateLimit: setting.rateLimit,
   includeMetadata: setting.includeMetadata,
   conflictStrategy: setting.conflictStrategy,
@@ -69,16 +69,16 @@ export const toTaskObject = (object: TaskObject) => ({
   sourceFilter: null,
 })
 
-const toPackageConstraint = (constraint: PackageConstraint) => ({
+export const toPackageConstraint = (constraint: PackageConstraint) => ({
   packageKey: constraint.packageKey,
   versions: constraint.versions,
   // Of registries.
-  targetVersions: null,
+  targetVersions: constraint.targetVersions ?? null,
   packageRegex: constraint.packageRegex ?? null,
   versionRegex: constraint.versionRegex ?? null,
   deletedDate: constraint.deletedDate ?? null,
 })
-const toPathConstraint = (constraint: PathConstraint) => ({
+export const toPathConstraint = (constraint: PathConstraint) => ({
   path: constraint.path,
   pathRegex: constraint.pathRegex ?? null,
   deletedDate: constraint.deletedDate ?? null,

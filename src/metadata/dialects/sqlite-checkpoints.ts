@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { Worker } from 'node:worker_threads'
-import { startThread } from './start-thread.ts'
+import { startThread } from '../../core/start-thread.ts'
 
 /** Cells of the memory that both threads share. */
 export const COMMITS = 0

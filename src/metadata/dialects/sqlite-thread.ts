@@ -11,7 +11,7 @@ import {
 } from 'kysely'
 import { Semaphore } from '../../core/concurrency.ts'
 import { AppError } from '../../core/errors.ts'
-import { startThread } from './start-thread.ts'
+import { startThread } from '../../core/start-thread.ts'
 
 /** What goes to the thread, and what comes back: `rows`, or why there are none. */
 export interface ThreadQuestion {

@@ -23,6 +23,11 @@ import { createPlansSchema } from './0020-plans.ts'
 import { createFailuresSchema } from './0021-failures.ts'
 import { createV1TasksSchema } from './0022-v1-tasks.ts'
 import { createEdgesSchema } from './0023-edges.ts'
+import { createUnsettledSchema } from './0024-unsettled.ts'
+import { createPreviewProgressSchema } from './0025-preview-progress.ts'
+import { createImagesSchema } from './0026-images.ts'
+import { createDistributionsSchema } from './0027-distributions.ts'
+import { createImportsSchema } from './0028-imports.ts'
 
 /** One step of the schema, in one transaction with the others that are due. Never changed once released. */
 export interface Migration {
@@ -55,4 +60,9 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: '0021-failures', apply: createFailuresSchema },
   { name: '0022-v1-tasks', apply: createV1TasksSchema },
   { name: '0023-edges', apply: createEdgesSchema },
+  { name: '0024-unsettled', apply: createUnsettledSchema },
+  { name: '0025-preview-progress', apply: createPreviewProgressSchema },
+  { name: '0026-images', apply: createImagesSchema },
+  { name: '0027-distributions', apply: createDistributionsSchema },
+  { name: '0028-imports', apply: createImportsSchema },
 ]

@@ -1,5 +1,6 @@
 import type { Hlc } from '../../core/hlc.ts'
 import type { Lanes } from '../../core/lanes.ts'
+import type { PathRange } from '../../core/path-range.ts'
 import type { NodePath } from '../../core/paths.ts'
 import type { Reader } from '../database.ts'
 import { anyOf } from '../sql/any-of.ts'
@@ -41,6 +42,18 @@ export async function tombstonesAt(
       },
     ]),
   )
+}
+
+/** Where files ended in a range, ascending by path bytes, `limit` at most. Files may be there again. */
+export async function endedPaths(
+  reader: Reader,
+  repoId: number,
+  { lo, hi }: PathRange,
+  limit: number,
+): Promise<string[]> {
+  let query = reader.selectFrom('tombstone').select('path').where('repo_id', '=', repoId).where('path', '>=', lo)
+  if (hi !== null) query = query.where('path', '<', hi)
+  return (await query.orderBy('path').limit(limit).execute()).map(({ path }) => path)
 }
 
 export interface DeletedFile {

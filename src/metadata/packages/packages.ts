@@ -20,9 +20,9 @@ export interface PackageRecord {
   readonly key: PackageKey
   readonly name: string
   readonly description: string | null
-  /** Name of the version that a client gets which asks for none. */
+  /** Name of the version that a client gets which asks for none; empty when none of its versions is listed. */
   readonly latest: string
-  /** How many there are. */
+  /** How many are listed. */
   readonly versions: number
   readonly downloads: number
   /** Tag → version name. */
@@ -66,11 +66,17 @@ export async function pagePackages(
   return { ...page, totalRecords: counted.total, records: rows.map(toPackage) }
 }
 
+/** A package that the transaction holds. */
+export interface ClaimedPackage extends PackageRecord {
+  /** It was made in this transaction: it has no version. */
+  readonly isNew: boolean
+}
+
 /**
  * The package, which nobody else changes before the transaction ends; made when it is missing, then without a version. Whoever
  * changes versions takes this lock after those of nodes and blobs, and before it charges the repository's usage.
  */
-export async function claimPackage(trx: Transaction, made: Omit<PackageRecord, 'id'>): Promise<PackageRecord> {
+export async function claimPackage(trx: Transaction, made: Omit<PackageRecord, 'id'>): Promise<ClaimedPackage> {
   const row = await trx
     .insertInto('package')
     .values(toRow(made))
@@ -78,7 +84,14 @@ export async function claimPackage(trx: Transaction, made: Omit<PackageRecord, '
     .onConflict((oc) => oc.columns(['repo_id', 'key']).doUpdateSet({ versions: (eb) => eb.ref('package.versions') }))
     .returningAll()
     .executeTakeFirstOrThrow()
-  return toPackage(row)
+  const [claimed] = await withNewness(trx, [toPackage(row)])
+  return claimed!
+}
+/** A package without any version is there only in the transaction that makes it. */
+async function withNewness(trx: Transaction, packages: readonly PackageRecord[]): Promise<ClaimedPackage[]> {
+  const uncounted = packages.flatMap(({ id, versions }) => (versions === 0 ? [id] : []))
+  const old = uncounted.length === 0 ? undefined : await standings(trx, uncounted)
+  return packages.map((one) => ({ ...one, isNew: one.versions === 0 && old?.has(one.id) !== true }))
 }
 
 /** As `claimPackage`, when it is there. */
@@ -100,7 +113,7 @@ export async function claimPackages(
   trx: Transaction,
   repoId: number,
   made: readonly Omit<PackageRecord, 'id'>[],
-): Promise<PackageRecord[]> {
+): Promise<ClaimedPackage[]> {
   const keys = made.map(({ key }) => key)
   if (keys.length === 0) return []
   const locked = await lockPackagesNamed(trx, repoId, keys)
@@ -115,7 +128,7 @@ export async function claimPackages(
       .execute()
     locked.push(...rows.map(toPackage))
   }
-  return locked
+  return withNewness(trx, locked)
 }
 
 /** Those of the names that are there, in order of id. */
@@ -175,7 +188,7 @@ export async function deletePackages(trx: Transaction, ids: readonly number[]): 
     .execute()
 }
 
-/** How many versions each package has, and which one is the highest. Packages without a version are left out. */
+/** How many listed versions each package has, and which one is the highest; empty: none. Packages without any version are left out. */
 export async function standings(
   reader: Reader,
   ids: readonly number[],
@@ -189,12 +202,14 @@ export async function standings(
       eb
         .selectFrom('package_version as counted')
         .whereRef('counted.package_id', '=', 'package.id')
+        .where('counted.listed', '=', 1)
         .select((inner) => inner.fn.countAll<number>().as('n'))
         .$asScalar()
         .as('versions'),
       eb
         .selectFrom('package_version as best')
         .whereRef('best.package_id', '=', 'package.id')
+        .where('best.listed', '=', 1)
         .select('best.name')
         .orderBy('best.prerelease')
         .orderBy('best.ordinal', 'desc')
@@ -202,12 +217,13 @@ export async function standings(
         .limit(1)
         .as('highest'),
     ])
+    .where((eb) =>
+      eb.exists(
+        eb.selectFrom('package_version as some').whereRef('some.package_id', '=', 'package.id').select('some.id'),
+      ),
+    )
     .execute()
-  return new Map(
-    rows.flatMap(({ id, versions, highest }) =>
-      highest === null ? [] : [[id, { versions: versions ?? 0, highest }] as const],
-    ),
-  )
+  return new Map(rows.map(({ id, versions, highest }) => [id, { versions: versions ?? 0, highest: highest ?? '' }]))
 }
 
 /** Deletes up to `limit` versions, and the packages left without one, of a repository that is deleted itself. @returns versions deleted. */

@@ -37,7 +37,7 @@ const COLUMN = {
   modifiedAt: 'modified_at',
 } as const satisfies Record<VersionSortKey, string>
 
-/** One page of the versions of a package; between equals the higher version comes first. */
+/** One page of the listed versions of a package; between equals the higher version comes first. */
 export async function pageVersions(
   reader: Reader,
   packageId: number,
@@ -45,7 +45,7 @@ export async function pageVersions(
   order: readonly VersionOrderBy[],
   page: PageRequest,
 ): Promise<Page<VersionRecord>> {
-  let query = reader.selectFrom('package_version').where('package_id', '=', packageId)
+  let query = reader.selectFrom('package_version').where('package_id', '=', packageId).where('listed', '=', 1)
   if (namePrefix) query = query.where((eb) => startsWith(eb, eb.ref('name'), namePrefix))
   if (stageTags.length > 0) query = query.where(hasAny(reader, stageTags))
   for (const { key, value } of metadata) query = query.where(hasEntry(reader, key, value))

@@ -29,6 +29,12 @@ export interface VersionRecord {
   readonly metadata: Metadata
   /** The format's own document. */
   readonly extension: Readonly<Record<string, unknown>>
+  /** False: there for clients that know its name; neither counted nor ever `latest`. */
+  readonly listed: boolean
+  /** Of its main file, as clients of the format name it, e.g. `sha512:…`. */
+  readonly digest: string | null
+  /** `digest` of the version of the package that it is about, which may be absent. */
+  readonly subject: string | null
   readonly origin: number
   readonly hlc: Hlc
   readonly viaLink: number | null
@@ -184,6 +190,37 @@ export async function refreshVersions(trx: Transaction, changes: readonly Versio
   }
 }
 
+/** Versions of a package with this digest, by id. */
+export async function versionsWithDigest(
+  reader: Reader,
+  repoId: number,
+  key: PackageKey,
+  digests: readonly string[],
+): Promise<KeyedVersion[]> {
+  if (digests.length === 0) return []
+  const rows = await keyed(reader, repoId)
+    .where('package.key', '=', key)
+    .where(anyOf(reader, 'package_version.digest', digests))
+    .orderBy('package_version.id')
+    .execute()
+  return rows.map(toKeyed)
+}
+
+/** Which digests versions of these packages have, other than those with one of the ids: `<package id>/<digest>`. */
+export async function digestsHeld(
+  reader: Reader,
+  wanted: readonly { readonly packageId: number; readonly digest: string }[],
+  except: readonly number[],
+): Promise<Set<string>> {
+  if (wanted.length === 0) return new Set()
+  const pairs = wanted.map(({ packageId, digest }) => [packageId, digest])
+  const others = except.length === 0 ? sql`` : sql`where not ${anyOf(reader, 'v.id', except)}`
+  const { rows } = await sql<{ package_id: number; digest: string }>`select distinct v.package_id, v.digest
+    from ${givenRows(reader, 'g', { package_id: 'bigint', digest: 'text' }, pairs)}
+    join package_version as v on v.package_id = g.package_id and v.digest = g.digest ${others}`.execute(reader)
+  return new Set(rows.map((row) => `${row.package_id}/${row.digest}`))
+}
+
 /** With the rows of their files. */
 export async function deleteVersionRows(trx: Transaction, ids: readonly number[]): Promise<void> {
   if (ids.length === 0) return
@@ -225,6 +262,9 @@ function toRow(version: Omit<VersionRecord, 'id'>): Insertable<Schema['package_v
     tags: JSON.stringify(version.tags),
     metadata: JSON.stringify(version.metadata),
     extension: JSON.stringify(version.extension),
+    listed: Number(version.listed),
+    digest: version.digest,
+    subject: version.subject,
     origin: version.origin,
     hlc: version.hlc,
     via_link: version.viaLink,
@@ -253,6 +293,9 @@ export function toVersion(row: Selectable<Schema['package_version']>): VersionRe
     tags: JSON.parse(row.tags) as string[],
     metadata: JSON.parse(row.metadata) as Metadata,
     extension: JSON.parse(row.extension) as Record<string, unknown>,
+    listed: row.listed === 1,
+    digest: row.digest,
+    subject: row.subject,
     origin: row.origin,
     hlc: row.hlc as Hlc,
     viaLink: row.via_link,

@@ -3,6 +3,7 @@ import { type Page, type PageRequest, pageOffset } from '../../core/paging.ts'
 import type { MetadataDatabase, Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
 import { startsWith } from '../sql/text-prefix.ts'
+import { forgetUploadsTo } from './pushed-uploads.ts'
 
 export type ClusterRow = Selectable<Schema['cluster']>
 
@@ -90,6 +91,43 @@ export async function pageClusters(
     .executeTakeFirstOrThrow()
   const records = await newestFirst(reader, filter).limit(page.pageSize).offset(pageOffset(page)).execute()
   return { ...page, totalRecords: total, records }
+}
+
+/** The registry of a distribution goes with its task: it has the task's name. */
+export async function deleteRegistryOf(trx: Transaction, taskKey: string): Promise<void> {
+  const found = await trx
+    .selectFrom('cluster')
+    .innerJoin('replication_task', 'replication_task.name', 'cluster.name')
+    .select('cluster.id')
+    .where('replication_task.key', '=', taskKey)
+    .where('replication_task.distribution', 'is not', null)
+    .where('cluster.type', '=', 'REMOTE')
+    .executeTakeFirst()
+  if (found === undefined) return
+  await forgetUploadsTo(trx, found.id)
+  await deleteCluster(trx, found.id)
+}
+
+/** What a run found out about a target. @param now UTC epoch ms. */
+export async function noteHealth(
+  trx: Transaction,
+  id: string,
+  { status, error_reason }: Pick<ClusterHealth, 'status' | 'error_reason'>,
+  now: number,
+): Promise<void> {
+  await updateCluster(trx, id, { status, error_reason, checked_at: now })
+}
+
+/** Name of the task whose registry it is. */
+export async function findDistributionTo(reader: Reader, clusterId: string): Promise<string | undefined> {
+  const row = await reader
+    .selectFrom('cluster')
+    .innerJoin('replication_task', 'replication_task.name', 'cluster.name')
+    .select('replication_task.name')
+    .where('cluster.id', '=', clusterId)
+    .where('replication_task.distribution', 'is not', null)
+    .executeTakeFirst()
+  return row?.name
 }
 
 /** Name of an enabled task that has the cluster as target. */

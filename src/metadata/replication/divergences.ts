@@ -88,6 +88,17 @@ const insertDivergences = insertingRows<'link_divergence', LedgerRow>({
 const sumOf = (sums: LaneSums | undefined, lane: 0 | 1 | 2 | 3): number | null =>
   sums === undefined ? null : Number(sums[lane])
 
+/** Paths that were put there, or put there again, since `from` (UTC epoch ms). */
+export async function pathsNotedSince(reader: Reader, linkId: number, from: number): Promise<Set<string>> {
+  const rows = await reader
+    .selectFrom('link_divergence')
+    .select('path')
+    .where('link_id', '=', linkId)
+    .where('since', '>=', from)
+    .execute()
+  return new Set(rows.map(({ path }) => path))
+}
+
 /** Of the paths looked at, the ledger afterwards holds `found` and no other. What failed before and fails again has failed once more. */
 export async function settleDivergences(
   trx: Transaction,

@@ -62,6 +62,19 @@ export async function listExecLinks(reader: Reader, recordId: string): Promise<E
   return reader.selectFrom('exec_link').selectAll().where('record_id', '=', recordId).orderBy('link_id').execute()
 }
 
+/** Links of a record to one target that have not ended, in the order in which FAST_FAIL works on them. */
+export async function openLinksTo(reader: Reader, recordId: string, clusterId: string): Promise<number[]> {
+  const rows = await reader
+    .selectFrom('exec_link')
+    .select('link_id')
+    .where('record_id', '=', recordId)
+    .where('cluster_id', '=', clusterId)
+    .where('state', 'in', ['PENDING', 'COPYING'])
+    .orderBy('link_id')
+    .execute()
+  return rows.map(({ link_id }) => link_id)
+}
+
 /** Whose link it is, and where it goes. */
 export async function findLinkPlace(
   reader: Reader,

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
 import { deletePlannedPaths } from './exec-paths.ts'
+import { keepUnsettled } from './unsettled.ts'
 
 /** A part of the work of one link in one record, persisted before it begins (sync.md B.8). */
 export interface ShardKey {
@@ -186,6 +187,21 @@ export async function leaveShard(trx: Transaction, claim: ShardClaim, state: 'DO
   return result.numUpdatedRows > 0n
 }
 
+/** Whether an artifact failed since the link was planned. */
+export async function hasFailedFiles(reader: Reader, recordId: string, linkId: number): Promise<boolean> {
+  const row = await reader
+    .selectFrom('exec_shard')
+    .select('shard_no')
+    .where('record_id', '=', recordId)
+    .where('link_id', '=', linkId)
+    // What an earlier plan counted stands in a row of a negative number (`live-counters.ts`).
+    .where('shard_no', '>=', 0)
+    .where('failed', '>', 0)
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
 /** Shards of a link that are not at their end, whoever works on them. */
 export async function openShards(reader: Reader, recordId: string, linkId: number): Promise<number> {
   const row = await reader
@@ -200,6 +216,7 @@ export async function openShards(reader: Reader, recordId: string, linkId: numbe
 
 /** Gives up what is left of a link: nobody works on it any more, and who still does is refused at his next write. */
 export async function failOpenShards(trx: Transaction, recordId: string, linkId: number): Promise<void> {
+  await keepUnsettled(trx, recordId, linkId)
   await trx
     .updateTable('exec_shard')
     .set({ state: 'FAILED', owner: null, lease_until: 0, in_flight_bytes: 0 })
@@ -211,6 +228,7 @@ export async function failOpenShards(trx: Transaction, recordId: string, linkId:
 
 /** As above, of all links. */
 export async function failOpenShardsOfRecord(trx: Transaction, recordId: string): Promise<void> {
+  await keepUnsettled(trx, recordId)
   await trx
     .updateTable('exec_shard')
     .set({ state: 'FAILED', owner: null, lease_until: 0, in_flight_bytes: 0 })
@@ -231,13 +249,15 @@ export async function releaseShardsOf(trx: Transaction, installationId: string, 
   return Number(result.numUpdatedRows)
 }
 
-/** Files that one link of a record wrote so far. */
+/** Files that one link of a record wrote so far, since it was last planned. */
 export async function writtenFiles(reader: Reader, recordId: string, linkId: number): Promise<number> {
   const row = await reader
     .selectFrom('exec_shard')
     .select((eb) => eb.fn.sum<number | null>('ok').as('files'))
     .where('record_id', '=', recordId)
     .where('link_id', '=', linkId)
+    // What was counted before stands in a row of its own (`live-counters.ts`).
+    .where('shard_no', '>=', 0)
     .executeTakeFirstOrThrow()
   return row.files ?? 0
 }

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
+import { forgetUnsettled } from './unsettled.ts'
 
 /** One (task object, target cluster) and how far it got. */
 export interface Link {
@@ -67,6 +68,10 @@ export async function findLinkByKey(reader: Reader, key: string): Promise<Link |
   return row && toLink(row)
 }
 
+export async function linksOfTask(reader: Reader, taskKey: string): Promise<Link[]> {
+  return (await reader.selectFrom('link').selectAll().where('task_key', '=', taskKey).execute()).map(toLink)
+}
+
 function toLink(row: Selectable<Schema['link']>): Link {
   const { repo_epoch, acked_seq, remote_epoch, remote_seq, remote_mark } = row
   const remote =
@@ -127,6 +132,7 @@ export async function moveLink(trx: Transaction, linkId: number, repoId: number)
     .where('id', '=', linkId)
     .execute()
   await trx.deleteFrom('link_divergence').where('link_id', '=', linkId).execute()
+  await forgetUnsettled(trx, [linkId])
 }
 
 /** The target has everything up to this number, but what the ledger lists. */

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
 import type { ShardCounters } from './exec-shards.ts'
+import type { LiveClaim } from './live-links.ts'
 
 /**
  * What a link that follows changes has counted in one record: a row of `exec_shard` that nobody claims, so that whatever sums up shards
@@ -18,7 +19,8 @@ export async function createLiveCounters(trx: Transaction, recordId: string, lin
       ...{ ok: 0, skipped: 0, unchanged: 0, failed: 0, conflict: 0, file_ok: 0, file_failed: 0, bytes: 0 },
       in_flight_bytes: 0,
     })
-    .onConflict((oc) => oc.doNothing())
+    // What was under way when the link was lost is sent again.
+    .onConflict((oc) => oc.columns(['record_id', 'link_id', 'shard_no']).doUpdateSet({ in_flight_bytes: 0 }))
     .execute()
 }
 
@@ -42,12 +44,36 @@ export async function addLiveCounters(
       file_ok: plus('file_ok', fileOk),
       file_failed: plus('file_failed', fileFailed),
       bytes: plus('bytes', bytes),
+      in_flight_bytes: 0,
     })
     .where('record_id', '=', recordId)
     .where('link_id', '=', linkId)
     .where('shard_no', '=', LIVE_SHARD)
     .executeTakeFirst()
   return result.numUpdatedRows > 0n
+}
+
+/** Shows watchers how much went out since the last checkpoint; nothing when the link is somebody else's by now. */
+export async function noteLiveTraffic(trx: Transaction, { linkId, token }: LiveClaim, bytes: number): Promise<void> {
+  await trx
+    .updateTable('exec_shard')
+    .set({ in_flight_bytes: bytes })
+    .where('link_id', '=', linkId)
+    .where('shard_no', '=', LIVE_SHARD)
+    .where('record_id', '=', (eb) =>
+      eb.selectFrom('live_link').select('record_id').where('link_id', '=', linkId).where('token', '=', token),
+    )
+    .execute()
+}
+
+/** What is under way when a record closes comes again in the next one. */
+export async function forgetLiveTraffic(trx: Transaction, recordId: string): Promise<void> {
+  await trx
+    .updateTable('exec_shard')
+    .set({ in_flight_bytes: 0 })
+    .where('record_id', '=', recordId)
+    .where('shard_no', '=', LIVE_SHARD)
+    .execute()
 }
 
 /**
@@ -71,6 +97,7 @@ export async function foldShards(trx: Transaction, recordId: string, linkId: num
     .updateTable('exec_shard')
     .set({
       ...Object.fromEntries(SUMMED.map((column) => [column, sum(column)])),
+      in_flight_bytes: 0,
       token: Math.max(0, ...rows.map(({ token }) => token)),
     })
     .where('record_id', '=', recordId)

@@ -34,6 +34,7 @@ export async function beginPlan(trx: Transaction, plan: NewPlan): Promise<void> 
       created_at: plan.createdAt,
       expires_at: plan.expiresAt,
       summary: null,
+      progress: null,
     })
     .execute()
 }
@@ -44,6 +45,31 @@ export async function endPlan(
   { summary, expiresAt }: { readonly summary: string; readonly expiresAt: number },
 ): Promise<void> {
   await trx.updateTable('plan').set({ summary, expires_at: expiresAt }).where('id', '=', id).execute()
+}
+
+export async function notePlanProgress(trx: Transaction, id: string, progress: string): Promise<void> {
+  await trx.updateTable('plan').set({ progress }).where('id', '=', id).where('summary', 'is', null).execute()
+}
+
+/** Those of a task that are being found out and say how far they got; newest first. @param since of whoever died none is. */
+export async function plansUnderWay(
+  reader: Reader,
+  taskKey: string,
+  kind: NewPlan['kind'],
+  since: number,
+): Promise<{ readonly id: string; readonly createdAt: number; readonly progress: string }[]> {
+  const rows = await reader
+    .selectFrom('plan')
+    .select(['id', 'created_at', 'progress'])
+    .where('task_key', '=', taskKey)
+    .where('kind', '=', kind)
+    .where('summary', 'is', null)
+    .where('progress', 'is not', null)
+    .where('expires_at', '>', since)
+    .orderBy('created_at', 'desc')
+    .orderBy('id')
+    .execute()
+  return rows.map(({ id, created_at, progress }) => ({ id, createdAt: created_at, progress: progress! }))
 }
 
 interface NumberedItem extends PlanItem {

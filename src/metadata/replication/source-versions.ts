@@ -5,6 +5,7 @@ import { comparePaths } from '../../core/paths.ts'
 import type { Reader } from '../database.ts'
 import { holdsPackages, keysWithin, pathOfPackage, pathOfVersion, within } from '../fingerprints/live-rows.ts'
 import { type PackageRecord, toPackage } from '../packages/packages.ts'
+import { filesOfVersions } from '../packages/version-files.ts'
 import { type KeyedVersion, toVersion } from '../packages/versions.ts'
 import { anyOf } from '../sql/any-of.ts'
 import { givenRows } from '../sql/given-rows.ts'
@@ -78,13 +79,7 @@ export async function sourceFilesOf(
   versionIds: readonly number[],
 ): Promise<Map<number, VersionSource[]>> {
   if (versionIds.length === 0) return new Map()
-  const claims = await reader
-    .selectFrom('version_file')
-    .where(anyOf(reader, 'version_id', versionIds))
-    .select(['version_id', 'path', 'role'])
-    .orderBy('version_id')
-    .orderBy('ord')
-    .execute()
+  const claims = await filesOfVersions(reader, versionIds)
   const paths = [...new Set(claims.map(({ path }) => path))]
   const files = new Map<string, SourceFile>()
   for (let at = 0; at < paths.length; at += PATHS_AT_ONCE) {
@@ -92,11 +87,11 @@ export async function sourceFilesOf(
     for (const file of await filesAt(reader, repoId, paths.slice(at, at + PATHS_AT_ONCE), 0)) files.set(file.path, file)
   }
   const found = new Map<number, VersionSource[]>()
-  for (const { version_id, path, role } of claims) {
+  for (const { versionId, path, role } of claims) {
     const file = files.get(path)
     if (file === undefined) continue
-    const of = found.get(version_id)
-    if (of === undefined) found.set(version_id, [{ role, file }])
+    const of = found.get(versionId)
+    if (of === undefined) found.set(versionId, [{ role, file }])
     else of.push({ role, file })
   }
   return found

@@ -3,6 +3,9 @@ import { type Page, type PageRequest, pageOffset } from '../../core/paging.ts'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
 import { startsWith } from '../sql/text-prefix.ts'
+import { deleteRegistryOf } from './clusters.ts'
+import { forgetPushed, forgetPushedOfTask } from './pushed-versions.ts'
+import { forgetUnsettled, forgetUnsettledOfTask } from './unsettled.ts'
 
 export type TaskRow = Selectable<Schema['replication_task']>
 export type TaskObjectRow = Selectable<Schema['task_object']>
@@ -79,6 +82,9 @@ export async function deleteTaskRows(trx: Transaction, key: string): Promise<voi
     .deleteFrom('link_divergence')
     .where('link_id', 'in', (eb) => eb.selectFrom('link').select('id').where('task_key', '=', key))
     .execute()
+  await forgetUnsettledOfTask(trx, key)
+  await forgetPushedOfTask(trx, key)
+  await deleteRegistryOf(trx, key)
   await trx.deleteFrom('link').where('task_key', '=', key).execute()
   await deleteTaskParts(trx, key)
   await trx.deleteFrom('edge_pull').where('task_key', '=', key).execute()
@@ -121,6 +127,8 @@ export async function deleteStaleLinks(trx: Transaction, key: string): Promise<v
   for (let at = 0; at < ids.length; at += ROWS_PER_INSERT) {
     const some = ids.slice(at, at + ROWS_PER_INSERT)
     await trx.deleteFrom('link_divergence').where('link_id', 'in', some).execute()
+    await forgetUnsettled(trx, some)
+    await forgetPushed(trx, some)
     await trx.deleteFrom('link').where('id', 'in', some).execute()
   }
 }

@@ -151,20 +151,20 @@ export async function pageUntouched(
   return rows.map(({ sha256 }) => digestFromBytes(sha256))
 }
 
-/** Those that no node refers to, live or deleted. */
+/** Those that nothing refers to. */
 export async function unreferencedAmong(reader: Reader, digests: readonly Digest[]): Promise<Digest[]> {
   if (digests.length === 0) return []
   const rows = await reader
     .selectFrom('blob')
     .select('sha256')
     .where(oneOf(reader, digests))
-    .where(hasNoNode())
+    .where(isUnreferenced())
     .execute()
   return rows.map(({ sha256 }) => digestFromBytes(sha256))
 }
 
 /**
- * Marks blobs as needed by nobody since they were last touched, unless somebody did so after `touchedBefore` or a node refers to
+ * Marks blobs as needed by nobody since they were last touched, unless somebody did so after `touchedBefore` or something refers to
  * them. Two statements: the second sees all that was committed before the first one had its locks.
  */
 export async function markUnneeded(trx: Transaction, digests: readonly Digest[], touchedBefore: number): Promise<void> {
@@ -182,7 +182,7 @@ export async function markUnneeded(trx: Transaction, digests: readonly Digest[],
     .updateTable('blob')
     .set((eb) => ({ unneeded_since: eb.ref('touched_at') }))
     .where(oneOf(trx, [...digestsOf(rows)]))
-    .where(hasNoNode())
+    .where(isUnreferenced())
     .execute()
 }
 
@@ -201,7 +201,7 @@ export async function lockUnneeded(
     .select(['sha256', 'size'])
     .where('unneeded_since', '<', before)
     .where('segment', home === 'file' ? 'is' : 'is not', null)
-    .where(hasNoNode())
+    .where(isUnreferenced())
     .limit(limit)
   // Asked for an order, SQLite reads all rows in that order instead of the few that are marked.
   const rows = await (dialectOf(trx) === 'postgres'
@@ -217,7 +217,10 @@ export async function deleteBlobRows(trx: Transaction, digests: readonly Digest[
 
 const oneOf = (reader: Reader, digests: readonly Digest[]) => anyDigest(reader, 'blob.sha256', digests)
 
-const hasNoNode = () => sql<boolean>`not exists (select 1 from node where node.sha256 = blob.sha256)`
+/** No node, live or deleted, and no image whose manifest is still to come (`loose-blobs.ts`). */
+const isUnreferenced = () =>
+  sql<boolean>`not exists (select 1 from node where node.sha256 = blob.sha256)
+    and not exists (select 1 from loose_blob where loose_blob.sha256 = blob.sha256)`
 
 /** Each once, in the order in which everybody locks rows: two batches over the same blobs wait for each other at the first. */
 export function inOrder<Blob extends Pick<BlobRow, 'digest'>>(blobs: readonly Blob[]): Blob[] {

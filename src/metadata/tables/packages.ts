@@ -63,6 +63,12 @@ interface PackageVersionTable {
   metadata: string
   /** JSON object, the format's own stored document. */
   extension: string
+  /** 0: there for clients that know its name; neither counted nor ever `latest`. This and the two below come from the extension. */
+  listed: number
+  /** Of its main file, as clients of the format name it, e.g. `sha512:…`. */
+  digest: string | null
+  /** `digest` of the version of the package that it is about, which may be absent. */
+  subject: string | null
   origin: number
   hlc: string
   via_link: number | null

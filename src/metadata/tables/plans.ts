@@ -14,6 +14,8 @@ interface PlanTable {
   expires_at: number
   /** JSON of what was found, but for the paths. Null: it is being found out, or whoever did died. */
   summary: string | null
+  /** JSON of how far it got, for whoever waits; null: it does not say. */
+  progress: string | null
 }
 
 interface PlanItemTable {

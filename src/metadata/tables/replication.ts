@@ -81,6 +81,10 @@ interface TaskTable {
   include_permission: Generated<number>
   /** JSON of what the older API asked for and shows; null: a task of the current one. */
   v1: string | null
+  /** JSON of what the distribution API asked for and shows; null: no distribution. */
+  distribution: Generated<string | null>
+  /** JSON of what the import API asked for; null: no import. */
+  imports: Generated<string | null>
   description: string | null
   status: string
   enabled: number

@@ -2,6 +2,7 @@ import { NotOurProtocol } from '../transport/failures.ts'
 import { remoteText } from '../transport/remote-text.ts'
 import type { AccessAnswer, AccessCounts } from './access-messages.ts'
 import {
+  type CheckAnswer,
   type HelloAnswer,
   type LogPosition,
   type OpenAnswer,
@@ -56,6 +57,9 @@ function readFeatures(value: unknown): SyncFeatures {
     packages: said.packages === true,
     permissions: said.permissions === true,
     plans: said.plans === true,
+    checks: said.checks === true,
+    earlierRuns: said.earlierRuns === true,
+    sealed: said.sealed === true,
   }
 }
 
@@ -116,6 +120,20 @@ export function readAccess(data: unknown, url: string): AccessAnswer {
   }
   const { users, roles, permissions } = fieldsOf(data)
   return { users: counts(users), roles: counts(roles), permissions: counts(permissions) }
+}
+
+/** @throws NotOurProtocol unless it speaks of the `asked` digests. */
+export function readCheck(data: unknown, asked: number, url: string): CheckAnswer {
+  const { done, wrong, bytes } = fieldsOf(data)
+  if (!isCount(done) || done > asked || !isCount(bytes) || !Array.isArray(wrong) || wrong.length > done) {
+    throw unclear(url, 'which bytes it read')
+  }
+  const found = wrong.map((one) => {
+    const { at, fault } = fieldsOf(one)
+    if (!isCount(at) || at >= done || (fault !== 'DAMAGED' && fault !== 'MISSING')) throw unclear(url, 'what is wrong')
+    return { at, fault } as const
+  })
+  return { done, wrong: found, bytes }
 }
 
 const unclear = (url: string, what: string): NotOurProtocol =>

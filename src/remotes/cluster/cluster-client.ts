@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../../core/clock.ts'
 import { type Digest, digestBytes, digestHex } from '../../core/digest.ts'
 import type { PullSource } from '../../core/pull-source.ts'
-import { NotOurProtocol, RemoteRefusal } from '../transport/failures.ts'
+import { LinkDown, NotOurProtocol, RemoteRefusal } from '../transport/failures.ts'
 import {
   asFailure,
   collect,
@@ -15,11 +15,12 @@ import type { BodyPace } from '../transport/pulled-body.ts'
 import { remoteText } from '../transport/remote-text.ts'
 import { retryAfterMs } from '../transport/retry-after.ts'
 import type { AccessAnswer, AccessRequest } from './access-messages.ts'
-import { readAccess, readHello, readOpen, readUpload } from './answers.ts'
+import { readAccess, readCheck, readHello, readOpen, readUpload } from './answers.ts'
 import type { FrameStream, StreamProgress } from './frame-stream.ts'
 import type { StreamBegin } from './frames/frame.ts'
 import { FRAMES_MEDIA_TYPE } from './frames/frame-limits.ts'
-import type { HelloAnswer, OpenAnswer, OpenRequest, UploadAnswer, UploadRequest } from './messages.ts'
+import { BODY_SUM_HEADER, createSealReader, isSealed, SEALED, seal, sumOfBody } from './frames/sealed-blocks.ts'
+import type { CheckAnswer, HelloAnswer, OpenAnswer, OpenRequest, UploadAnswer, UploadRequest } from './messages.ts'
 import { createFrameStream, type StreamTransport, type StreamWay } from './stream/frame-stream-client.ts'
 import { createLineRate } from './stream/line-rate.ts'
 import { packedBody } from './stream/packed-body.ts'
@@ -35,6 +36,8 @@ export interface ClusterClient extends Disposable {
   open(linkKey: string, request: OpenRequest, signal: AbortSignal): Promise<OpenAnswer>
   /** Those of the digests (at most 10,000) whose bytes the target lacks; it keeps the others for the grace time of its collection. */
   missing(digests: readonly Digest[], signal: AbortSignal, where?: 'in storage'): Promise<Set<Digest>>
+  /** Has stored bytes (of at most 10,000 digests) read again, for a few seconds; a target without `features.checks` knows no such call. */
+  checkStored(digests: readonly Digest[], signal: AbortSignal): Promise<CheckAnswer>
   /** Begins a stream. The signal ends it. */
   openStream(linkKey: string, begin: StreamBegin, progress: StreamProgress, signal: AbortSignal): FrameStream
   /** One round of reconciliation: a message and its answer (replication/recon). */
@@ -73,10 +76,20 @@ export function createClusterClient(target: HttpTarget, clock: Clock): ClusterCl
     takesBundles: () => known?.features.zstd === true,
   }
 
+  const host = new URL(url).host
+  function unchanged(answer: HttpAnswer): HttpAnswer {
+    const said = answer.headers[BODY_SUM_HEADER]
+    if (said === undefined || said === sumOfBody(answer.body)) return answer
+    throw new LinkDown(`${host}: the answer changed on its way`)
+  }
+  async function send(call: HttpCall, signal: AbortSignal): Promise<HttpAnswer> {
+    const sum = Buffer.isBuffer(call.body) ? { [BODY_SUM_HEADER]: sumOfBody(call.body) } : {}
+    return unchanged(await http.send({ ...call, headers: { ...call.headers, ...sum } }, signal))
+  }
   async function call(method: HttpCall['method'], path: string, json: unknown, signal: AbortSignal): Promise<unknown> {
     const body = json === undefined ? undefined : Buffer.from(JSON.stringify(json))
     const headers = body === undefined ? {} : { 'content-type': 'application/json' }
-    return unwrap(await http.send({ method, path: `/sync/v1${path}`, headers, body }, signal), url)
+    return unwrap(await send({ method, path: `/sync/v1${path}`, headers, body }, signal), url)
   }
   /** Large bytes: packed where that is faster. */
   async function sendBody(path: string, source: PullSource, sizeBytes: number, signal: AbortSignal): Promise<void> {
@@ -87,7 +100,7 @@ export function createClusterClient(target: HttpTarget, clock: Clock): ClusterCl
     const call = { method: 'PUT', path: `/sync/v1${path}`, headers: { ...BYTES, ...headers }, ...body, onPace } as const
     const ended = way.line.begin()
     try {
-      unwrap(await http.send(call, signal), url)
+      unwrap(await send(call, signal), url)
     } finally {
       ended()
     }
@@ -100,17 +113,23 @@ export function createClusterClient(target: HttpTarget, clock: Clock): ClusterCl
   }
   const hello = async (signal: AbortSignal) =>
     understood(readHello(await call('GET', '/hello', undefined, signal), url))
+  const seals = () => known?.features.sealed === true
   const streamTo = (path: string): StreamTransport => ({
-    request: (signal) => http.duplex({ path, headers: FRAMES }, signal),
+    seals,
+    request: (signal) => http.duplex({ path, headers: { ...FRAMES, ...(seals() && SEALED) } }, signal),
     async accept(response) {
       if (isFrames(response)) return
-      unwrap(await collect(response, MAX_ANSWER_BYTES), url)
+      unwrap(unchanged(await collect(response, MAX_ANSWER_BYTES)), url)
       throw new NotOurProtocol(`${url} did not answer the stream with frames`)
     },
-    failureOf: (error) => asFailure(error, new URL(url).host),
+    failureOf: (error) => asFailure(error, host),
     async post(body, signal) {
-      const answer = await http.send({ method: 'POST', path, headers: FRAMES, body }, signal)
-      if (isFrames({ statusCode: answer.status, headers: answer.headers })) return answer.body
+      const isSealing = seals()
+      const headers = { ...FRAMES, ...(isSealing && SEALED) }
+      const wire = isSealing ? Buffer.concat(seal([body])) : body
+      const answer = await send({ method: 'POST', path, headers, body: wire }, signal)
+      if (isFrames({ statusCode: answer.status, headers: answer.headers }))
+        return isSealing ? plainBytes(answer, host) : answer.body
       unwrap(answer, url)
       throw new NotOurProtocol(`${url} did not answer the stream with frames`)
     },
@@ -128,7 +147,7 @@ export function createClusterClient(target: HttpTarget, clock: Clock): ClusterCl
       const body = Buffer.concat(digests.map(digestBytes))
       // A target that does not know the question answers by its rows.
       const path = `/sync/v1/blobs/missing${where === undefined ? '' : '?in=storage'}`
-      const answer = await http.send({ method: 'POST', path, headers: BYTES, body }, signal)
+      const answer = await send({ method: 'POST', path, headers: BYTES, body }, signal)
       const isBitmap = answer.status === 200 && answer.headers['content-type'] === BYTES['content-type']
       if (!isBitmap || answer.body.length !== Math.ceil(digests.length / 8)) {
         unwrap(answer, url)
@@ -136,13 +155,18 @@ export function createClusterClient(target: HttpTarget, clock: Clock): ClusterCl
       }
       return new Set(digests.filter((_, n) => (answer.body[n >> 3]! & (0x80 >> (n & 7))) !== 0))
     },
+    async checkStored(digests, signal) {
+      const body = Buffer.concat(digests.map(digestBytes))
+      const answer = await send({ method: 'POST', path: '/sync/v1/blobs/check', headers: BYTES, body }, signal)
+      return readCheck(unwrap(answer, url), digests.length, url)
+    },
     openStream(linkKey, begin, progress, signal) {
       const transport = streamTo(`/sync/v1/links/${linkKey}/stream`)
       return createFrameStream({ transport, way, begin, progress, clock }, signal)
     },
     async reconcile(project, repo, message, signal) {
       const path = `/sync/v1/repos/${encodeURIComponent(project)}/${encodeURIComponent(repo)}/recon`
-      const answer = await http.send({ method: 'POST', path, headers: BYTES, body: message }, signal)
+      const answer = await send({ method: 'POST', path, headers: BYTES, body: message }, signal)
       if (answer.status === 200 && answer.headers['content-type'] === BYTES['content-type']) return answer.body
       unwrap(answer, url)
       throw new NotOurProtocol(`${url} did not answer the reconciliation`)
@@ -185,6 +209,20 @@ function parseEnvelope(body: Buffer): { code: number; message: string; data: unk
       : undefined
   } catch {
     return undefined
+  }
+}
+
+/** The frames of a whole answer. */
+function plainBytes(answer: HttpAnswer, host: string): Buffer {
+  // Its head carries no sum: a target that takes blocks answers so.
+  if (!isSealed(answer)) throw new LinkDown(`${host}: the answer changed on its way`)
+  try {
+    const blocks = createSealReader()
+    const frames = Buffer.concat(blocks.push(answer.body))
+    blocks.end()
+    return frames
+  } catch (cause) {
+    throw new LinkDown(`${host}: the answer changed on its way`, { cause })
   }
 }
 

@@ -34,6 +34,12 @@ export interface SyncFeatures {
   readonly permissions: boolean
   /** It takes `dryRun` in `open` and BEGIN. */
   readonly plans: boolean
+  /** It reads stored bytes again when it is asked to. */
+  readonly checks: boolean
+  /** It takes `earlierRuns` in BEGIN. */
+  readonly earlierRuns: boolean
+  /** It takes streams as blocks with sums, and answers so. */
+  readonly sealed: boolean
 }
 export interface SyncLimits {
   /** Of one frame without its inline content. */
@@ -106,4 +112,11 @@ export interface UploadAnswer {
   readonly have: readonly number[]
   /** The blob is there already: nothing to send. */
   readonly complete: boolean
+}
+
+/** What was found out about stored bytes that were to be read again: of the first `done` digests which are wrong, and bytes read. */
+export interface CheckAnswer {
+  readonly done: number
+  readonly wrong: readonly { readonly at: number; readonly fault: 'DAMAGED' | 'MISSING' }[]
+  readonly bytes: number
 }

@@ -1,8 +1,14 @@
 /** The target cannot be reached or the connection broke: a state of the link, to be tried again, not a fault of an artifact. */
 export class LinkDown extends Error {
-  constructor(message: string, extra: { cause?: unknown } = {}) {
+  /** How long the target asked to be left alone. */
+  readonly retryAfterMs: number | undefined
+  constructor(
+    message: string,
+    { retryAfterMs, ...extra }: { cause?: unknown; retryAfterMs?: number | undefined } = {},
+  ) {
     super(message, extra)
     this.name = 'LinkDown'
+    this.retryAfterMs = retryAfterMs
   }
 }
 

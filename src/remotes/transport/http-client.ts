@@ -12,15 +12,14 @@ import { pipeline } from 'node:stream/promises'
 import type { Clock } from '../../core/clock.ts'
 import type { PullSource } from '../../core/pull-source.ts'
 import { guardedLookup } from '../outgoing-url.ts'
+import { type Credentials, credentialHeaders } from './credentials.ts'
 import { LinkDown, NotOurProtocol, RemoteRefusal } from './failures.ts'
 import { type BodyPace, writePulled } from './pulled-body.ts'
 import { remoteText } from './remote-text.ts'
 
 /** A server of somebody else, and how to be known there. */
-export interface HttpTarget {
+export interface HttpTarget extends Credentials {
   readonly url: string
-  readonly username?: string | undefined
-  readonly password?: string | undefined
   /** PEM trust anchor for this target alone. */
   readonly certificate?: string | undefined
   /** The target cannot be connected to: requests go through connections that it opened. */
@@ -84,14 +83,10 @@ export function createHttpClient(target: HttpTarget, limits: HttpClientLimits, c
   const agent = target.way?.calls ?? agentFor(shared)
   // Streams last for hours: those that a worker has open must not keep other calls waiting.
   const streams = target.way?.streams ?? agentFor({ ...shared, maxSockets: Number.POSITIVE_INFINITY })
-  const authorization =
-    target.username === undefined
-      ? undefined
-      : `Basic ${Buffer.from(`${target.username}:${target.password ?? ''}`).toString('base64')}`
+  const credentials = credentialHeaders(target)
 
   const urlOf = (path: string) => base.origin + base.pathname.replace(/\/$/, '') + path
-  const headersOf = ({ headers }: Pick<HttpCall, 'headers'>): Record<string, string> =>
-    authorization === undefined ? { ...headers } : { ...headers, authorization }
+  const headersOf = ({ headers }: Pick<HttpCall, 'headers'>): Record<string, string> => ({ ...headers, ...credentials })
 
   /** Whoever gives up waiting for it breaks the request, and with it this. */
   function pour({ body, onPace }: HttpCall, request: ClientRequest, signal: AbortSignal): Promise<void> {

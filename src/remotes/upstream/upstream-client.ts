@@ -182,7 +182,7 @@ function authorizationOf({ username, password }: Upstream): { authorization?: st
   return { authorization: `Basic ${Buffer.from(`${username}:${password ?? ''}`).toString('base64')}` }
 }
 
-function proxyAddress({ host, port, username, password }: ForwardProxy): string {
+export function proxyAddress({ host, port, username, password }: ForwardProxy): string {
   const login = username === undefined ? '' : `${encodeURIComponent(username)}:${encodeURIComponent(password ?? '')}@`
   return `http://${login}${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -3,11 +3,11 @@ import type { ClusterTarget } from '../../clusters/cluster.ts'
 import type { Clock } from '../../core/clock.ts'
 import { mapConcurrent } from '../../core/concurrency.ts'
 import { accessState } from '../../metadata/access/copied-access.ts'
-import type { MetadataDatabase } from '../../metadata/database.ts'
 import { listPermissionLinks, type PermissionLink } from '../../metadata/replication/dynamic-tasks.ts'
 import { findExecLink } from '../../metadata/replication/exec-links.ts'
 import { createClusterClient } from '../../remotes/cluster/cluster-client.ts'
 import { describeLink } from '../planning/link-plan.ts'
+import type { ScopeSource } from '../planning/link-scope.ts'
 import type { RunSpec } from '../runs/run-spec.ts'
 import type { AccessSender } from './send-access.ts'
 
@@ -16,8 +16,7 @@ export interface AccessWatch {
   run(signal: AbortSignal): Promise<void>
 }
 
-interface AccessWatchDeps {
-  readonly db: MetadataDatabase
+interface AccessWatchDeps extends ScopeSource {
   readonly clock: Clock
   readonly access: AccessSender
   loadSpec(recordId: string): Promise<RunSpec | undefined>
@@ -40,14 +39,15 @@ interface Sent {
 }
 
 /** Each time anybody's rights change, every link compares a digest of what it would send with that of what it sent. */
-export function createAccessWatch({ db, clock, access, loadSpec, getTarget, onError }: AccessWatchDeps): AccessWatch {
+export function createAccessWatch(deps: AccessWatchDeps): AccessWatch {
+  const { db, manifests, clock, access, loadSpec, getTarget, onError } = deps
   const sent = new Map<number, Sent>()
 
   async function sendOver({ linkId, recordId }: PermissionLink, state: string, signal: AbortSignal): Promise<void> {
     const spec = await loadSpec(recordId)
     const execLink = await findExecLink(db.read, recordId, linkId)
     if (spec?.includesPermissions === undefined || execLink === undefined) return
-    const work = await describeLink(db, spec, execLink)
+    const work = await describeLink({ db, manifests }, spec, execLink)
     const collected = await access.collect(work)
     const digest = hash('sha256', JSON.stringify(collected), 'hex')
     if (sent.get(linkId)?.digest !== digest) {

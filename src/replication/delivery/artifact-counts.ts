@@ -1,7 +1,7 @@
 import type { ShardCounters } from '../../metadata/replication/exec-shards.ts'
 import type { DetailState, DetailWrite } from '../../metadata/replication/record-details.ts'
 import { type DetailPlace, finishedDetail } from './detail-rows.ts'
-import { blobsOf, type Outcome } from './outcome.ts'
+import { type AnyOutcome, blobsOf } from './outcome.ts'
 import { isArtifact } from './work-item.ts'
 
 /** How the counters of a record change, and its rows. */
@@ -17,7 +17,7 @@ export interface ArtifactCounts {
  */
 export function countArtifacts(
   place: DetailPlace,
-  outcomes: readonly Outcome[],
+  outcomes: readonly AnyOutcome[],
   known: ReadonlyMap<string, DetailState>,
   bytes: number,
 ): ArtifactCounts {

@@ -9,13 +9,15 @@ import {
   findDetailStates,
   putDetails,
 } from '../../metadata/replication/record-details.ts'
+import { addSettled } from '../../metadata/replication/unsettled.ts'
 import type { FailureKind } from '../../metadata/tables/replication.ts'
 import type { RunSpec } from '../runs/run-spec.ts'
 import { LeaseLost } from '../runs/stop-reasons.ts'
 import { countArtifacts } from './artifact-counts.ts'
 import { type DetailPlace, finishedDetail } from './detail-rows.ts'
-import { countOutcomes, type Outcome } from './outcome.ts'
-import { isArtifact, type WorkItem } from './work-item.ts'
+import { type AnyOutcome, countOutcomes } from './outcome.ts'
+import { arrivedBefore, noteCounted } from './unsettled.ts'
+import { type EndedItem, isArtifact } from './work-item.ts'
 
 export interface CheckpointDeps {
   readonly db: MetadataDatabase
@@ -24,10 +26,12 @@ export interface CheckpointDeps {
 }
 
 export interface BatchEnd {
-  readonly outcomes: readonly Outcome[]
+  readonly outcomes: readonly AnyOutcome[]
   /** Last path of the batch: the shard goes on after it. */
   readonly pos: string
   readonly sentBytes: number
+  /** What else counts with it. */
+  readonly also?: (trx: Transaction) => Promise<void>
 }
 
 /** Failed artifacts that get a row although the task keeps none (replication.md 3.8). */
@@ -42,7 +46,7 @@ export async function checkpoint(
   { db, clock, leaseMs }: CheckpointDeps,
   place: DetailPlace,
   claim: ShardClaim,
-  { outcomes, pos, sentBytes }: BatchEnd,
+  { outcomes, pos, sentBytes, also }: BatchEnd,
 ): Promise<void> {
   const { spec } = place
   const now = clock.now()
@@ -60,6 +64,9 @@ export async function checkpoint(
     if (!(await advanceShard(trx, claim, { pos, counters, leaseUntil }))) throw new LeaseLost()
     await noteUp(trx, claim.recordId, claim.linkId)
     await putKeptDetails(trx, spec, rows)
+    await noteCounted(trx, claim.linkId, outcomes)
+    await addSettled(trx, claim.linkId, claim.recordId, arrivedBefore(outcomes, spec))
+    await also?.(trx)
     // What is known to be kept is in the ledger as it is.
     if (claim.kind === 'kept') return
     const looked = outcomes.map(({ item }) => item.path)
@@ -81,14 +88,14 @@ export async function putKeptDetails(
 }
 
 /** What is said about a package is shown when it fails. */
-const isShown = ({ item, result }: Outcome): boolean =>
+const isShown = ({ item, result }: AnyOutcome): boolean =>
   result !== 'unchanged' && (isArtifact(item) || result === 'failed')
 
 const FAILURE_KINDS = {
-  ...{ file: 'FILE', deletion: 'DELETION', version: 'VERSION', package: 'VERSION' },
-} as const satisfies Record<WorkItem['kind'], FailureKind>
+  ...{ file: 'FILE', deletion: 'DELETION', version: 'VERSION', package: 'VERSION', import: 'VERSION' },
+} as const satisfies Record<EndedItem['kind'], FailureKind>
 
-export function divergenceOf({ item, result, left, delta, reason }: Outcome): Divergence[] {
+export function divergenceOf({ item, result, left, delta, reason }: AnyOutcome): Divergence[] {
   const { path } = item
   if (left !== undefined) return [{ path, reason: left, delta }]
   if (result === 'failed') {

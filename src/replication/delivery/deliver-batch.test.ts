@@ -377,7 +377,7 @@ describe('delivering versions', () => {
       ...{ id: 1, packageId: 1, repoId: 1, packageKey: KEY, name, ordinal: name, prerelease: false, downloads: 0 },
       ...{ manifestPath: null, artifactPath: files[0]!.path, stageTags: [], tags: [], metadata: [], extension: {} },
       ...{ sizeBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0), contentLanes: NO_LANES },
-      ...{ metadataLanes: NO_LANES, viaMark: null, ...audit },
+      ...{ metadataLanes: NO_LANES, viaMark: null, ...audit, listed: true, digest: null, subject: null },
     }
     const parts = files.map((one, n) => ({ role: n === 0 ? 'main' : 'part', file: one }))
     return { kind: 'version', path, expect: UNKNOWN, source: { path, version, package: owner, files: parts } }

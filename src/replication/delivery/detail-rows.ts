@@ -1,9 +1,10 @@
 import { parsePackagePath } from '../../core/package-key.ts'
 import type { DetailWrite } from '../../metadata/replication/record-details.ts'
+import { isPackageWords } from '../../tasks/constraints/package-words.ts'
 import { detailIdOf } from '../runs/link-key.ts'
 import { executeTypeOf, type RunObject, type RunSpec } from '../runs/run-spec.ts'
-import type { Outcome } from './outcome.ts'
-import { sizeOf, type WorkItem } from './work-item.ts'
+import type { AnyOutcome } from './outcome.ts'
+import { type EndedItem, sizeOf, type WorkItem } from './work-item.ts'
 
 /** Where a detail belongs: one link of one run. */
 export interface DetailPlace {
@@ -25,13 +26,16 @@ const base = ({ spec, object, linkId, executeType }: DetailPlace, path: string) 
 })
 
 /** A version has no digest of its own. */
-const contentOf = (item: WorkItem) => ({
+const contentOf = (item: EndedItem) => ({
   digest: item.kind === 'file' ? item.file.digest : null,
-  sizeBytes: item.kind === 'file' || item.kind === 'version' ? sizeOf(item) : null,
+  sizeBytes: sizeIn(item),
 })
 
+const sizeIn = (item: EndedItem): number | null =>
+  item.kind === 'import' ? item.sizeBytes : item.kind === 'file' || item.kind === 'version' ? sizeOf(item) : null
+
 /** Of an artifact whose outcome is known. */
-export function finishedDetail(place: DetailPlace, outcome: Outcome): DetailWrite {
+export function finishedDetail(place: DetailPlace, outcome: AnyOutcome): DetailWrite {
   const { item, startedAt, endedAt, attempts } = outcome
   return {
     ...base(place, item.path),
@@ -76,6 +80,8 @@ export function missingDetail(place: DetailPlace, path: string, now: number): De
 
 /** What the task names, and nobody stored. */
 export function whyMissing(path: string): string {
+  if (isPackageWords(path))
+    return `No version fits ${path} (251019): look at the packages of the repository, or change the constraint`
   const place = parsePackagePath(path)
   if (place === undefined)
     return `Node [${path}] not found (251010): the task names it, and nothing that is stored fits`

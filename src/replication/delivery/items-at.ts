@@ -5,6 +5,7 @@ import type { MetadataDatabase, Reader } from '../../metadata/database.ts'
 import type { PlannedPath } from '../../metadata/replication/exec-paths.ts'
 import { filesAt } from '../../metadata/replication/source-files.ts'
 import type { LinkScope } from '../planning/find-difference.ts'
+import { mayHaveBeenMeant } from '../planning/package-artifacts.ts'
 import { endsAt } from './ends-at.ts'
 import { type PackageItems, packageItemsAt } from './package-items.ts'
 import { type DeletionItem, type FileItem, fileItem, readPrecondition, type WorkItem } from './work-item.ts'
@@ -32,7 +33,13 @@ export async function itemsAt(
   const paths = owned.size === 0 ? filtered : filtered.filter((path) => !owned.has(path))
   const files = await filesAt(db.read, repository.id, paths, now)
   const items = [...versions, ...files.map((file) => askedIfLarge(fileItem(file, expectAt(file.path))))]
-  const ends = await endsOf(db.read, repository.id, planned, paths, items)
+  const ends = await endsOf(
+    db.read,
+    repository.id,
+    planned,
+    paths.filter((path) => mayHaveBeenMeant(scope, path)),
+    items,
+  )
   return ends.length === 0 ? items : [...items, ...ends].sort((a, b) => comparePaths(a.path, b.path))
 }
 

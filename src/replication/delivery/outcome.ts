@@ -1,10 +1,10 @@
 import type { RangeSum } from '../../core/fingerprint.ts'
 import type { ShardCounters } from '../../metadata/replication/exec-shards.ts'
-import { isArtifact, type WorkItem } from './work-item.ts'
+import { type EndedItem, isArtifact, type WorkItem } from './work-item.ts'
 
 /** How one artifact of a batch ended (replication.md 3.5: each counts in exactly one of success, skip, failed). */
-export interface Outcome {
-  readonly item: WorkItem
+export interface Outcome<I extends EndedItem = WorkItem> {
+  readonly item: I
   readonly result: 'written' | 'unchanged' | 'kept' | 'failed'
   readonly conflict: boolean
   /** Why it failed: what happened, to what, what to do. */
@@ -14,6 +14,10 @@ export interface Outcome {
   /** Of what was kept or left: the target's row minus ours, for the ledger. Undefined: not known. */
   readonly delta?: RangeSum | undefined
   readonly attempts: number
+  /** Of what the target had from an attempt before this one: of this run, or of the run with this number. */
+  readonly arrivedBy?: 'this run' | number | undefined
+  /** Number of the run that wrote it, where that is to be remembered as counted (`unsettled.ts`). */
+  readonly settles?: number | undefined
   /** Of its blob, if that had to travel. */
   readonly blob: 'not-sent' | 'sent' | 'failed'
   /** Of a version, where several of its blobs had to travel. */
@@ -22,7 +26,10 @@ export interface Outcome {
   readonly endedAt: number
 }
 
-export function countOutcomes(outcomes: readonly Outcome[], bytes: number): ShardCounters {
+/** Of what is sent, and of what comes. */
+export type AnyOutcome = Outcome<EndedItem>
+
+export function countOutcomes(outcomes: readonly AnyOutcome[], bytes: number): ShardCounters {
   const counters = { ok: 0, skipped: 0, unchanged: 0, failed: 0, conflict: 0, fileOk: 0, fileFailed: 0, bytes }
   for (const outcome of outcomes) {
     const { item, result, conflict } = outcome

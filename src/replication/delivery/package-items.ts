@@ -12,8 +12,9 @@ import {
   sourceFilesOf,
 } from '../../metadata/replication/source-versions.ts'
 import type { Precondition } from '../../remotes/cluster/frames/frame.ts'
+import { shareOfSource } from '../images/platform-shares.ts'
 import type { LinkScope } from '../planning/find-difference.ts'
-import { isMeant } from '../planning/package-artifacts.ts'
+import { chosenOf } from '../planning/package-artifacts.ts'
 import { type PackageItem, UNKNOWN, type VersionItem } from './work-item.ts'
 
 export interface PackageItems {
@@ -73,25 +74,34 @@ export async function packageItemsAt(
   const wanted = [...new Set([...named, ...owners.map(({ owner }) => owner)])]
   const { versions, packages } = await wholeVersions(reader, scope.repository.id, wanted)
   const found = new Set(owners.map(({ owner }) => owner))
+  const meant = new Set(await chosenOf(reader, scope, wanted))
+  const shares = await scope.packages?.shares?.of(
+    reader,
+    scope.repository.id,
+    versions.map(({ path }) => path),
+  )
   const items = [
-    ...versions.flatMap((source): VersionItem[] => {
-      const { path } = source
-      if (!found.has(path) && !isSelected(scope, source)) return []
+    ...versions.flatMap((whole): VersionItem[] => {
+      const { path } = whole
+      if (!found.has(path) && !isSelected(scope, whole, meant)) return []
+      const share = shares?.get(path) ?? 'whole'
+      if (share === 'none') return []
+      const source = share === 'whole' ? whole : shareOfSource(whole, share)
       // Where it was not named, its place in the order is not known.
       const derived = named.has(path) ? {} : ({ derived: true } as const)
       return [{ kind: 'version', path, expect: named.has(path) ? expectAt(path) : UNKNOWN, source, ...derived }]
     }),
     ...packages.flatMap(({ path, owner }): PackageItem[] =>
-      isMeant(scope, path) ? [{ kind: 'package', path, expect: expectAt(path), owner }] : [],
+      meant.has(path) ? [{ kind: 'package', path, expect: expectAt(path), owner }] : [],
     ),
   ]
   return { items: items.sort((a, b) => comparePaths(a.path, b.path)), owned }
 }
 
 /** By its name, or by a file of it. */
-function isSelected(scope: Scope, { path, files }: SourceVersion): boolean {
+function isSelected(scope: Scope, { path, files }: SourceVersion, meant: ReadonlySet<string>): boolean {
   const holds = holderOf(scope.ranges)
-  if (holds(path) && isMeant(scope, path)) return true
+  if (holds(path) && meant.has(path)) return true
   return files.some(({ file }) => holds(file.path) && (scope.filter?.(file.path) ?? true))
 }
 

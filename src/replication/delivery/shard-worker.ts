@@ -22,6 +22,7 @@ import type { Outcome } from './outcome.ts'
 import { createBlobSender } from './send-blobs.ts'
 import { keepShard } from './shard-lease.ts'
 import type { Suspects } from './suspects.ts'
+import type { Unsettled } from './unsettled.ts'
 import { verifyStored } from './verify-stored.ts'
 import { filesOf, type WorkItem } from './work-item.ts'
 
@@ -45,6 +46,7 @@ export interface ShardContext
   /** Of streams that links keep open while they follow. */
   readonly places: StreamPlaces
   readonly suspects: Suspects
+  readonly unsettled: Unsettled
   /** How long a target may take until what it wrote is in its storage. */
   readonly storageCheckMs: number
   /** Of the task. */
@@ -85,7 +87,7 @@ export async function workShard(
 
   async function deliver(batch: readonly WorkItem[], delivery: DeliveryContext): Promise<Outcome[]> {
     await showLargeTransfers(batch, claim, ctx)
-    const outcomes = await deliverBatch(batch, delivery, all)
+    const outcomes = await ctx.unsettled.settle(await deliverBatch(batch, delivery, all))
     const { client, storageCheckMs } = ctx
     return spec.checksStorage ? verifyStored(outcomes, { client, clock, timeoutMs: storageCheckMs }, all) : outcomes
   }

@@ -9,6 +9,8 @@ import type { RunSpec } from '../runs/run-spec.ts'
 
 /** An artifact to bring over: a file as it is, its end, or a version with all its files; and what is said about a package, which is none. */
 export type WorkItem = FileItem | DeletionItem | VersionItem | PackageItem
+/** What ends in one way or another, and is told. */
+export type EndedItem = WorkItem | ImportItem
 interface Item {
   readonly path: string
   /** What the target had at the path when the run was planned. */
@@ -45,6 +47,13 @@ export interface PackageItem extends Item {
   readonly owner: PackageRecord
 }
 
+/** A version that comes from a registry of somebody else to us. */
+export interface ImportItem extends Pick<Item, 'path'> {
+  readonly kind: 'import'
+  /** Null: it did not come. */
+  readonly sizeBytes: number | null
+}
+
 export const fileItem = (file: SourceFile, expect: Precondition): FileItem => ({
   kind: 'file',
   path: file.path,
@@ -66,7 +75,7 @@ export function nameOf(item: WorkItem): string {
   const { key, version } = place
   return version === undefined ? `Package [${key}]` : `Version [${version}] of package [${key}]`
 }
-export const isArtifact = ({ kind }: Pick<WorkItem, 'kind'>): boolean => kind !== 'package'
+export const isArtifact = ({ kind }: Pick<EndedItem, 'kind'>): boolean => kind !== 'package'
 
 export const UNKNOWN: Precondition = { is: 'unknown' }
 export const ABSENT: Precondition = { is: 'absent' }

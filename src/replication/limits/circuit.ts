@@ -2,8 +2,11 @@ import type { Clock } from '../../core/clock.ts'
 
 /** Whether to talk to one remote at all: after failures in a row nobody does for a while, then one tries. Memory only. */
 export interface Circuit {
-  /** `go`: talk to it. `probe`: the same, and the caller is the only one until it says how it went. Otherwise not now. */
-  ask(): 'go' | 'probe' | Outage
+  /**
+   * `go`: talk to it. `probe`: the same, and others wait until the caller says how it went. Otherwise not now.
+   * @param until when the caller gives up, UTC epoch milliseconds; pauses are as short as it takes to hear of the remote well before that.
+   */
+  ask(until: number): 'go' | 'probe' | Outage
   /** The remote answered. */
   succeeded(): void
   failed(reason: string): void
@@ -16,6 +19,8 @@ export interface Outage {
   /** Since when it does not answer; UTC epoch milliseconds. */
   readonly since: number
   readonly nextTryAt: number
+  /** When the last attempt failed. */
+  readonly failedAt: number
   /** What happened last. */
   readonly reason: string
 }
@@ -29,6 +34,8 @@ interface CircuitOptions {
 const FAILURES_TO_OPEN = 5
 const FIRST_PAUSE_MS = 5_000
 const MOST_PAUSE_MS = 300_000
+/** Of the time that is left to whoever waits: the part that one pause may take. */
+const SHARE_OF_WAIT = 0.25
 
 export function createCircuit({ clock, firstPauseMs = FIRST_PAUSE_MS, reasonOf }: CircuitOptions): Circuit {
   let failures = 0
@@ -36,42 +43,45 @@ export function createCircuit({ clock, firstPauseMs = FIRST_PAUSE_MS, reasonOf }
   let isTrusted = false
   let since = 0
   let last = ''
-  /** Nobody goes before; undefined: closed, everybody may. */
-  let openUntil: number | undefined
+  let failedAt = 0
+  /** When the pause began; undefined: closed, everybody may go. */
+  let pausedAt: number | undefined
   let isProbing = false
   let breaker = new AbortController()
 
   function open(): void {
+    pauseMs = isProbing ? Math.min(MOST_PAUSE_MS, pauseMs * 2) : firstPauseMs
     isProbing = false
-    openUntil = clock.now() + pauseMs
-    pauseMs = Math.min(MOST_PAUSE_MS, pauseMs * 2)
+    pausedAt = clock.now()
     const broken = breaker
     breaker = new AbortController()
-    broken.abort(reasonOf({ since, nextTryAt: openUntil, reason: last }))
+    broken.abort(reasonOf(outage(pausedAt + pauseMs)))
   }
+  const outage = (nextTryAt: number): Outage => ({ since, nextTryAt, failedAt, reason: last })
   return {
-    ask() {
-      if (openUntil === undefined) return 'go'
+    ask(until) {
+      if (pausedAt === undefined) return 'go'
       const now = clock.now()
-      if (now < openUntil) return { since, nextTryAt: openUntil, reason: last }
+      const nextTryAt = pausedAt + Math.min(pauseMs, Math.max(firstPauseMs, (until - pausedAt) * SHARE_OF_WAIT))
+      if (now < nextTryAt) return outage(nextTryAt)
       isProbing = true
       // If it never says how it went, another one probes later.
-      openUntil = now + pauseMs
+      pausedAt = now
       return 'probe'
     },
     succeeded() {
       failures = 0
-      pauseMs = firstPauseMs
       isTrusted = true
       isProbing = false
-      openUntil = undefined
+      pausedAt = undefined
     },
     failed(reason) {
       isTrusted = false
       // Open, and no probe is out: a call that was under way when it opened, which says nothing new.
-      if (openUntil !== undefined && !isProbing) return
+      if (pausedAt !== undefined && !isProbing) return
       last = reason
-      if (failures++ === 0) since = clock.now()
+      failedAt = clock.now()
+      if (failures++ === 0) since = failedAt
       if (isProbing || failures >= FAILURES_TO_OPEN) open()
     },
     get isTrusted() {

@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
-import { changedRepositories, headSeq, lastChange } from '../../metadata/change-log.ts'
+import { changedRepositories, headSeq, lastChange } from '../../metadata/changes/change-numbers.ts'
+import { numberChanges } from '../../metadata/changes/sequencer.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
-import { numberChanges } from '../../metadata/sequencer.ts'
 import { createBell } from './bell.ts'
 
 /** Knows where the change log of each repository ends, so that hundreds of links need not ask each for itself. */

@@ -9,6 +9,7 @@ import { countArtifacts } from '../delivery/artifact-counts.ts'
 import { divergenceOf, putKeptDetails } from '../delivery/checkpoint.ts'
 import { type DetailPlace, finishedDetail } from '../delivery/detail-rows.ts'
 import type { Outcome } from '../delivery/outcome.ts'
+import { noteCounted } from '../delivery/unsettled.ts'
 import { LeaseLost } from '../runs/stop-reasons.ts'
 
 /** What was dealt with since the last checkpoint. */
@@ -19,6 +20,8 @@ export interface Progress {
   readonly sentBytes: number
   /** Everything up to this number is over there, or in the ledger; undefined: the cursor stays where it is. */
   readonly upTo: number | undefined
+  /** What else counts with it. */
+  readonly also?: (trx: Transaction) => Promise<void>
 }
 
 /**
@@ -38,6 +41,8 @@ export async function liveCheckpoint(
     await count(trx, { ...place, spec: { ...place.spec, recordId }, executeType: 'DELTA' }, progress)
     const found = progress.outcomes.flatMap(divergenceOf)
     await settleDivergences(trx, claim.linkId, paths, found, clock.now())
+    await noteCounted(trx, claim.linkId, progress.outcomes)
+    await progress.also?.(trx)
     if (upTo !== undefined) await saveAckedSeq(trx, claim.linkId, upTo)
   })
 }

@@ -8,9 +8,11 @@ import type { Outcome } from '../delivery/outcome.ts'
 import { createBlobSender } from '../delivery/send-blobs.ts'
 import { verifyStored } from '../delivery/verify-stored.ts'
 import { filesOf, type WorkItem } from '../delivery/work-item.ts'
-import type { LiveSession } from './follower.ts'
+import { relatedTo } from '../planning/package-artifacts.ts'
 import { unasked } from './live-contents.ts'
+import type { LiveSession } from './live-session.ts'
 import { createLiveStream } from './live-stream.ts'
+import { noteTraffic } from './traffic-note.ts'
 
 /** What a follower needs to bring changed paths over. */
 export interface LiveDelivery extends AsyncDisposable {
@@ -24,6 +26,7 @@ export interface LiveDelivery extends AsyncDisposable {
   rest(): Promise<void>
 }
 
+const PATHS_AT_ONCE = 1_000
 /** Later attempts are of the ledger: nothing that follows waits for them. */
 const RETRY_DELAYS_MS: readonly number[] = [100]
 
@@ -37,12 +40,14 @@ export function createLiveDelivery(
   const { inlineMaxBytes } = context.batch
   const rate = context.rate.nested(`live/${claim.linkId}`, undefined)
   let sentBytes = 0
+  let checkpoints = 0
   const progress = {
     sent(count: number) {
       sentBytes += count
     },
     stored: context.onStored,
   }
+  const noting = noteTraffic({ db, clock, claim, traffic: () => ({ bytes: sentBytes, checkpoints }) })
   const begin = { ...context.begin, stream: 'live', fence: claim.token }
   const open = () =>
     client.openStream(context.linkKey, begin, { sent: progress.sent, acknowledged: progress.stored }, signal)
@@ -58,20 +63,20 @@ export function createLiveDelivery(
   /** Clusters that nobody had heard of when the link was opened may have written since. */
   async function learnOrigins(items: readonly WorkItem[]): Promise<void> {
     const isKnown = (origin: number) => origin === 0 || peers.has(origin)
-    const origins = items.flatMap((item) => [writerOf(item), ...filesOf(item).map(({ origin }) => origin)])
+    const origins = items.flatMap((item) => [authorshipOf(item), ...filesOf(item)]).map(({ origin }) => origin)
     if (!origins.every(isKnown)) peers = await listPeers(db.read)
   }
 
   /** Whether a link brings the very repository here that these changes go to. It is the same as long as the link is. */
   const ways = new Map<number, boolean>()
   async function learnWays(items: readonly WorkItem[]): Promise<void> {
-    const unknown = items.flatMap((item) => viaOf(item) ?? []).filter((via) => !ways.has(via))
+    const unknown = items.flatMap((item) => authorshipOf(item).viaLink ?? []).filter((via) => !ways.has(via))
     for (const [via, { clusterId, project, repo }] of await peerSourcesOf(db.read, [...new Set(unknown)])) {
       const isSame = project === null || (project === work.object.remoteProject && repo === work.object.remoteRepo)
       ways.set(via, clusterId === targetId && isSame)
     }
   }
-  const isEcho = (item: WorkItem): boolean => ways.get(viaOf(item) ?? -1) === true
+  const isEcho = (item: WorkItem): boolean => ways.get(authorshipOf(item).viaLink ?? -1) === true
 
   const delivery: DeliveryContext = {
     ...context,
@@ -88,19 +93,22 @@ export function createLiveDelivery(
 
   return {
     async deliver(items) {
-      const outcomes = await deliverBatch(items, delivery, signal)
+      const outcomes = await context.unsettled.settle(await deliverBatch(items, delivery, signal))
       const timeoutMs = context.storageCheckMs
       return spec.checksStorage ? verifyStored(outcomes, { client, clock, timeoutMs }, signal) : outcomes
     },
     async itemsOf(paths) {
       if (paths.length === 0) return []
       const ifGone = spec.propagateDelete ? 'delete' : undefined
-      const items = await itemsAt(
-        db,
-        scope,
-        paths.map((path) => ({ path, expect: null, ifGone })),
-        clock.now(),
-      )
+      const related = await relatedTo(db.read, scope, paths)
+      const planned = [
+        ...paths.map((path) => ({ path, expect: null, ifGone }) as const),
+        ...related.filter((path) => !paths.includes(path)).map((path) => ({ path, expect: null })),
+      ]
+      const items: WorkItem[] = []
+      for (let at = 0; at < planned.length; at += PATHS_AT_ONCE) {
+        items.push(...(await itemsAt(db, scope, planned.slice(at, at + PATHS_AT_ONCE), clock.now())))
+      }
       await learnOrigins(items)
       await learnWays(items)
       return items.filter((item) => !isEcho(item))
@@ -108,39 +116,33 @@ export function createLiveDelivery(
     takeSentBytes() {
       const bytes = sentBytes
       sentBytes = 0
+      checkpoints++
       return bytes
     },
     rest: () => line.rest(),
     async [Symbol.asyncDispose]() {
       rate.close()
+      await noting[Symbol.asyncDispose]()
       await line.stream[Symbol.asyncDispose]()
     },
   }
 }
 
-/** `peer_link.id` of the link that brought it; null: a local user made it so. */
-function viaOf(item: WorkItem): number | null {
-  switch (item.kind) {
-    case 'file':
-      return item.file.viaLink
-    case 'deletion':
-      return item.tombstone.viaLink
-    case 'version':
-      return item.source.version.viaLink
-    case 'package':
-      return item.owner.viaLink
-  }
+interface Authorship {
+  /** `peer.id` of the cluster that made it what it is. */
+  readonly origin: number
+  /** `peer_link.id` of the link that brought it; null: a local user made it so. */
+  readonly viaLink: number | null
 }
-/** `peer.id` of the cluster that made it what it is. */
-function writerOf(item: WorkItem): number {
+function authorshipOf(item: WorkItem): Authorship {
   switch (item.kind) {
     case 'file':
-      return item.file.origin
+      return item.file
     case 'deletion':
-      return item.tombstone.origin
+      return item.tombstone
     case 'version':
-      return item.source.version.origin
+      return item.source.version
     case 'package':
-      return item.owner.origin
+      return item.owner
   }
 }

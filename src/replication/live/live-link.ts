@@ -1,8 +1,9 @@
 import type { ClusterTarget } from '../../clusters/cluster.ts'
 import { AppError, messageOf } from '../../core/errors.ts'
 import type { Random } from '../../core/ids.ts'
-import { headSeq } from '../../metadata/change-log.ts'
+import { headSeq } from '../../metadata/changes/change-numbers.ts'
 import { findExecLink, markExecLink } from '../../metadata/replication/exec-links.ts'
+import { hasFailedFiles } from '../../metadata/replication/exec-shards.ts'
 import { findLink, type LinkCursor, moveLink, saveCursor } from '../../metadata/replication/links.ts'
 import { createLiveCounters, foldShards } from '../../metadata/replication/live-counters.ts'
 import {
@@ -15,19 +16,27 @@ import {
 } from '../../metadata/replication/live-links.ts'
 import { findRepository } from '../../metadata/repositories/repositories.ts'
 import { type ClusterClient, createClusterClient } from '../../remotes/cluster/cluster-client.ts'
+import { LinkDown } from '../../remotes/transport/failures.ts'
 import { describeLink, type LinkPlanner, type LinkWork, objectOf } from '../planning/link-plan.ts'
+import type { ScopeSource } from '../planning/link-scope.ts'
+import { followRegistry } from '../registries/registry-follower.ts'
+import type { RegistryLinks } from '../registries/registry-links.ts'
+import { NO_LOG } from '../registries/registry-run.ts'
+import { noteWhatIsOlder } from '../registries/what-is-older.ts'
 import type { LinkContexts, LinkEnd } from '../runs/link-runner.ts'
 import type { RemoteStates } from '../runs/remote-states.ts'
 import type { RunSpec } from '../runs/run-spec.ts'
 import { LeaseLost, LinkStopped, linkFate } from '../runs/stop-reasons.ts'
 import { firstStep, stepAfterOpen } from './follow-state.ts'
-import { FailedFast, type FollowerDeps, follow } from './follower.ts'
+import { type FollowerDeps, follow } from './follower.ts'
+import { FailedFast } from './live-settlement.ts'
 
-export interface LiveLinkDeps extends FollowerDeps {
+export interface LiveLinkDeps extends FollowerDeps, ScopeSource {
   readonly random: Random
   readonly planner: LinkPlanner
   readonly remotes: RemoteStates
   readonly contextOf: LinkContexts
+  readonly registries: Pick<RegistryLinks, 'connect'>
   /** Between attempts on a target that does not answer; the last one again and again. */
   readonly reconnectDelaysMs: readonly number[]
   loadSpec(recordId: string): Promise<RunSpec | undefined>
@@ -39,6 +48,8 @@ export interface LiveLinkDeps extends FollowerDeps {
 
 /** A target that refused will hardly think otherwise at once. */
 const REFUSED_DELAYS_MS = [5_000, 15_000, 60_000, 300_000]
+/** However long a target asks to be left alone. */
+const MOST_RETRY_AFTER_MS = 5 * 60_000
 /** The job that makes the links of a record is on its way. */
 const SPREAD_MS = 50
 /** Two comparisons in a row did not lead to a cursor that holds. */
@@ -107,10 +118,10 @@ export function createLiveLinkRunner(deps: LiveLinkDeps) {
   }
   async function describe(spec: RunSpec, execLink: LinkWork['execLink']): Promise<LinkWork> {
     try {
-      return await describeLink(db, spec, execLink)
+      return await describeLink(deps, spec, execLink)
     } catch (error) {
       const moved = error instanceof LinkStopped && (await adopted(spec, execLink))
-      if (moved) return describeLink(db, spec, execLink)
+      if (moved) return describeLink(deps, spec, execLink)
       throw error
     }
   }
@@ -156,7 +167,10 @@ export function createLiveLinkRunner(deps: LiveLinkDeps) {
     // Another record was opened meanwhile: it goes on there.
     if ((await findLiveLink(db.read, claim.linkId))?.record_id !== spec.recordId) return
     const after = await findExecLink(db.read, spec.recordId, claim.linkId)
-    if (after?.state === 'FAILED') throw new Broken(after.error_reason ?? 'failed', true)
+    if (after?.state !== 'FAILED') return
+    const reason = after.error_reason ?? 'failed'
+    const isFast = spec.errorStrategy === 'FAST_FAIL' && (await hasFailedFiles(db.read, spec.recordId, claim.linkId))
+    throw isFast ? new FailedFast(reason) : new Broken(reason, true)
   }
   async function bringOver(recordId: string, linkId: number, signal: AbortSignal): Promise<void> {
     for (;;) {
@@ -186,6 +200,7 @@ export function createLiveLinkRunner(deps: LiveLinkDeps) {
   ): Promise<boolean> {
     const { link, execLink, scope } = work
     const target = await deps.getTarget(execLink.cluster_id)
+    if (target.isRegistry === true) return followPushes(claim, { live, spec, work }, target, signal)
     using client = createClusterClient(target, clock)
     const answer = await client.open(link.key, await deps.planner.openRequest(work), signal)
     const known = link.cursor?.remote
@@ -199,14 +214,7 @@ export function createLiveLinkRunner(deps: LiveLinkDeps) {
       ackedSeq: link.cursor?.ackedSeq ?? Math.max(live.from_seq ?? 0, scope.repository.floorSeq),
       remote: isSame && !answer.pure && backfill ? known! : answer.head,
     }
-    await db.transact(async (trx) => {
-      const recordId = await touchLiveLink(trx, claim)
-      if (recordId === undefined) throw new LeaseLost()
-      if (!(await markExecLink(trx, recordId, claim.linkId, 'DONE'))) throw new NotYet()
-      await createLiveCounters(trx, recordId, claim.linkId)
-      await saveCursor(trx, claim.linkId, scope.scopeHash, cursor)
-      await setLiveState(trx, claim, 'CATCHUP', clock.now())
-    })
+    await catchUpFrom(claim, scope.scopeHash, cursor)
     const followed = { ...work, spec: { ...spec, run: live.run } }
     const opened = { ...followed, execLink: { ...execLink, remote_epoch: answer.head.epoch } }
     const remote = deps.remotes.of(execLink.cluster_id)
@@ -227,6 +235,34 @@ export function createLiveLinkRunner(deps: LiveLinkDeps) {
     }
   }
 
+  /** What exists is dealt with: from here on changes are followed. */
+  async function catchUpFrom(claim: LiveClaim, scopeHash: string, cursor: LinkCursor): Promise<void> {
+    await db.transact(async (trx) => {
+      const recordId = await touchLiveLink(trx, claim)
+      if (recordId === undefined) throw new LeaseLost()
+      if (!(await markExecLink(trx, recordId, claim.linkId, 'DONE'))) throw new NotYet()
+      await createLiveCounters(trx, recordId, claim.linkId)
+      await saveCursor(trx, claim.linkId, scopeHash, cursor)
+      await setLiveState(trx, claim, 'CATCHUP', clock.now())
+    })
+  }
+
+  /** As `followFrom`, to a registry: it keeps no log, and what it has is known from what it acknowledged. */
+  async function followPushes(
+    claim: LiveClaim,
+    { live, spec, work }: Place,
+    target: ClusterTarget,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { link, scope } = work
+    const ackedSeq = link.cursor?.ackedSeq ?? Math.max(live.from_seq ?? 0, scope.repository.floorSeq)
+    if (link.cursor === undefined) await noteWhatIsOlder(db, { ...work, from: ackedSeq }, clock.now())
+    await catchUpFrom(claim, scope.scopeHash, { repoEpoch: scope.repository.epoch, ackedSeq, remote: NO_LOG })
+    using end = deps.registries.connect(work, target, signal)
+    await followRegistry(deps, { claim, work: { ...work, spec }, end, ackedSeq }, signal)
+    return true
+  }
+
   async function verify(
     claim: LiveClaim,
     work: LinkWork,
@@ -234,7 +270,7 @@ export function createLiveLinkRunner(deps: LiveLinkDeps) {
     backfill: boolean,
     signal: AbortSignal,
   ): Promise<'pure' | 'compare'> {
-    const now = await describeLink(db, work.spec, work.execLink)
+    const now = await describeLink(deps, work.spec, work.execLink)
     if (now.scope.scopeHash !== work.scope.scopeHash) return 'compare'
     const answer = await client.open(work.link.key, await deps.planner.openRequest(now), signal)
     const isSame = answer.head.epoch === now.link.cursor?.remote.epoch
@@ -266,7 +302,8 @@ export function createLiveLinkRunner(deps: LiveLinkDeps) {
     }
     const attempts = live.attempts + 1
     const delays = isRefusal(error) ? REFUSED_DELAYS_MS : deps.reconnectDelaysMs
-    const delayMs = delays[Math.min(attempts, delays.length) - 1]! * (0.75 + random.next() / 2)
+    const asked = error instanceof LinkDown ? Math.min(error.retryAfterMs ?? 0, MOST_RETRY_AFTER_MS) : 0
+    const delayMs = Math.max(asked, delays[Math.min(attempts, delays.length) - 1]! * (0.75 + random.next() / 2))
     const since = live.state === 'RETRY' ? live.since : now
     return {
       state: 'RETRY' as const,

@@ -4,6 +4,7 @@ import { longReads } from '../../metadata/long-reads.ts'
 import { endsAt } from '../delivery/ends-at.ts'
 import { UNKNOWN } from '../delivery/work-item.ts'
 import type { LinkScope, PlannedFile } from './find-difference.ts'
+import { mayHaveBeenMeant } from './package-artifacts.ts'
 
 /** Files that ended here, and that the target may still have. */
 export interface Deletions {
@@ -22,12 +23,13 @@ const PATHS_PER_QUERY = 500
  */
 export async function findDeletions(
   db: MetadataDatabase,
-  { repository, filter }: Pick<LinkScope, 'repository' | 'filter'>,
+  scope: Pick<LinkScope, 'repository' | 'filter' | 'packages'>,
   candidates: Iterable<string>,
   echoes: ReadonlySet<number>,
 ): Promise<Deletions> {
-  const all = [...new Set(candidates)]
-  const paths = (filter === undefined ? all : all.filter(filter)).sort(comparePaths)
+  const { repository, filter } = scope
+  const isMeant = (path: string) => (filter?.(path) ?? true) && mayHaveBeenMeant(scope, path)
+  const paths = [...new Set(candidates)].filter(isMeant).sort(comparePaths)
   const planned: PlannedFile[] = []
   let counted = 0
   for (let at = 0; at < paths.length; at += PATHS_PER_QUERY) {

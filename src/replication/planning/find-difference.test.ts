@@ -6,12 +6,15 @@ import { deleteFiles, lockLive, putFiles } from '../../artifacts/nodes/node-writ
 import type { Repository } from '../../artifacts/repositories/repositories.ts'
 import { addSums, negated, sumOfRow } from '../../core/fingerprint.ts'
 import { EVERY_PATH } from '../../core/path-range.ts'
-import { headSeq } from '../../metadata/change-log.ts'
+import { headSeq } from '../../metadata/changes/change-numbers.ts'
+import { numberChanges } from '../../metadata/changes/sequencer.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { createFingerprints } from '../../metadata/fingerprints/fingerprints.ts'
 import { type Divergence, settleDivergences } from '../../metadata/replication/divergences.ts'
+import { putPlannedPaths } from '../../metadata/replication/exec-paths.ts'
+import { claimShard, createShards, failOpenShards } from '../../metadata/replication/exec-shards.ts'
 import { ensureLink, findLink, forgetCursor, saveCursor } from '../../metadata/replication/links.ts'
-import { numberChanges } from '../../metadata/sequencer.ts'
+import type { HelloAnswer } from '../../remotes/cluster/messages.ts'
 import { answerRecon } from '../recon/answer.ts'
 import { repositoryFingerprints } from '../recon/repository-fingerprints.ts'
 import type { RunSpec } from '../runs/run-spec.ts'
@@ -58,6 +61,23 @@ async function link(db: MetadataDatabase) {
     target,
     put,
     remove,
+    /** What a run leaves that is given up: a range behind its checkpoint, and paths. */
+    leave: ({ pos, hi }: { readonly pos: string; readonly hi: string }, paths: string[], ends: string[]) =>
+      db.transact(async (trx) => {
+        const sizes = { files: 1, bytes: 1 }
+        await createShards(trx, 'r', id, [
+          { shardNo: 1, kind: 'range', lo: '/', hi, ...sizes },
+          { shardNo: 2, kind: 'paths', lo: '/', hi: null, ...sizes },
+        ])
+        const planned = [
+          ...paths.map((name) => ({ path: name, expect: null })),
+          ...ends.map((name) => ({ path: name, expect: null, ifGone: 'delete' }) as const),
+        ]
+        await putPlannedPaths(trx, { recordId: 'r', linkId: id, shardNo: 2 }, planned)
+        for (const _ of [1, 2]) await claimShard(trx, 'r', id, { owner: 'o', now: 0, leaseMs: 1 })
+        await trx.updateTable('exec_shard').set({ pos }).where('shard_no', '=', 1).execute()
+        await failOpenShards(trx, 'r', id)
+      }),
     ledger: (...entries: Divergence[]) => db.transact((trx) => settleDivergences(trx, id, [], entries, 0)),
     async deltaAt(name: string) {
       const range = { lo: name, hi: `${name}\u0001` }
@@ -78,15 +98,18 @@ async function link(db: MetadataDatabase) {
       compared = 'all',
       propagateDelete = false,
       echoes = new Set<number>(),
+      earlierRuns = true,
+      mostNamed = 200_000,
     } = {}) {
+      const hello = { features: { earlierRuns } } as HelloAnswer
       const ask = (message: Buffer, signal: AbortSignal) => {
         questions++
         return answerRecon(message, of(target), signal)
       }
-      const deps = { db, fingerprints, ask, now: on.clock.now(), echoes }
+      const deps = { db, fingerprints, ask, now: on.clock.now(), echoes, mostNamed }
       const spec = { includeMetadata: compared === 'all', conflictStrategy: strategy, propagateDelete } as RunSpec
       const known = (await findLink(db.read, id))!
-      return findDifference(deps, known, scope, spec, { hello: undefined as never, head: HEAD, pure }, never)
+      return findDifference(deps, known, scope, spec, { hello, head: HEAD, pure }, never)
     },
     /** The link was planned for another scope before. */
     rename: (scopeHash: string) => db.transact((trx) => forgetCursor(trx, id, scopeHash)),
@@ -162,6 +185,24 @@ eachDatabase('finding the difference', (make) => {
     const found = await find({ pure: false })
     assert.deepEqual(named(found), { '/b': 'row' })
     assert.equal(found.unchanged, 1)
+  })
+
+  it('given places that a run left unsettled, when looked for by ranges or by cursor, then what stands there is named though it is equal, if the target can tell', async () => {
+    await using db = await make()
+    const { source, target, put, find, saveCursor, leave, remove } = await link(db)
+    const all = { '/a': '1', '/b': '2', '/c': '3', '/d': '4', '/ended': '5' }
+    await put(source, all)
+    await put(target, all)
+    for (const repository of [source, target]) await remove(repository, '/ended')
+    await leave({ pos: '/b', hi: '/d' }, ['/d', '/gone'], ['/ended'])
+    const compared = await find({ propagateDelete: true })
+    assert.deepEqual(named(compared), { '/c': 'unknown', '/d': 'unknown' })
+    assert.deepEqual([compared.deletions.map(({ path: name }) => name), compared.deletes.deletions], [['/ended'], 0])
+    assert.equal(compared.unchanged, 2)
+    assert.deepEqual(named(await find({ earlierRuns: false })), {})
+    await saveCursor()
+    const byCursor = await find({ pure: true })
+    assert.deepEqual([byCursor.plan.mode, named(byCursor)], ['cursor', { '/c': 'unknown', '/d': 'unknown' }])
   })
 
   for (const way of ['cursor', 'ranges'] as const) {
@@ -270,6 +311,34 @@ eachDatabase('finding deletions', (make) => {
   const ended = ({ deletions }: Difference) => deletions.map(({ path: name }) => name)
   const DELETES = { propagateDelete: true }
 
+  it('given a valid cursor, when files came and went since, then both sides are compared, and what a run left there meanwhile is named', async () => {
+    await using db = await make()
+    const { source, target, put, remove, find, saveCursor } = await link(db)
+    for (const side of [source, target]) await put(side, { '/stays': '1' })
+    await saveCursor()
+    await put(source, { '/short': '2', '/shorter': '3' })
+    await put(target, { '/short': '2' })
+    for (const name of ['/short', '/shorter']) await remove(source, name)
+    const found = await find({ pure: true, ...DELETES })
+    assert.deepEqual([found.plan.mode, ended(found), found.unchanged], ['ranges', ['/short'], 1])
+    assert.equal((await find({ pure: true })).plan.mode, 'cursor')
+  })
+
+  it('given more files at the target alone than are named, when looked for, then those that ended here are found among them, and the cursor stays', async () => {
+    await using db = await make()
+    const { source, target, put, remove, find } = await link(db)
+    const foreign = Object.fromEntries(Array.from({ length: 6_000 }, (_, n) => [`/foreign/${n}`, `${n}`]))
+    await put(target, { ...foreign, '/ended': '1', '/z/ended': '2', '/back': '3' })
+    await put(source, { '/ended': '1', '/z/ended': '2', '/back': '3', '/never there': '4' })
+    for (const name of ['/ended', '/z/ended', '/back', '/never there']) await remove(source, name)
+    await put(source, { '/back': '3' })
+    const found = await find({ ...DELETES, mostNamed: 20 })
+    assert.deepEqual(found.ranges, [EVERY_PATH], 'it is offered the whole scope')
+    assert.deepEqual([found.plan.mode, ended(found)], ['ranges', ['/ended', '/z/ended']])
+    assert.equal(found.deletes.deletions, 2)
+    assert.equal((await find({ ...DELETES, mostNamed: 3 })).plan.mode, 'offer')
+  })
+
   it('given a valid cursor, when files ended since, then those that were there before are named, and no others', async () => {
     await using db = await make()
     const { source, put, remove, find, saveCursor, ledger } = await link(db)
@@ -277,8 +346,8 @@ eachDatabase('finding deletions', (make) => {
     await remove(source, '/failed')
     await saveCursor()
     await ledger({ path: '/failed', reason: 'failed', delta: undefined })
-    await put(source, { '/short': '5', '/new': '6' })
-    for (const name of ['/a', '/back', '/short']) await remove(source, name)
+    await put(source, { '/new': '6' })
+    for (const name of ['/a', '/back']) await remove(source, name)
     await put(source, { '/back': '7' })
     const found = await find({ pure: true, ...DELETES })
     assert.deepEqual(ended(found), ['/a', '/failed'])

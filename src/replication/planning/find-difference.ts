@@ -2,26 +2,31 @@ import { type RangeSum, sumOfRow } from '../../core/fingerprint.ts'
 import { parsePackagePath } from '../../core/package-key.ts'
 import { holderOf, type PathRange } from '../../core/path-range.ts'
 import { comparePaths } from '../../core/paths.ts'
-import { changeSpan, headSeq, netChanges } from '../../metadata/change-log.ts'
+import { headSeq } from '../../metadata/changes/change-numbers.ts'
+import { changeSpan, netChanges } from '../../metadata/changes/change-spans.ts'
+import { numberChanges } from '../../metadata/changes/sequencer.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { longReads } from '../../metadata/long-reads.ts'
 import { type Divergence, listDivergences } from '../../metadata/replication/divergences.ts'
 import type { LinkPlan } from '../../metadata/replication/exec-links.ts'
 import type { Link } from '../../metadata/replication/links.ts'
 import { countExpired, filesAt } from '../../metadata/replication/source-files.ts'
-import { numberChanges } from '../../metadata/sequencer.ts'
 import type { Precondition } from '../../remotes/cluster/frames/frame.ts'
 import type { OpenAnswer } from '../../remotes/cluster/messages.ts'
 import type { PathFilter, SelectionWatch } from '../../tasks/constraints/path-selection.ts'
 import { ABSENT, comparedLanes, UNKNOWN } from '../delivery/work-item.ts'
+import { leftOutOf, withLeftOut } from '../images/left-out.ts'
+import type { PlatformShares } from '../images/platform-shares.ts'
 import { type Fingerprints, sumsOf } from '../recon/fingerprints.ts'
 import { type Differences, reconcile } from '../recon/reconcile.ts'
 import type { RunSpec } from '../runs/run-spec.ts'
 import type { DeletionSize } from './delete-guard.ts'
+import { endedThere } from './ended-there.ts'
 import { type Deletions, findDeletions, NO_DELETIONS } from './find-deletions.ts'
 import { artifactsNamed, countArtifactsIn, ownersOutside, packagesAt } from './package-artifacts.ts'
 import type { PackageScope } from './package-scope.ts'
 import { countScope, type ScopeCount } from './scan-files.ts'
+import { NOTHING_UNSETTLED, type UnsettledPaths, unsettledPaths } from './unsettled-paths.ts'
 
 /** Where a link's files are, and since when the link knows them. */
 export interface LinkScope {
@@ -31,10 +36,16 @@ export interface LinkScope {
   /** Which files of the ranges are meant, when not all are. */
   readonly filter?: PathFilter | undefined
   /** Given where the repository has packages: a version is one artifact, with all its files. */
-  readonly packages?: Pick<PackageScope, 'filter'> | undefined
+  readonly packages?: SelectedPackages | undefined
   /** To learn which of the task's patterns select nothing. */
   readonly watch?: (() => SelectionWatch) | undefined
   readonly scopeHash: string
+}
+
+/** Which versions of the ranges are meant. */
+export interface SelectedPackages extends Pick<PackageScope, 'filter' | 'referrers'> {
+  /** Of images: what of them is. Undefined: all. */
+  readonly shares?: PlatformShares | undefined
 }
 
 export interface PlannedFile {
@@ -77,11 +88,12 @@ export interface DifferenceDeps {
   readonly now: number
   /** `peer_link.id` of the links that bring the target's repository here: what came by them came from there. */
   readonly echoes: ReadonlySet<number>
+  /** Default 200,000. More scattered differences than this are not named one by one: the target is offered the whole scope. */
+  readonly mostNamed?: number
 }
 
 /** A cursor that lies further back than this is slower than reconciling. */
 const MAX_CURSOR_CHANGES = 200_000
-/** More scattered differences than this, or missing paths, are not named one by one: the target is offered the whole scope. */
 const MAX_NAMED = 200_000
 /** Files. */
 const SMALL_RANGE = 1_000
@@ -112,16 +124,33 @@ export async function findDifference(
     const plan = { mode: 'ranges', toSeq, remote } as const
     return whole(deps, scope, plan, { work, deletions: NO_DELETIONS, targetFiles: () => 0 })
   }
-  if (fromSeq !== undefined && answer.pure) {
-    return byCursor(deps, scope, spec, ledger, { mode: 'cursor', toSeq, remote }, changed)
+  const canTell = answer.hello.features.earlierRuns
+  const unsettled = canTell ? await unsettledPaths(deps, link, scope, spec) : NOTHING_UNSETTLED
+  if (fromSeq !== undefined && answer.pure && !(await mayBeLeftThere(deps, scope, spec, changed))) {
+    return byCursor(deps, scope, spec, { ledger, unsettled }, { mode: 'cursor', toSeq, remote }, changed)
   }
-  const isNewScope = link.scopeHash !== scope.scopeHash
-  return byRanges(deps, scope, spec, { ledger, isNewScope }, { mode: 'ranges', toSeq, remote }, changed, signal)
+  const known = { ledger, unsettled, isNewScope: link.scopeHash !== scope.scopeHash }
+  return byRanges(deps, scope, spec, known, { mode: 'ranges', toSeq, remote }, changed, signal)
 }
 
 /** Paths, and the files that each gained or lost since the cursor: 1, 0 or -1. */
 type Changes = ReadonlyMap<string, number>
 const NO_CHANGES: Changes = new Map()
+
+/**
+ * Whether a file came and went since the cursor, where deletions travel: a run that went on after it had looked, or was given up, may have
+ * brought it over in between, which only a comparison tells.
+ */
+async function mayBeLeftThere(
+  { db, echoes }: DifferenceDeps,
+  scope: LinkScope,
+  { propagateDelete }: RunSpec,
+  changed: Changes,
+): Promise<boolean> {
+  if (!propagateDelete) return false
+  const asBefore = [...changed].flatMap(([path, net]) => (net === 0 ? [path] : []))
+  return (await findDeletions(db, scope, asBefore, echoes)).planned.length > 0
+}
 
 /** The position since which our own log tells all that changed here; undefined when it does not. */
 async function knownSince(db: MetadataDatabase, link: Link, scope: LinkScope, toSeq: number) {
@@ -163,7 +192,7 @@ async function byCursor(
   deps: DifferenceDeps,
   scope: LinkScope,
   spec: RunSpec,
-  ledger: readonly Divergence[],
+  { ledger, unsettled }: Pick<Known, 'ledger' | 'unsettled'>,
   plan: LinkPlan,
   changed: Changes,
 ): Promise<Difference> {
@@ -174,19 +203,39 @@ async function byCursor(
   const stateOf = (path: string, net: number) => (net > 0 && !known.has(path) ? ABSENT : UNKNOWN)
   const wanted = new Map([...changed].map(([path, net]) => [path, stateOf(path, net)]))
   for (const path of again) wanted.set(path, UNKNOWN)
+  for (const path of unsettled.paths) if (!wanted.has(path) && !known.has(path)) wanted.set(path, UNKNOWN)
   const { found: paths, echoed } = await describe(deps, scope, wanted, changed)
   const accepted = rest.filter((one) => one.reason === 'conflict' && isAccepted(one, spec))
   const kept = (await describe(deps, scope, unknown(accepted.map(({ path }) => path)))).found
   const ended = [...changed].flatMap(([path, net]) => (net < 0 || known.get(path) === 'failed' ? [path] : []))
-  const deletions = spec.propagateDelete
-    ? await findDeletions(deps.db, scope, [...ended, ...again], deps.echoes)
-    : NO_DELETIONS
+  const deletions = await deletionsOf(deps, scope, spec, [...ended, ...again], unsettled.ends)
   const targetFiles = (files: number) => targetFilesAt(scope, files, changed, ledger)
   return whole(deps, scope, plan, {
     work: { ranges: [], paths, kept, ledger: { looked: echoed, found: [] } },
     deletions,
     targetFiles,
   })
+}
+
+/** @param before candidates that the guard let through in an earlier run: it does not count them again. */
+async function deletionsOf(
+  { db, echoes }: DifferenceDeps,
+  scope: LinkScope,
+  { propagateDelete }: RunSpec,
+  candidates: readonly string[],
+  before: readonly string[],
+): Promise<Deletions> {
+  if (!propagateDelete) return NO_DELETIONS
+  const { planned, counted } = await findDeletions(db, scope, candidates, echoes)
+  if (before.length === 0) return { planned, counted }
+  const known = new Set(planned.map(({ path }) => path))
+  const more = await findDeletions(
+    db,
+    scope,
+    before.filter((path) => !known.has(path)),
+    echoes,
+  )
+  return { planned: [...planned, ...more.planned].sort((a, b) => comparePaths(a.path, b.path)), counted }
 }
 
 /** What the target has in the scope as long as nothing of the changes is sent: what we had before them, and what the ledger knows. */
@@ -203,39 +252,52 @@ export function targetFilesAt(
 
 const unknown = (paths: readonly string[]) => new Map(paths.map((path) => [path, UNKNOWN]))
 
+/** What the link left behind, and what the paths of its scope are to it. */
+interface Known {
+  readonly ledger: readonly Divergence[]
+  readonly unsettled: UnsettledPaths
+  readonly isNewScope: boolean
+}
+
 async function byRanges(
   deps: DifferenceDeps,
   scope: LinkScope,
   spec: RunSpec,
-  { ledger, isNewScope }: { readonly ledger: readonly Divergence[]; readonly isNewScope: boolean },
+  { ledger, unsettled, isNewScope }: Known,
   plan: LinkPlan,
   changedHere: Changes,
   signal: AbortSignal,
 ): Promise<Difference> {
-  const { fingerprints } = deps
+  const { fingerprints, mostNamed = MAX_NAMED } = deps
   const counted = ledger.filter((one) => one.reason === 'foreign' || isAccepted(one, spec))
+  const leftOut = scope.packages === undefined ? new Map() : await leftOutOf(longReads(deps.db), fingerprints, scope)
   const found = await reconcile(
     {
       local: fingerprints,
       ask: deps.ask,
       scope: scope.ranges,
       compared: comparedLanes(spec.includeMetadata),
-      ledger: counted.map(({ path, delta }) => ({ path, delta: delta! })),
-      atMost: MAX_NAMED,
+      ledger: withLeftOut(
+        counted.map(({ path, delta }) => ({ path, delta: delta! })),
+        leftOut,
+      ),
+      atMost: mostNamed,
     },
     signal,
   )
   // What was foreign before is known to the ledger; with another scope it may be another thing.
   const theirs = found.foreign.map(({ path }) => path)
+  const isNamed = found.complete || !spec.propagateDelete
+  const unnamed = isNamed ? [] : await endedThere(deps, scope, spec, mostNamed, signal)
   const before = isNewScope ? ledger.flatMap(({ path, reason }) => (reason === 'foreign' ? [path] : [])) : []
-  const deletions = spec.propagateDelete
-    ? await findDeletions(deps.db, scope, [...theirs, ...before], deps.echoes)
-    : NO_DELETIONS
-  const missing = found.complete ? await withoutSmallRanges(fingerprints, found.missingRanges) : undefined
+  const ended = [...unsettled.followed].flatMap(([path, net]) => (net < 0 ? [path] : []))
+  const candidates = [...theirs, ...(unnamed ?? []), ...before, ...ended]
+  const deletions = await deletionsOf(deps, scope, spec, candidates, unsettled.ends)
+  const missing = found.complete ? await withoutSmallRanges(fingerprints, found.missingRanges, mostNamed) : undefined
   if (missing === undefined) {
     const nothing = { looked: [], found: [] }
-    // What else the target has alone is not known: the next run has to look again.
-    const again = spec.propagateDelete ? ({ ...plan, mode: 'offer' } as const) : plan
+    // What else ended here is not known: the next run has to look again.
+    const again = unnamed === undefined ? ({ ...plan, mode: 'offer' } as const) : plan
     const { found: paths } = await describe(deps, scope, unknown(await outside(deps, scope, scope.ranges)))
     return whole(deps, scope, again, {
       work: { ranges: scope.ranges, paths, kept: [], ledger: nothing },
@@ -254,6 +316,7 @@ async function byRanges(
   ])
   for (const path of [...found.missing, ...paths, ...found.differing.map((row) => row.path)]) unseen.delete(path)
   for (const path of await outside(deps, scope, ranges)) if (!named.has(path)) named.set(path, UNKNOWN)
+  for (const path of unsettled.paths) if (!named.has(path) && !isMissing(path)) named.set(path, UNKNOWN)
   const ending = new Set(deletions.planned.map(({ path }) => path))
   const isLooked = (path: string) => named.has(path) || ending.has(path) || isMissing(path)
   const changed = new Set(found.changedLedgerPaths)
@@ -263,11 +326,13 @@ async function byRanges(
   const asExpected = counted.filter(({ path }) => !changed.has(path) && holds(scope, path))
   const foreign = selected(scope, theirs).length
   const looked = await describe(deps, scope, named, unseen)
+  // Files of a version that is kept otherwise over there are missing with it: they are no reason to look at it again.
+  const isKept = new Set(accepted.map(({ path }) => path))
   const settled = settledBy(found, ledger, { isLooked, isCounted: (one) => isAccepted(one, spec) })
   return whole(deps, scope, plan, {
     work: {
       ranges,
-      paths: looked.found,
+      paths: looked.found.filter(({ path }) => !isKept.has(path)),
       kept: (await describe(deps, scope, unknown(accepted.map(({ path }) => path)))).found,
       ledger: { ...settled, looked: [...settled.looked, ...looked.echoed] },
     },
@@ -279,12 +344,12 @@ async function byRanges(
 /**
  * A range is worth a shard of its own when it holds much; the others are named path by path. Undefined: there are too many of those.
  */
-async function withoutSmallRanges(fingerprints: Fingerprints, missing: readonly PathRange[]) {
+async function withoutSmallRanges(fingerprints: Fingerprints, missing: readonly PathRange[], mostNamed: number) {
   const sums = await sumsOf(fingerprints, missing)
   const ranges: PathRange[] = []
   const paths: string[] = []
   for (const [index, range] of missing.entries()) {
-    if (paths.length > MAX_NAMED) return undefined
+    if (paths.length > mostNamed) return undefined
     const rows = sums[index]!.rows > SMALL_RANGE ? undefined : await fingerprints.rows(range, SMALL_RANGE + 1)
     // It may have grown since it was summed.
     if (rows === undefined || rows.length > SMALL_RANGE) ranges.push(range)

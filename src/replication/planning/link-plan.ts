@@ -31,10 +31,11 @@ import type { RunObject, RunSpec } from '../runs/run-spec.ts'
 import { LinkStopped } from '../runs/stop-reasons.ts'
 import { checkDeleteGuard } from './delete-guard.ts'
 import { type Difference, findDifference, type LinkScope } from './find-difference.ts'
-import { resolveScope, thoseStored } from './link-scope.ts'
+import { resolveScope, type ScopeSource, thoseStored } from './link-scope.ts'
 import { missingPackages, type PackageScope } from './package-scope.ts'
 import { type PlannedShard, planShards } from './plan-shards.ts'
 import { retryDifference } from './retry-difference.ts'
+import { silentPackages } from './silent-packages.ts'
 import { deletionsBefore, guardWindow, type WindowGuard } from './window-guard.ts'
 
 /** One link of one run with all that is needed to work on it. */
@@ -80,7 +81,8 @@ export interface Look {
 }
 
 /** @throws AppError REPOSITORY_NOT_FOUND when the local repository was deleted since the task was made. */
-export async function describeLink(db: MetadataDatabase, spec: RunSpec, execLink: ExecLink): Promise<LinkWork> {
+export async function describeLink(source: ScopeSource, spec: RunSpec, execLink: ExecLink): Promise<LinkWork> {
+  const { db } = source
   const link = await findLink(db.read, execLink.link_id)
   const object = link && objectOf(spec, link, execLink)
   if (link === undefined || object === undefined) {
@@ -102,7 +104,7 @@ export async function describeLink(db: MetadataDatabase, spec: RunSpec, execLink
     const name = `${object.localProject}/${object.localRepo}`
     throw new LinkStopped(`Repository [${name}] was deleted and made again during the run: execute the task again`)
   }
-  return { spec, execLink, link, object, repository, ...(await resolveScope(db, repository, object, spec)) }
+  return { spec, execLink, link, object, repository, ...(await resolveScope(source, repository, object, spec)) }
 }
 
 export function objectOf({ taskKey, objects }: RunSpec, link: Link, execLink: ExecLink): RunObject | undefined {
@@ -175,7 +177,8 @@ export function createLinkPlanner({ db, clock, clusterId, fingerprintsOf, maxStr
       spec.follows !== undefined
         ? []
         : [...(retried === undefined ? absent : absent.filter((path) => retried.includes(path))), ...difference.silent]
-    return { difference, missing, now }
+    // A run that stops at the first failure knows of no other.
+    return { difference, missing: spec.errorStrategy === 'FAST_FAIL' ? missing.slice(0, 1) : missing, now }
   }
 
   function cut({ scope }: LinkView, { difference, now }: Look): Promise<PlannedShard[]> {
@@ -245,10 +248,11 @@ export function createLinkPlanner({ db, clock, clusterId, fingerprintsOf, maxStr
   }
 
   /** What the task names and nobody stored; where deletions travel, what was deleted is not missing. */
-  async function missingPaths({ selection, named, repository, spec }: LinkView): Promise<string[]> {
+  async function missingPaths({ selection, named, repository, scope, spec }: LinkView): Promise<string[]> {
     const there = await thoseStored(db, repository.id, selection.named)
     const missing: string[] = selection.named.filter((path) => !there.has(path))
-    missing.push(...(await missingPackages(db.read, repository.id, named)))
+    const absent = await missingPackages(db.read, repository.id, named)
+    missing.push(...absent, ...(await silentPackages(longReads(db), { scope, repository }, absent)))
     if (!spec.propagateDelete) return missing
     const deleted = await tombstonesAt(db.read, repository.id, missing)
     return missing.filter((path) => !deleted.has(path as NodePath))

@@ -1,11 +1,13 @@
 import { isPackagePath } from '../../core/package-key.ts'
 import { mergeRanges } from '../../core/path-range.ts'
 import type { NodePath } from '../../core/paths.ts'
-import { holdsPackages, type RepositoryType } from '../../core/repository-type.ts'
+import { holdsImages, holdsPackages, type RepositoryType } from '../../core/repository-type.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { liveAt } from '../../metadata/nodes/nodes.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
 import { mayBePattern, type PathSelection, selectPaths } from '../../tasks/constraints/path-selection.ts'
+import type { ManifestReader } from '../images/manifest-facts.ts'
+import { createPlatformShares } from '../images/platform-shares.ts'
 import { scopeHashOf } from '../runs/link-key.ts'
 import type { RunObject, RunSpec } from '../runs/run-spec.ts'
 import type { LinkScope } from './find-difference.ts'
@@ -13,15 +15,21 @@ import { type PackageScope, selectPackages } from './package-scope.ts'
 
 const PATHS_PER_QUERY = 1_000
 
+/** Where a scope is found out. */
+export interface ScopeSource {
+  readonly db: MetadataDatabase
+  readonly manifests: ManifestReader
+}
+
 /**
  * What an object selects of its repository. A name with `*` means the node of just that name when there is one, so the answer depends on
  * what is stored; the scope's hash tells such states apart.
  */
 export async function resolveScope(
-  db: MetadataDatabase,
+  { db, manifests }: ScopeSource,
   repository: Repository,
   { paths: givenPaths, packages }: Pick<RunObject, 'paths' | 'packages'>,
-  spec: Pick<RunSpec, 'includeMetadata' | 'propagateDelete'>,
+  spec: Pick<RunSpec, 'includeMetadata' | 'propagateDelete' | 'platforms'>,
 ): Promise<{ readonly scope: LinkScope; readonly selection: PathSelection; readonly named: PackageScope['named'] }> {
   // Who names packages alone means no other files.
   const paths = packages === undefined ? givenPaths : (givenPaths ?? [])
@@ -34,12 +42,16 @@ export async function resolveScope(
     return { scope: { repository, ranges, filter: holds, watch, scopeHash }, selection, named: [] }
   }
   const chosen = selectPackages(packages, repository.type as RepositoryType, givenPaths === undefined ? 'all' : 'none')
+  const { platforms } = spec
+  const ofImages = holdsImages(repository.type) ? platforms : undefined
+  const shares = ofImages && createPlatformShares(ofImages, manifests)
+  const identity = [selection.identity, chosen.identity, ...(ofImages === undefined ? [] : [ofImages])]
   const scope: LinkScope = {
-    ...{ repository, watch, packages: chosen },
+    ...{ repository, watch, packages: { ...chosen, shares } },
     ranges: mergeRanges([...chosen.ranges, ...ranges]),
     // Of packages and versions the packages' own filter decides.
     filter: holds && ((path) => isPackagePath(path) || holds(path)),
-    scopeHash: scopeHashOf([selection.identity, chosen.identity], spec),
+    scopeHash: scopeHashOf(identity, spec),
   }
   return { scope, selection, named: chosen.named }
 }

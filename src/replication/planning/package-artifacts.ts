@@ -13,6 +13,7 @@ import {
   packageRowsAt,
   packagesIn,
 } from '../../metadata/replication/source-versions.ts'
+import { aboutChosen, mayBeAbout, referrersOf } from '../images/referrers.ts'
 import { type Fingerprints, sumsOf } from '../recon/fingerprints.ts'
 import type { LinkScope } from './find-difference.ts'
 import { type ScopeCount, scanFiles } from './scan-files.ts'
@@ -23,12 +24,53 @@ export type ArtifactScope = Pick<LinkScope, 'repository' | 'ranges' | 'filter' |
 const PATHS_PER_QUERY = 1_000
 const VERSIONS_PER_PAGE = 2_000
 
-/** Whether a version whose place was named is meant. */
-export const isMeant = ({ packages }: Pick<LinkScope, 'packages'>, path: string): boolean => {
+/** Of places of versions and packages that were named, those that are meant, in their order, whatever is to go of them. */
+export async function chosenOf(
+  reader: Reader,
+  { repository, packages }: Pick<LinkScope, 'repository' | 'packages'>,
+  paths: readonly string[],
+): Promise<string[]> {
   const filter = packages?.filter
-  if (filter === undefined) return true
-  const { key, version } = parsePackagePath(path)!
-  return version === undefined ? filter.holdsPackage(key) : filter.holds(key, version)
+  if (filter === undefined) return [...paths]
+  const isHeld = (path: string) => {
+    const { key, version } = parsePackagePath(path)!
+    return version === undefined ? filter.holdsPackage(key) : filter.holds(key, version)
+  }
+  const held = new Set(paths.filter(isHeld))
+  const others = packages?.referrers ? paths.filter((path) => !held.has(path)) : []
+  const about = others.length === 0 ? held : await aboutChosen(reader, repository.id, others, isHeld)
+  return paths.filter((path) => held.has(path) || about.has(path))
+}
+
+/** Whether what ended there may have been meant: what it was about is not known any more. */
+export function mayHaveBeenMeant({ packages }: Pick<LinkScope, 'packages'>, path: string): boolean {
+  const [filter, place] = [packages?.filter, parsePackagePath(path)]
+  if (filter === undefined || place === undefined) return true
+  const { key, version } = place
+  if (version === undefined || filter.holds(key, version)) return filter.holdsPackage(key)
+  return packages?.referrers === true && filter.holdsPackage(key) && mayBeAbout(version)
+}
+
+/** Without those of which nothing is to go. */
+export async function withShare(
+  reader: Reader,
+  { repository, packages }: Pick<LinkScope, 'repository' | 'packages'>,
+  paths: readonly string[],
+): Promise<string[]> {
+  if (packages?.shares === undefined || paths.length === 0) return [...paths]
+  const shares = await packages.shares.of(reader, repository.id, paths)
+  return paths.filter((path) => shares.get(path) !== 'none')
+}
+
+/** Versions that become part of the scope, or another thing, because these changed: what is about those of them that are meant. */
+export async function relatedTo(
+  reader: Reader,
+  scope: Pick<LinkScope, 'repository' | 'packages'>,
+  paths: readonly string[],
+): Promise<string[]> {
+  if (scope.packages?.referrers !== true) return []
+  const versions = paths.filter((path) => parsePackagePath(path)?.version !== undefined)
+  return referrersOf(reader, scope.repository.id, await chosenOf(reader, scope, versions))
 }
 
 export interface NamedArtifacts {
@@ -46,7 +88,7 @@ export async function artifactsNamed(
 ): Promise<NamedArtifacts> {
   const named = paths.filter(isPackagePath)
   const nodes = paths.filter((path) => !isPackagePath(path))
-  const packages = new Set(named.filter((path) => isMeant(scope, path)))
+  const packages = new Set(await chosenOf(reader, scope, [...named, ...(await relatedTo(reader, scope, named))]))
   const owned = new Set<string>()
   for (let at = 0; at < nodes.length; at += PATHS_PER_QUERY) {
     for (const { path, owner } of await ownersAt(reader, scope.repository.id, nodes.slice(at, at + PATHS_PER_QUERY))) {
@@ -54,7 +96,8 @@ export async function artifactsNamed(
       packages.add(owner)
     }
   }
-  return { files: nodes.filter((path) => !owned.has(path)), packages: [...packages].sort(comparePaths) }
+  const going = await withShare(reader, scope, [...packages])
+  return { files: nodes.filter((path) => !owned.has(path)), packages: going.sort(comparePaths) }
 }
 
 /** Versions and packages that are at these places now: how large they are. */
@@ -87,14 +130,25 @@ export async function ownersOutside(
   scope: ArtifactScope,
   within: readonly PathRange[],
 ): Promise<string[]> {
-  const { repository, ranges, filter, packages } = scope
-  const isInside = holderOf(ranges)
+  const { ranges, packages } = scope
   if (ranges.some(({ lo, hi }) => lo === EVERY_PACKAGE.lo && hi === EVERY_PACKAGE.hi) && packages?.filter === undefined)
     return []
   const nodes = within.filter((range) => holdsNodes(range))
   if (nodes.length === 0) return []
+  return withShare(reader, scope, await chosenOwnersOutside(reader, scope, nodes))
+}
+
+/** The same, whatever is to go of them. @param nodes ranges that hold some. */
+export async function chosenOwnersOutside(
+  reader: Reader,
+  scope: ArtifactScope,
+  nodes: readonly PathRange[],
+): Promise<string[]> {
+  const { repository, ranges, filter } = scope
+  const isInside = holderOf(ranges)
   const owners = filter === undefined ? await ownersIn(reader, repository.id, nodes) : await filteredOwners()
-  return owners.filter((path) => !isInside(path) || !isMeant(scope, path))
+  const chosen = new Set(await chosenOf(reader, scope, owners.filter(isInside)))
+  return owners.filter((path) => !chosen.has(path))
 
   async function filteredOwners(): Promise<string[]> {
     const found = new Set<string>()
@@ -114,13 +168,23 @@ export async function* versionsIn(
   reader: Reader,
   scope: Pick<LinkScope, 'repository' | 'packages'>,
   ranges: readonly PathRange[],
+  from?: string,
+): AsyncGenerator<readonly string[]> {
+  for await (const page of chosenVersionsIn(reader, scope, ranges, from)) yield await withShare(reader, scope, page)
+}
+
+/** The same, whatever is to go of them. */
+export async function* chosenVersionsIn(
+  reader: Reader,
+  scope: Pick<LinkScope, 'repository' | 'packages'>,
+  ranges: readonly PathRange[],
   from = '',
 ): AsyncGenerator<readonly string[]> {
   const some = ranges.filter((range) => holdsPackages(range))
   if (some.length === 0) return
   for (let after = from; ; ) {
     const page = await listVersionPaths(reader, scope.repository.id, some, after, VERSIONS_PER_PAGE)
-    yield page.filter((path) => isMeant(scope, path))
+    yield await chosenOf(reader, scope, page)
     if (page.length < VERSIONS_PER_PAGE) return
     after = page.at(-1)!
   }
@@ -159,7 +223,7 @@ export async function artifactSize(
 }
 
 async function versionSizes(reader: Reader, scope: ArtifactScope, ranges: readonly PathRange[]): Promise<RangeSize> {
-  if (scope.packages?.filter === undefined) {
+  if (scope.packages?.filter === undefined && scope.packages?.shares === undefined) {
     const { versions, bytes } = await packagesIn(reader, scope.repository.id, ranges)
     return { files: versions, bytes }
   }

@@ -7,8 +7,8 @@ import {
   rangeOfRow,
   versionPath,
 } from '../../core/package-key.ts'
-import type { PathRange } from '../../core/path-range.ts'
-import type { RepositoryType } from '../../core/repository-type.ts'
+import { mergeRanges, type PathRange } from '../../core/path-range.ts'
+import { holdsImages, type RepositoryType } from '../../core/repository-type.ts'
 import type { Reader } from '../../metadata/database.ts'
 import { packageRowsAt } from '../../metadata/replication/source-versions.ts'
 import { createPackageFilter, type PackageFilter } from '../../tasks/constraints/package-filter.ts'
@@ -20,6 +20,8 @@ export interface PackageScope {
   readonly ranges: readonly PathRange[]
   /** Which versions of the ranges are meant; undefined: all. */
   readonly filter: PackageFilter | undefined
+  /** What is about a version that is meant is meant as well: a signature, say. Only with a filter. */
+  readonly referrers?: true | undefined
   /** Tells this selection from any other. */
   readonly identity: unknown
   /** Packages and versions that the task names. */
@@ -47,10 +49,15 @@ export function selectPackages(
     packageKey === null ? [] : [{ keys: packageKeysFor(packageKey, type), versions: versions ?? [] }],
   )
   const isOpen = constraints.some(({ packageKey }) => packageKey === null)
+  const choosesImages =
+    holdsImages(type) && constraints.some(({ versions, versionRegex }) => versionRegex != null || versions?.length)
+  // Where what is about a version lies among the others is not known.
+  const rangesOf = choosesImages ? rangesOfPackages : rangesNamed
   return {
-    ranges: isOpen ? [EVERY_PACKAGE] : named.flatMap(rangesOf),
+    ranges: isOpen ? [EVERY_PACKAGE] : mergeRanges(named.flatMap(rangesOf)),
     // Without a pattern, the ranges hold no other versions.
-    filter: hasPattern ? createPackageFilter(constraints, sameKey(type)) : undefined,
+    filter: hasPattern || choosesImages ? createPackageFilter(constraints, sameKey(type)) : undefined,
+    referrers: choosesImages ? true : undefined,
     identity: constraints.map(({ packageKey, versions, packageRegex, versionRegex }) => [
       ...[packageKey, versions ?? [], packageRegex ?? null, versionRegex ?? null],
     ]),
@@ -58,7 +65,8 @@ export function selectPackages(
   }
 }
 
-function rangesOf({ keys, versions }: NamedPackage): PathRange[] {
+const rangesOfPackages = ({ keys }: NamedPackage): PathRange[] => keys.map(rangeOfPackage)
+function rangesNamed({ keys, versions }: NamedPackage): PathRange[] {
   return keys.flatMap((key) =>
     versions.length === 0
       ? [rangeOfPackage(key)]

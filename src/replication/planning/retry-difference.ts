@@ -1,6 +1,6 @@
-import { headSeq } from '../../metadata/change-log.ts'
+import { headSeq } from '../../metadata/changes/change-numbers.ts'
+import { numberChanges } from '../../metadata/changes/sequencer.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
-import { numberChanges } from '../../metadata/sequencer.ts'
 import type { OpenAnswer } from '../../remotes/cluster/messages.ts'
 import { itemsAt } from '../delivery/items-at.ts'
 import { sizeOf, UNKNOWN } from '../delivery/work-item.ts'

@@ -1,4 +1,5 @@
-import { horizonBefore, netChanges } from '../../metadata/change-log.ts'
+import { horizonBefore } from '../../metadata/changes/change-numbers.ts'
+import { netChanges } from '../../metadata/changes/change-spans.ts'
 import { longReads } from '../../metadata/long-reads.ts'
 import { listDivergences } from '../../metadata/replication/divergences.ts'
 import type { Link } from '../../metadata/replication/links.ts'

@@ -12,6 +12,7 @@ import { type DeliveryContext, deliverBatch } from '../delivery/deliver-batch.ts
 import { whyMissing } from '../delivery/detail-rows.ts'
 import { countOutcomes, type Outcome } from '../delivery/outcome.ts'
 import { plannedPages } from '../delivery/planned-pages.ts'
+import { openUnsettled } from '../delivery/unsettled.ts'
 import { filesOf, isArtifact, sizeOf, type WorkItem } from '../delivery/work-item.ts'
 import type { LinkPlanner, LinkView } from '../planning/link-plan.ts'
 import type { PlannedShard } from '../planning/plan-shards.ts'
@@ -71,11 +72,13 @@ export async function planLink(
     const look = await deps.planner.look(view, answer, client, signal)
     const missing = look.missing.map(missingItem)
     await take(missing, { ...countOutcomes([], 0), failed: missing.length })
+    stopped = missing.length > 0 && view.spec.errorStrategy === 'FAST_FAIL'
     await take([], {
       ...countOutcomes([], 0),
       skipped: look.difference.unchanged,
       unchanged: look.difference.unchanged,
     })
+    if (stopped) return
     const shards = await deps.planner.cut(view, look)
     const judge = answer.creates === undefined ? judgeBy : takenAsNew
     await judge(answer, shards)
@@ -85,7 +88,10 @@ export async function planLink(
   async function judgeBy(answer: OpenAnswer, shards: readonly PlannedShard[]): Promise<void> {
     const { spec } = view
     const epoch = answer.head.epoch
-    const begin = { ...beginOf(view, deps.clusterId, epoch), stream: `${spec.recordId}/0`, fence: 0, dryRun: true }
+    const unsettled = await openUnsettled({ db: deps.db, linkId: view.link.id, spec, followed: undefined })
+    const earlierRuns = answer.hello.features.earlierRuns ? unsettled.runs : undefined
+    const own = { stream: `${spec.recordId}/0`, fence: 0, dryRun: true, earlierRuns }
+    const begin = { ...beginOf(view, deps.clusterId, epoch), ...own }
     const progress = { sent: () => undefined, acknowledged: () => undefined }
     await using stream = client.openStream(view.link.key, begin, progress, signal)
     const stopAtFailure = spec.errorStrategy === 'FAST_FAIL'
@@ -97,7 +103,10 @@ export async function planLink(
     for (const shard of shards) {
       for await (const batch of inBatches(pagesOf(shard), limitsOf(answer))) {
         signal.throwIfAborted()
-        const outcomes = shard.kind === 'kept' ? batch.map(keptOf) : await deliverBatch(batch, delivery, signal)
+        const outcomes =
+          shard.kind === 'kept'
+            ? batch.map(keptOf)
+            : await unsettled.settle(await deliverBatch(batch, delivery, signal))
         sums.fileOk += await contentsOfAsked(outcomes, contents, signal)
         await takeOutcomes(outcomes)
         if (stopped) return

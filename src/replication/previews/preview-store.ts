@@ -9,8 +9,10 @@ import {
   endPlan,
   expiredPlans,
   findPlan,
+  notePlanProgress,
   type PlanItem,
   pagePlanItems,
+  plansUnderWay,
   putPlanItems,
 } from '../../metadata/replication/plans.ts'
 import type { PreviewClass, PreviewItem } from './preview.ts'
@@ -22,6 +24,8 @@ export interface PreviewStore {
   /** @throws AppError RESOURCE_NOT_FOUND when there is none of this kind, or its time is over. */
   get(kind: 'plan' | 'verify', id: string): Promise<StoredPreview>
   page(id: string, ofClass: PreviewClass | undefined, page: PageRequest): Promise<Page<StoredItem>>
+  /** Proofs of a task that are being found out and say how far they got, newest first. */
+  underWay(taskKey: string): Promise<readonly PreviewUnderWay[]>
   /** Deletes those whose time is over. */
   sweep(signal: AbortSignal): Promise<void>
 }
@@ -29,6 +33,8 @@ export interface PreviewSink {
   readonly id: string
   /** @param linkNo place of its link. */
   add(linkNo: number, items: readonly PreviewItem[]): Promise<void>
+  /** Shows whoever waits how far it got; more than one a second are left out. */
+  note(progress: unknown): Promise<void>
   /** Items that were left out: of each class so many are kept. */
   readonly dropped: number
   end(summary: unknown): Promise<void>
@@ -40,9 +46,16 @@ export interface StoredPreview {
   readonly expiresAt: number
   readonly summary: unknown
 }
+export interface PreviewUnderWay {
+  readonly id: string
+  readonly createdAt: number
+  readonly progress: unknown
+}
 export type StoredItem = PreviewItem & { readonly linkNo: number }
 
 const KEPT_MS = 60 * 60_000
+const NOTED_EVERY_MS = 1_000
+const SILENT_MS = 5 * 60_000
 /** Whoever makes one longer than this died. */
 const MADE_MS = 24 * KEPT_MS
 /** Of one class: counts are exact in any case. */
@@ -66,6 +79,7 @@ export function createPreviewStore({
     let waiting: PlanItem[] = []
     let written = 0
     let dropped = 0
+    let notedAt = 0
     const flush = async (least: number) => {
       while (waiting.length > 0 && waiting.length >= least) {
         const some = waiting.slice(0, ITEMS_AT_ONCE)
@@ -87,6 +101,12 @@ export function createPreviewStore({
           else waiting.push({ ...item, linkNo })
         }
         await flush(ITEMS_AT_ONCE)
+      },
+      async note(progress) {
+        const now = clock.now()
+        if (now - notedAt < NOTED_EVERY_MS) return
+        notedAt = now
+        await db.transact((trx) => notePlanProgress(trx, id, JSON.stringify({ ...(progress as object), at: now })))
       },
       async end(summary) {
         await flush(1)
@@ -114,6 +134,12 @@ export function createPreviewStore({
         )
       }
       return { ...plan, summary: JSON.parse(plan.summary) as unknown }
+    },
+    async underWay(taskKey) {
+      const found = await plansUnderWay(db.read, taskKey, 'verify', clock.now())
+      const rows = found.map((one) => ({ ...one, progress: JSON.parse(one.progress) as { readonly at: number } }))
+      // Whoever does not say more for so long died over it.
+      return rows.filter(({ progress }) => clock.now() - progress.at < SILENT_MS)
     },
     async page(id, ofClass, page) {
       const found = await pagePlanItems(db.read, id, ofClass, page)

@@ -5,8 +5,11 @@ import type { ShardCounters } from '../../metadata/replication/exec-shards.ts'
 export const PLAN_CLASSES = ['SEND', 'SKIP', 'KEEP', 'FAIL', 'DELETE'] as const
 export type PlanClass = (typeof PLAN_CLASSES)[number]
 
-/** How the target differs, and what of it is known and left so: KEPT by SKIP, FAILED so far. */
-export const DIFFERENCE_CLASSES = ['MISSING', 'CONTENT', 'METADATA', 'EXTRA', 'KEPT', 'FAILED'] as const
+/**
+ * How the target differs, and what of it is known and left so: KEPT by SKIP, FAILED so far. DAMAGED: stored bytes of either side are not
+ * what their digest says, or are gone; only who has contents read learns of it.
+ */
+export const DIFFERENCE_CLASSES = ['MISSING', 'CONTENT', 'METADATA', 'EXTRA', 'KEPT', 'FAILED', 'DAMAGED'] as const
 export type DifferenceClass = (typeof DIFFERENCE_CLASSES)[number]
 export type PreviewClass = PlanClass | DifferenceClass
 

@@ -3,26 +3,33 @@ import { messageOf } from '../../core/errors.ts'
 import {
   addSums,
   type ComparedLanes,
+  EMPTY_SUM,
   type FingerprintRow,
   type RangeSum,
   rowIdOf,
   sumOfRow,
 } from '../../core/fingerprint.ts'
 import type { Lanes } from '../../core/lanes.ts'
-import type { PathRange } from '../../core/path-range.ts'
+import { isPackagePath, parsePackagePath, rangeOfPackage } from '../../core/package-key.ts'
+import { holderOf, type PathRange } from '../../core/path-range.ts'
 import { comparePaths } from '../../core/paths.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { longReads } from '../../metadata/long-reads.ts'
 import { type Divergence, listDivergences } from '../../metadata/replication/divergences.ts'
 import { filesAt } from '../../metadata/replication/source-files.ts'
+import { ownersAt } from '../../metadata/replication/source-versions.ts'
 import type { ClusterClient } from '../../remotes/cluster/cluster-client.ts'
 import { RemoteRefusal } from '../../remotes/transport/failures.ts'
 import { comparedLanes } from '../delivery/work-item.ts'
+import { type LeftOut, leftOutOf } from '../images/left-out.ts'
+import type { LinkScope } from '../planning/find-difference.ts'
 import type { LinkView } from '../planning/link-plan.ts'
+import { chosenOf, versionsIn } from '../planning/package-artifacts.ts'
 import { countScope } from '../planning/scan-files.ts'
 import { afterPath, type Fingerprints, rangeOfPath, rowsAt } from '../recon/fingerprints.ts'
 import { type Differences, reconcile } from '../recon/reconcile.ts'
-import { linkFate } from '../runs/stop-reasons.ts'
+import { LinkStopped, linkFate } from '../runs/stop-reasons.ts'
+import { type CheckedSide, type ContentProgress, checkContents } from './check-contents.ts'
 import {
   DIFFERENCE_CLASSES,
   type DifferenceClass,
@@ -34,10 +41,20 @@ import {
 
 export interface VerifyLinkDeps {
   readonly db: MetadataDatabase
-  readonly clock: Pick<Clock, 'now'>
+  readonly clock: Clock
   fingerprintsOf(repoId: number): Fingerprints
   /** `leaves`: every row is compared with every row, where sums could be made to agree (sync.md B.1). */
   readonly how: 'sums' | 'leaves'
+  /** Stored bytes are read again, too. */
+  readonly contents?: ContentOrder | undefined
+  /** The task's other links to the same repository: what they bring is not EXTRA. */
+  readonly siblings: readonly LinkView[]
+}
+/** Where contents are read, and who hears how far it got. */
+export interface ContentOrder {
+  readonly here: CheckedSide
+  readonly there: CheckedSide
+  note(progress: ContentProgress & { readonly filesInAll: number }): Promise<void>
 }
 
 type Proof = Pick<LinkProof, 'equal' | 'expected' | 'counts' | 'files' | 'errorReason'>
@@ -57,7 +74,7 @@ const ACCEPTED: ReadonlySet<DifferenceClass> = new Set(['KEPT', 'FAILED'])
 export async function verifyLink(
   deps: VerifyLinkDeps,
   view: LinkView,
-  client: Pick<ClusterClient, 'reconcile'>,
+  client: Pick<ClusterClient, 'reconcile' | 'greeting'>,
   add: Add,
   signal: AbortSignal,
 ): Promise<Proof> {
@@ -73,12 +90,26 @@ export async function verifyLink(
     const place = { reader: longReads(deps.db), repoId: scope.repository.id, now: deps.clock.now() }
     files = (await countScope(place, scope, [])).files
     const found = await findDifferences(deps, view, client, signal)
-    await classify(deps, view, found, take, signal)
+    const unequal = await classify(deps, view, found, take, signal)
     if (!found.complete) errorReason = `more than ${MAX_NAMED} paths differ: the others are not counted`
+    if (deps.contents !== undefined) await readContents(deps, deps.contents, view, client, unequal)
   } catch (error) {
     signal.throwIfAborted()
     if (linkFate(error) === 'defect') throw error
     errorReason = messageOf(error)
+  }
+  async function readContents(
+    { db, clock }: VerifyLinkDeps,
+    { here, there, note }: ContentOrder,
+    { scope }: LinkView,
+    { greeting }: Pick<ClusterClient, 'greeting'>,
+    unequal: ReadonlySet<string>,
+  ): Promise<void> {
+    if (!(await greeting(signal)).features.checks) {
+      throw new LinkStopped(`${there.name} is of a release that does not read its contents again: upgrade it`)
+    }
+    const noted = (progress: ContentProgress) => note({ ...progress, filesInAll: files })
+    await checkContents({ db, clock, sides: { here, there }, unequal, take, note: noted }, { scope }, signal)
   }
   const differ = DIFFERENCE_CLASSES.filter((one) => counts[one] > 0)
   return {
@@ -126,44 +157,126 @@ async function findDifferences(
 /** Contract codes of a repository or project that is not there. */
 const NOT_THERE = [251004, 251006]
 
+/** @returns paths of artifacts here that the target has otherwise, or not at all. */
 async function classify(
   deps: VerifyLinkDeps,
   { scope, link, spec }: LinkView,
   found: Found,
   take: Add,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<ReadonlySet<string>> {
   const local = deps.fingerprintsOf(scope.repository.id)
   const entries = await listDivergences(longReads(deps.db), link.id, scope.ranges)
   const ledger = new Map(entries.map((entry) => [entry.path, entry]))
-  const isSelected = scope.filter ?? (() => true)
+  const unequal = new Set<string>()
+  const leftOut = scope.packages === undefined ? NOTHING_LEFT_OUT : await leftOutOf(longReads(deps.db), local, scope)
+  // What the target is not to have is not asked about.
+  for (const [path, { rows }] of leftOut) if (rows < 0) unequal.add(path)
   const remoteIds = new Map(found.differing.map(({ path, remoteId }) => [path, remoteId]))
 
+  const settledVersions = await acceptedVersions()
+
   async function takeLocal(paths: readonly string[]): Promise<void> {
-    const chosen = paths.filter(isSelected)
+    const chosen = await selectedOf(deps.db, scope, paths)
     for (let at = 0; at < chosen.length; at += PATHS_AT_ONCE) {
       signal.throwIfAborted()
       const some = chosen.slice(at, at + PATHS_AT_ONCE)
       const rows = await rowsAt(local, some)
       const sizes = await sizesOf(deps, scope.repository.id, some)
+      const brought = await broughtBy(deps, some)
+      const bare = await withoutVersions(deps.db, scope, some)
+      const ofVersions = await acceptedByOwners(some)
       const items = some.flatMap((path, index) => {
         const row = rows[index]
         // Nobody sees a file whose time is over; packages have no size of their own.
-        if (row === undefined || (path.startsWith('/') && !sizes.has(path))) return []
+        if (row === undefined || bare.has(path) || (path.startsWith('/') && !sizes.has(path))) return []
         const remoteId = remoteIds.get(path)
+        if (isAsMeant(row, leftOut.get(path), remoteId, spec)) return []
         const differs = found.contentDiffers(path) ? 'CONTENT' : 'METADATA'
-        const known = acceptedAs(row, ledger.get(path), remoteId, spec)
-        return [itemOf(known ?? (remoteId === undefined ? 'MISSING' : differs), path, sizes.get(path) ?? null)]
+        const known = acceptedAs(row, ledger.get(path), leftOut.get(path), remoteId, spec) ?? ofVersions.get(path)
+        if (remoteId === undefined || differs === 'CONTENT') unequal.add(path)
+        const item = itemOf(known ?? (remoteId === undefined ? 'MISSING' : differs), path, sizes.get(path) ?? null)
+        return [known === undefined && brought.has(path) ? { ...item, reason: BROUGHT_TWICE } : item]
       })
       await take(items)
     }
+  }
+  /** Versions that are known to differ; their files differ with them. */
+  async function acceptedVersions(): Promise<Map<string, 'KEPT' | 'FAILED'>> {
+    const versions = entries.filter(({ path }) => parsePackagePath(path)?.version !== undefined)
+    const rows = await rowsAt(
+      local,
+      versions.map(({ path }) => path),
+    )
+    return new Map(
+      versions.flatMap((entry, index) => {
+        const row = rows[index]
+        const { path } = entry
+        const as = row && acceptedAs(row, entry, leftOut.get(path), remoteIds.get(path), spec)
+        return as === undefined ? [] : [[path, as] as const]
+      }),
+    )
+  }
+  /** Of paths of files, those that belong to such versions alone. */
+  async function acceptedByOwners(paths: readonly string[]): Promise<Map<string, 'KEPT' | 'FAILED'>> {
+    if (settledVersions.size === 0) return new Map()
+    const nodes = paths.filter((path) => !isPackagePath(path))
+    const owners = Map.groupBy(await ownersAt(longReads(deps.db), scope.repository.id, nodes), ({ path }) => path)
+    return new Map(
+      [...owners].flatMap(([path, some]) => {
+        const states = some.map(({ owner }) => settledVersions.get(owner))
+        return states.every((state) => state !== undefined) ? [[path, states[0]!] as const] : []
+      }),
+    )
   }
   for (const range of found.missingRanges) {
     for await (const page of rowsWithin(local, range)) await takeLocal(page.map(({ path }) => path))
   }
   await takeLocal([...found.missing, ...found.differing.map(({ path }) => path)].sort(comparePaths))
-  const extra = found.foreign.map(({ path }) => path).filter(isSelected)
-  await take(extra.sort(comparePaths).map((path) => itemOf('EXTRA', path, null)))
+  const foreign = found.foreign.map(({ path }) => path)
+  const extra = await selectedOf(deps.db, scope, foreign)
+  const brought = await broughtBy(deps, extra)
+  const nobodys = extra.filter((path) => !brought.has(path)).sort(comparePaths)
+  await take(nobodys.map((path) => itemOf('EXTRA', path, null)))
+  return unequal
+}
+
+/** Packages of which the task means no version that there is: what is said of them stays here. */
+async function withoutVersions(db: MetadataDatabase, scope: LinkScope, paths: readonly string[]): Promise<Set<string>> {
+  const found = new Set<string>()
+  if (scope.packages?.filter === undefined && scope.packages?.shares === undefined) return found
+  for (const path of paths) {
+    const place = parsePackagePath(path)
+    if (place === undefined || place.version !== undefined) continue
+    let versions = 0
+    for await (const page of versionsIn(longReads(db), scope, [rangeOfPackage(place.key)])) versions += page.length
+    if (versions === 0) found.add(path)
+  }
+  return found
+}
+
+const BROUGHT_TWICE = 'another object of the task brings this path to the same repository: leave it out of one of them'
+
+/** Of a version by its package and name, of a file by its path. */
+async function selectedOf(db: MetadataDatabase, scope: LinkScope, paths: readonly string[]): Promise<string[]> {
+  const chosen = new Set(await chosenOf(longReads(db), scope, paths.filter(isPackagePath)))
+  return paths.filter((path) => (isPackagePath(path) ? chosen.has(path) : (scope.filter?.(path) ?? true)))
+}
+
+/** Those of the paths that other links of the task have here, and bring to the same repository. */
+async function broughtBy(
+  { db, siblings, fingerprintsOf }: Pick<VerifyLinkDeps, 'db' | 'siblings' | 'fingerprintsOf'>,
+  paths: readonly string[],
+): Promise<Set<string>> {
+  const brought = new Set<string>()
+  for (const { scope } of siblings) {
+    const holds = holderOf(scope.ranges)
+    const inside = paths.filter((path) => !brought.has(path) && holds(path))
+    const asked = await selectedOf(db, scope, inside)
+    const rows = await rowsAt(fingerprintsOf(scope.repository.id), asked)
+    for (const [index, path] of asked.entries()) if (rows[index] !== undefined) brought.add(path)
+  }
+  return brought
 }
 
 async function sizesOf({ db, clock }: VerifyLinkDeps, repoId: number, paths: readonly string[]) {
@@ -175,15 +288,26 @@ async function sizesOf({ db, clock }: VerifyLinkDeps, repoId: number, paths: rea
 function acceptedAs(
   row: FingerprintRow,
   entry: Divergence | undefined,
+  leftOut: RangeSum | undefined,
   remoteId: Buffer | undefined,
   { includeMetadata }: LinkView['spec'],
 ): 'KEPT' | 'FAILED' | undefined {
   if (entry === undefined) return undefined
   if (entry.reason === 'failed') return 'FAILED'
   if (entry.delta === undefined) return undefined
-  const expected = addSums(sumOfRow(row), entry.delta)
+  const expected = addSums(addSums(sumOfRow(row), entry.delta), leftOut ?? EMPTY_SUM)
   return sameRow(expected, remoteId, comparedLanes(includeMetadata)) ? 'KEPT' : undefined
 }
+/** Only some platforms go, and the target has just these. */
+const isAsMeant = (
+  row: FingerprintRow,
+  leftOut: RangeSum | undefined,
+  remoteId: Buffer | undefined,
+  { includeMetadata }: LinkView['spec'],
+): boolean =>
+  leftOut !== undefined && sameRow(addSums(sumOfRow(row), leftOut), remoteId, comparedLanes(includeMetadata))
+const NOTHING_LEFT_OUT: LeftOut = new Map()
+
 function sameRow(expected: RangeSum, remoteId: Buffer | undefined, compared: ComparedLanes): boolean {
   if (remoteId === undefined) return expected.rows === 0
   if (expected.rows !== 1) return false

@@ -17,7 +17,7 @@ interface StreamDeps {
 
 /**
  * Works on the shards of one link until none is free, each over a stream of its own, as many at once as the target takes well. Every
- * link has at least one. The first failure ends the others at their last checkpoint and is thrown.
+ * link has at least one, with FAST_FAIL exactly one. The first failure ends the others at their last checkpoint and is thrown.
  */
 export async function workShards(
   { db, clock, owner, remote }: StreamDeps,
@@ -30,6 +30,8 @@ export async function workShards(
   const failures: unknown[] = []
   const working = new Set<Promise<void>>()
   const seat = remote.shares.join(link.taskKey)
+  // Whoever stops at the first failure means the first in order, every time.
+  const isInOrder = context.spec.errorStrategy === 'FAST_FAIL'
   let exhausted = false
 
   const claim = () => {
@@ -64,6 +66,7 @@ export async function workShards(
     working.add(one)
   }
   function grow(): void {
+    if (isInOrder) return
     while (!exhausted && !both.aborted && seat.mayBegin()) begin()
   }
   const growing: ShardContext = {

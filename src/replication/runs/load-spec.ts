@@ -1,3 +1,4 @@
+import { parsePlatform } from '../../core/platform.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { findRecord } from '../../metadata/replication/records.ts'
 import type { RunSnapshot } from '../../tasks/record.ts'
@@ -32,12 +33,14 @@ export function specOf(recordId: string, taskKey: string, { task, objects, retry
     rateLimit: Math.max(0, setting.rateLimit),
     checksStorage: setting.storageConsistencyCheck,
     createsRepositories: setting.automaticCreateRemoteRepo,
+    platforms: setting.platforms?.length ? setting.platforms.flatMap((text) => parsePlatform(text) ?? []) : undefined,
     keepsDetails: task.record,
     includesPermissions: task.includePermission === true ? extentOf(task) : undefined,
     objects: joined(objects, task.project),
     targets: task.targets,
     follows: task.replicaType === 'REAL_TIME' ? { backfill: setting.backfill } : undefined,
     retry: retry && new Map(Object.entries(retry.links)),
+    imports: task.imports,
   }
 }
 

@@ -2,7 +2,7 @@ import type { Clock } from '../../core/clock.ts'
 import type { JobQueue } from '../../jobs/job-queue.ts'
 import type { JobHandler } from '../../jobs/worker.ts'
 import type { MetadataDatabase, Transaction } from '../../metadata/database.ts'
-import { createExecLinks, type NewExecLink } from '../../metadata/replication/exec-links.ts'
+import { createExecLinks, type NewExecLink, openLinksTo } from '../../metadata/replication/exec-links.ts'
 import { ensureLink, type Link } from '../../metadata/replication/links.ts'
 import { dropLiveLinks, putLiveLinks } from '../../metadata/replication/live-links.ts'
 import { findRunningRecord } from '../../metadata/replication/records.ts'
@@ -51,8 +51,17 @@ export function createRunHandlers({
       await createExecLinks(trx, links)
       if (links.length === 0 && spec.follows === undefined) return endEmpty(trx, recordId)
       if (spec.follows !== undefined) return follow(trx, spec, links, from)
-      for (const { linkId } of links) await enqueueLink(queue, trx, { recordId, linkId })
+      for (const linkId of await firstLinks(trx, spec, links)) await enqueueLink(queue, trx, { recordId, linkId })
     })
+  }
+  /** Whoever stops at the first failure goes through the objects of a target one after another (`link-close.ts`). */
+  async function firstLinks(trx: Transaction, { recordId, errorStrategy }: RunSpec, links: readonly NewExecLink[]) {
+    if (errorStrategy !== 'FAST_FAIL') return links.map(({ linkId }) => linkId)
+    const first: number[] = []
+    for (const clusterId of new Set(links.map((link) => link.clusterId))) {
+      first.push(...(await openLinksTo(trx, recordId, clusterId)).slice(0, 1))
+    }
+    return first
   }
   /** They are followed by whoever claims them, and take no place among the jobs. */
   async function follow(trx: Transaction, spec: RunSpec, links: readonly NewExecLink[], from: number | null) {

@@ -1,3 +1,4 @@
+import type { Platform } from '../../core/platform.ts'
 import type {
   ConflictStrategy,
   DeleteGuard,
@@ -24,10 +25,14 @@ export interface RunSpec {
   readonly checksStorage: boolean
   /** Missing project and repository are made at the target. */
   readonly createsRepositories: boolean
+  /** Of images: those that go along. Undefined: all. */
+  readonly platforms?: readonly Platform[] | undefined
   /** False: only failed artifacts get a detail row, at most 1,000. */
   readonly keepsDetails: boolean
   /** Users, roles and permissions go along: of the repositories and their projects, or of the whole server. */
   readonly includesPermissions?: 'repositories' | 'server' | undefined
+  /** What it names comes from its target to us, and is of this user then. */
+  readonly imports?: { readonly by: string } | undefined
   readonly objects: readonly RunObject[]
   readonly targets: readonly RunTarget[]
   /** Of a REAL_TIME task: its links follow what changes, and the record stays open. */

@@ -108,7 +108,10 @@ eachDatabase('applying a batch: what stands there', (make) => {
         entry(1, '/x', 'ours', { expect: isRow(row) }),
         { type: 'end' },
       ])
-      const reason = result === 'conflict' ? 'File [/x] conflict: the target has other content there.' : ''
+      const reason =
+        result === 'conflict'
+          ? 'File [/x] conflict: the target has other content there. Delete or rename it there, or let the task OVERWRITE it, or SKIP it'
+          : ''
       const remote = result === 'replaced' ? null : lanesOf(row)
       assert.deepEqual(exceptionsOf(answers), [{ item: 1, result, reason, remote }])
       assert.deepEqual(await target.files(), { '/x': after })

@@ -55,6 +55,7 @@ eachDatabase('applying a batch: deletions', (make) => {
     assert.deepEqual(await target.deliver([gone], { run: 7 }), ['written'])
     const before = await target.logRows()
     assert.deepEqual(await target.deliver([gone], { run: 7, fence: 2 }), ['delivered'])
+    assert.deepEqual(await target.deliver([gone], { run: 8, fence: 3, earlierRuns: [7] }), ['delivered: 7'])
     assert.deepEqual(await target.deliver([gone], { run: 8, fence: 3 }), ['unchanged'])
     assert.deepEqual(await target.deliver([gone], { run: 7 }, OTHER_LINK), ['unchanged'])
     assert.equal(await target.logRows(), before)

@@ -2,7 +2,7 @@ import { metadataLanes, sameLanes } from '../../core/lanes.ts'
 import type { NodeRecord } from '../../metadata/nodes/nodes.ts'
 import type { Tombstone } from '../../metadata/nodes/tombstones.ts'
 import type { DeleteFrame, EntryFrame, MetadataFrame } from '../../remotes/cluster/frames/frame.ts'
-import { type Decision, equal, holds, isDelivered, left, type Rules } from './decision.ts'
+import { conflictOf, type Decision, equal, holds, isDelivered, left, type Rules } from './decision.ts'
 import { isSameFile } from './entry-write.ts'
 
 /** What stands at the path of an item. */
@@ -75,7 +75,7 @@ function decideConflict(frame: EntryFrame | MetadataFrame, row: NodeRecord, rule
     case 'OVERWRITE':
       return isLater(frame, row, rules) ? { write: 'replaced' } : left('superseded', row)
     case 'FAST_FAIL':
-      return { ...left('conflict', row), reason: `File [${path}] conflict: the target has other content there.` }
+      return conflictOf(`File [${path}]`, row)
   }
 }
 

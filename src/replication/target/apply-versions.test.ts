@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { eachDatabase } from '../../../test/helpers/databases.ts'
+import { keptRules } from '../../../test/helpers/kept-rules.ts'
 import { logSums } from '../../../test/helpers/packages.ts'
 import {
   content,
@@ -11,6 +12,7 @@ import {
   streamTarget,
   version,
 } from '../../../test/helpers/stream-target.ts'
+import type { PackageRules } from '../../artifacts/packages/package-rules.ts'
 import type { PackageKey } from '../../core/package-key.ts'
 import { packagePath, versionPath } from '../../core/package-key.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
@@ -19,8 +21,8 @@ import type { VersionDocument } from '../../remotes/cluster/frames/frame.ts'
 const KEY = 'rds://p' as PackageKey
 const FILES = { '/p/1/notes': 'notes', '/p/1/main': 'main' }
 
-async function target(db: MetadataDatabase) {
-  const on = await streamTarget(db, 'packages')
+async function target(db: MetadataDatabase, rules: Partial<PackageRules> = {}) {
+  const on = await streamTarget(db, 'packages', rules)
   const versions = async () => {
     const rows = await db.read.selectFrom('package_version').selectAll().orderBy('name').execute()
     return rows.map(({ name }) => name)
@@ -91,7 +93,11 @@ eachDatabase('applying versions', (make) => {
   for (const [conflictStrategy, result, main] of [
     ['SKIP', 'kept', 'theirs'],
     ['OVERWRITE', 'replaced', 'main'],
-    ['FAST_FAIL', 'conflict: Version [1] of package [rds://p] conflict: the target has other content there.', 'theirs'],
+    [
+      'FAST_FAIL',
+      'conflict: Version [1] of package [rds://p] conflict: the target has other content there. Delete or rename it there, or let the task OVERWRITE it, or SKIP it',
+      'theirs',
+    ],
   ] as const) {
     it(`given another version of that name, when one comes with ${conflictStrategy}, then all its files stay together`, async () => {
       await using db = await make()
@@ -211,5 +217,45 @@ eachDatabase('applying versions', (make) => {
     assert.match(results[2]!, /^refused: the target's repository is over its quota/)
     assert.equal(results[3], 'written')
     assert.deepEqual(await on.files(), { '/p/2/main': 'small' })
+  })
+
+  it('given versions that stay under their digest, when others replace them, then they do, once for each digest', async () => {
+    await using db = await make()
+    const on = await target(db, keptRules)
+    const digestIs = (digest: string) => ({ extension: { digest } })
+    await on.deliver([
+      ...on.publish(FILES, '1', digestIs('d:1')),
+      content(10, 'm2'),
+      version(11, KEY, '2', { '/p/1/notes': 'notes', '/p/2/main': 'm2' }, digestIs('d:1')),
+    ])
+    const both = [
+      content(1, 'new1'),
+      version(2, KEY, '1', { '/p/1/main': 'new1' }, digestIs('d:2')),
+      content(3, 'new2'),
+      version(4, KEY, '2', { '/p/2/main': 'new2' }, digestIs('d:3')),
+    ]
+    assert.deepEqual(await on.deliver(both, { run: 2 }), ['written', 'written', 'written', 'written'])
+    assert.deepEqual(await on.versions(), ['1', '2', 'd:1'])
+    const { '/kept/d-1': kept, ...others } = await on.files()
+    assert.ok(kept === 'main' || kept === 'm2')
+    assert.deepEqual(others, { '/p/1/main': 'new1', '/p/1/notes': 'notes', '/p/2/main': 'new2' })
+    const [owner] = await on.packages()
+    assert.deepEqual([owner!.versions, owner!.latest], [2, '2'])
+    // The source keeps it as well, and sends it: it is there.
+    const files = { '/p/1/notes': 'notes', '/kept/d-1': kept! }
+    assert.deepEqual(await on.deliver([version(1, KEY, 'd:1', files, digestIs('d:1'))], { run: 3 }), ['unchanged'])
+    const { logged, live } = await logSums({ db }, on.repository.id)
+    assert.deepEqual(logged, live)
+  })
+
+  it('given a package with nothing but unlisted versions, when another comes, then the package is not taken for a new one', async () => {
+    await using db = await make()
+    const on = await target(db, keptRules)
+    await on.deliver(on.publish(FILES, 'd:1', { extension: { digest: 'd:1' } }))
+    await on.deliver(on.publish({ '/p/2/main': 'two' }, 'd:2', { extension: { digest: 'd:2' } }), { run: 2 })
+    const [owner] = await on.packages()
+    assert.deepEqual([owner!.versions, owner!.latest], [0, ''])
+    const { logged, live } = await logSums({ db }, on.repository.id)
+    assert.deepEqual(logged, live)
   })
 })

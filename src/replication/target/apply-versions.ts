@@ -84,7 +84,7 @@ export async function applyVersions(
     const prepared = prepare({ files, row, stamp: { viaLink: via, viaMark } })
     if ('result' in prepared) return prepared
     copies.push({
-      ...{ owner: facts.packages.get(key)!, before: row, beforePaths: facts.pathsOf(row), name, parts, words },
+      ...{ owner: facts.packages.get(key)!, before: row, beforeFiles: facts.filesOf(row), name, parts, words },
       ...prepared,
       author: { ...written, origin: originOf(frame.origin), hlc: frame.hlc, viaLink: via, viaMark },
     })

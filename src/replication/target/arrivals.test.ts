@@ -38,6 +38,24 @@ describe('bytes that arrive by requests of their own', () => {
     assert.deepEqual(counted, { received: 14, redundant: 4 })
   })
 
+  it('given parts that are whole, when the source goes away while they are placed, then they are not lost', async (t) => {
+    await using db = await makeSqlite()
+    const { deps, clock } = await streamTarget(db)
+    await using dir = await tempDir()
+    const spool = await openFsUploadSpool({ root: dir.path, clock })
+    const gone = new AbortController()
+    const complete = async (...args: Parameters<typeof spool.complete>) => {
+      const whole = await spool.complete(...args)
+      gone.abort()
+      return whole
+    }
+    const uploads = createUploadReceiver({ ...deps, spool: { ...spool, complete }, clock, partSizeBytes: 10 })
+    await uploads.open(DIGEST, 10, t.signal)
+    await uploads.putPart(DIGEST, 0, streamOf(CONTENT), t.signal)
+    await uploads.complete(DIGEST, gone.signal)
+    assert.equal((await uploads.open(DIGEST, 10, t.signal)).complete, true)
+  })
+
   it('given an upload larger than any, or one that the disk does not take, when it is opened, then it is refused and nothing is left', async (t) => {
     await using db = await makeSqlite()
     const { deps, clock } = await streamTarget(db)

@@ -4,7 +4,8 @@ import type { ItemResult, Precondition, RemoteRow, StreamBegin } from '../../rem
 import { deliveryMark } from './delivery-mark.ts'
 
 /** How the stream wants conflicts to be decided, and which link of which run it is. */
-export interface Rules extends Pick<StreamBegin, 'run' | 'includeMetadata' | 'conflictStrategy' | 'honourTombstones'> {
+export interface Rules
+  extends Pick<StreamBegin, 'run' | 'earlierRuns' | 'includeMetadata' | 'conflictStrategy' | 'honourTombstones'> {
   /** `peer_link.id`. */
   readonly via: number
   /**
@@ -31,16 +32,17 @@ export interface RowHere {
   readonly viaMark: number | null
 }
 
-/** The row is as the item says: unchanged, unless this very run made it so before it was interrupted. */
-export function equal(row: Pick<RowHere, 'viaLink' | 'viaMark'>, rules: Rules): Decision {
-  switch (row.viaLink === rules.via ? deliveryMark.read(row.viaMark, rules.run) : undefined) {
-    case 'clean':
-      return { result: 'delivered' }
-    case 'conflict':
-      return { result: 'delivered-replaced' }
-    case undefined:
-      return { result: 'unchanged' }
-  }
+/**
+ * The row is as the item says: unchanged, unless this very run made it so before it was interrupted, or an earlier one that never heard of
+ * it; then the reason is that run's number.
+ */
+export function equal(row: Pick<RowHere, 'viaLink' | 'viaMark'>, { via, run, earlierRuns = [] }: Rules): Decision {
+  const mark = row.viaLink === via ? row.viaMark : null
+  const isBy = (one: number) => deliveryMark.read(mark, one) !== undefined
+  const by = isBy(run) ? run : earlierRuns.find(isBy)
+  if (by === undefined) return { result: 'unchanged' }
+  const result = deliveryMark.read(mark, by) === 'conflict' ? 'delivered-replaced' : 'delivered'
+  return by === run ? { result } : { result, reason: String(by) }
 }
 
 export const isDelivered = (row: Pick<RowHere, 'viaLink' | 'viaMark'>, { via, run }: Rules): boolean =>
@@ -65,3 +67,10 @@ export const left = (
   result,
   remote: row === undefined ? null : { content: row.contentLanes, metadata: row.metadataLanes },
 })
+
+/** A conflict that is to fail. @param what as reasons name it, e.g. `File [/a]`. */
+export const conflictOf = (what: string, row: Parameters<typeof left>[1]): Outcome => ({
+  ...left('conflict', row),
+  reason: `${what} conflict: the target has other content there. ${WAYS_OUT}`,
+})
+const WAYS_OUT = 'Delete or rename it there, or let the task OVERWRITE it, or SKIP it'

@@ -2,12 +2,13 @@ import type { Projects } from '../../artifacts/repositories/projects.ts'
 import type { Repositories } from '../../artifacts/repositories/repositories.ts'
 import { takesUploads } from '../../artifacts/repositories/repository-uploads.ts'
 import { AppError, hasCode } from '../../core/errors.ts'
-import { changeMark, hasForeignChanges, headSeq } from '../../metadata/change-log.ts'
+import { changeMark, headSeq } from '../../metadata/changes/change-numbers.ts'
+import { hasForeignChanges } from '../../metadata/changes/change-spans.ts'
+import { numberChanges } from '../../metadata/changes/sequencer.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { longReads } from '../../metadata/long-reads.ts'
 import { findPeerLink, internPeerLink } from '../../metadata/replication/peers.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
-import { numberChanges } from '../../metadata/sequencer.ts'
 import {
   type LogPosition,
   type OpenAnswer,

@@ -3,7 +3,7 @@ import { lanesOfPackage } from '../../artifacts/packages/version-rows.ts'
 import { NO_LANES } from '../../core/lanes.ts'
 import type { PackageKey } from '../../core/package-key.ts'
 import type { Deletion } from '../../metadata/nodes/node-writes.ts'
-import type { PackageRecord } from '../../metadata/packages/packages.ts'
+import type { ClaimedPackage, PackageRecord } from '../../metadata/packages/packages.ts'
 import type { PackageWords, VersionFrame } from '../../remotes/cluster/frames/frame.ts'
 import type { Outcome, Rules } from './decision.ts'
 import type { VersionFacts } from './version-facts.ts'
@@ -30,20 +30,19 @@ export function createPackageNotes(
   now: number,
 ): PackageNotes {
   const noted = new Map<PackageKey, PackageCopy>()
-  const isNew = ({ versions }: PackageRecord) => versions === 0
 
-  function take(owner: PackageRecord, { document }: VersionFrame): void {
+  function take(owner: ClaimedPackage, { document }: VersionFrame): void {
     const words = document.package
     const { description, versionTag, extension, modifiedBy: by, hlc, origin } = words
     const saidBy: Deletion = { by, at: now, hlc, origin: originOf(origin), viaLink: rules.via }
-    noted.set(owner.key, { owner, isNew: isNew(owner), words: { description, versionTag, extension }, saidBy })
+    noted.set(owner.key, { owner, isNew: owner.isNew, words: { description, versionTag, extension }, saidBy })
   }
-  function keep(owner: PackageRecord): void {
+  function keep(owner: ClaimedPackage): void {
     if (noted.has(owner.key)) return
     const { modifiedBy: by, hlc, origin, viaLink } = owner
     noted.set(owner.key, {
       owner,
-      isNew: isNew(owner),
+      isNew: owner.isNew,
       words: undefined,
       saidBy: { by, at: now, hlc, origin, viaLink },
     })
@@ -54,20 +53,20 @@ export function createPackageNotes(
       const owner = packages.get(key)
       if (owner === undefined) return
       const arriving = arrivingOf({ ...frame, expect: UNKNOWN }, owner)
-      if (isNew(owner) || 'write' in decidePackage(arriving, rowOf(owner), rules)) take(owner, frame)
+      if (owner.isNew || 'write' in decidePackage(arriving, rowOf(owner), rules)) take(owner, frame)
       else if (as === 'changed') keep(owner)
     },
     settle(frame, key) {
       const owner = packages.get(key)
       // Its versions bring it.
-      if (owner === undefined || isNew(owner)) return { result: 'unchanged' }
+      if (owner === undefined || owner.isNew) return { result: 'unchanged' }
       const decision = decidePackage(arrivingOf(frame, owner), rowOf(owner), rules)
       if (!('write' in decision)) return decision
       take(owner, frame)
       return { result: decision.write }
     },
     copies() {
-      for (const owner of packages.values()) if (isNew(owner)) keep(owner)
+      for (const owner of packages.values()) if (owner.isNew) keep(owner)
       return [...noted.values()]
     },
   }

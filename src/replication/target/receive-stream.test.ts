@@ -172,6 +172,30 @@ eachDatabase('receiving a stream', (make) => {
     ])
   })
 
+  it('given items that earlier runs of the link wrote, when they come again, then each is said to be delivered by the run that is named, and of others unchanged', async () => {
+    await using db = await make()
+    const target = await streamTarget(db)
+    await target.write('/theirs', 'of users')
+    const items = [entry(1, '/x', 'one'), entry(2, '/theirs', 'ours')]
+    const rules = { conflictStrategy: 'OVERWRITE' } as const
+    await target.deliver(items, { ...rules, run: 7 })
+    await target.deliver([entry(1, '/y', 'two')], { run: 8, stream: 'other' })
+    const all = [...items, entry(3, '/y', 'two')]
+    const later = { ...rules, run: 9, stream: 'later' }
+    assert.deepEqual(await target.deliver(all, { ...later, earlierRuns: [5, 7] }), [
+      'delivered: 7',
+      'delivered-replaced: 7',
+      'unchanged',
+    ])
+    assert.deepEqual(await target.deliver(all, { ...later, earlierRuns: [8, 7], stream: 'again' }), [
+      'delivered: 7',
+      'delivered-replaced: 7',
+      'delivered: 8',
+    ])
+    const otherLink = { ...later, earlierRuns: [7, 8], stream: 'of another' }
+    assert.deepEqual(await target.deliver(all, otherLink, OTHER_LINK), ['unchanged', 'unchanged', 'unchanged'])
+  })
+
   it('given that the target died between its commit and the acknowledgement, when the run sends again, then the files count as delivered', async () => {
     await using db = await make()
     const target = await streamTarget(db)

@@ -84,9 +84,11 @@ export function createUploadReceiver(deps: UploadReceiverDeps): UploadReceiver {
       try {
         await using whole = await spool.complete(uploadId, signal)
         if (whole.digest === digest) {
-          await intake.prepare([whole], signal)
+          // The source may be gone by now: giving up would drop bytes that are whole and right.
+          const unhurried = new AbortController().signal
+          await intake.prepare([whole], unhurried)
           await db.transact(async (trx) => {
-            await intake.claim(trx, [whole], signal)
+            await intake.claim(trx, [whole], unhurried)
             await deleteUpload(trx, uploadId)
           })
           return

@@ -1,4 +1,5 @@
 import type { BlobIntake } from '../../artifacts/blobs/blob-intake.ts'
+import type { StoredCheck } from '../../artifacts/blobs/stored-check.ts'
 import type { RulesOf } from '../../artifacts/packages/package-rules.ts'
 import type { Projects } from '../../artifacts/repositories/projects.ts'
 import type { Repositories } from '../../artifacts/repositories/repositories.ts'
@@ -41,6 +42,8 @@ export interface SyncTarget {
   missing(digests: readonly Digest[]): Promise<Buffer>
   /** The same, by a look at the storage as well: a row alone proves no bytes. */
   missingInStorage(digests: readonly Digest[], signal: AbortSignal): Promise<Buffer>
+  /** Reads stored bytes again. */
+  readonly stored: StoredCheck
   /** Users, roles and permissions of another cluster. @param caller stays as it is. */
   copyAccess(request: AccessRequest, caller: string): Promise<AccessAnswer>
   readonly blobs: BlobReceiver
@@ -50,6 +53,7 @@ export interface SyncTarget {
 export interface SyncTargetDeps {
   readonly db: MetadataDatabase
   readonly store: BlobStore
+  readonly stored: StoredCheck
   readonly spool: UploadSpool
   readonly intake: BlobIntake
   readonly projects: Projects
@@ -74,6 +78,7 @@ export function createSyncTarget(deps: SyncTargetDeps): SyncTarget {
     receive: createStreamReceiver({ ...deps, commitBatch: createBatchCommitter(deps) }),
     missing,
     missingInStorage: createMissingInStorage(deps.store, missing),
+    stored: deps.stored,
     copyAccess: createAccessApplier(deps),
     blobs: createBlobReceiver(deps),
     uploads: createUploadReceiver({ ...deps, partSizeBytes }),

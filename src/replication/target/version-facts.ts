@@ -1,6 +1,7 @@
 import { changedMeanwhile, lockLive } from '../../artifacts/nodes/node-writer.ts'
 import { type PackageRules, packageNamed } from '../../artifacts/packages/package-rules.ts'
 import { newPackage } from '../../artifacts/packages/version-copies.ts'
+import { keptPlace } from '../../artifacts/packages/version-keeping.ts'
 import type { Digest } from '../../core/digest.ts'
 import { sameLanes } from '../../core/lanes.ts'
 import { type PackageKey, parsePackagePath, versionPath } from '../../core/package-key.ts'
@@ -8,8 +9,8 @@ import { ancestorsOf, type NodePath } from '../../core/paths.ts'
 import type { Transaction } from '../../metadata/database.ts'
 import type { NodeRecord } from '../../metadata/nodes/nodes.ts'
 import { type Tombstone, tombstonesAt } from '../../metadata/nodes/tombstones.ts'
-import { claimPackages, lockPackagesNamed, type PackageRecord } from '../../metadata/packages/packages.ts'
-import { claimsAt, filesOfVersions } from '../../metadata/packages/version-files.ts'
+import { type ClaimedPackage, claimPackages, lockPackagesNamed } from '../../metadata/packages/packages.ts'
+import { claimsAt, filesOfVersions, type VersionFile } from '../../metadata/packages/version-files.ts'
 import { type KeyedVersion, versionsNamed } from '../../metadata/packages/versions.ts'
 import type { DeleteFrame, VersionFrame } from '../../remotes/cluster/frames/frame.ts'
 import type { StreamSession } from './apply-batch.ts'
@@ -25,9 +26,13 @@ export interface VersionFacts {
   visibleAt(path: NodePath): NodeRecord | undefined
   /** Contents that are here, with their sizes. */
   readonly here: ReadonlyMap<Digest, number>
-  readonly packages: ReadonlyMap<PackageKey, PackageRecord>
+  readonly packages: ReadonlyMap<PackageKey, ClaimedPackage>
   /** By place among paths. */
   readonly versions: ReadonlyMap<string, KeyedVersion>
+  /** Files of a version so far, leaves first. */
+  filesOf(version: KeyedVersion | undefined): readonly VersionFile[]
+  /** A version that is replaced may stay under the name of its digest (`PackageRules.keptAs`). */
+  mayBeKept(version: KeyedVersion | undefined): boolean
   /** Files of a version so far. */
   pathsOf(version: KeyedVersion | undefined): readonly NodePath[]
   /** Ids of the versions that claim a file. */
@@ -71,9 +76,11 @@ export async function readVersionFacts(
   )
   const ownPaths = Map.groupBy(files, ({ versionId }) => versionId)
   const entries = frames.flatMap((frame) => (frame.type === 'version' ? frame.document.files : []))
-  const paths = [...new Set([...entries, ...files].map(({ path }) => path as NodePath))]
+  const kept = known.flatMap((version) => keptPlace(rules, version) ?? [])
+  const paths = [...new Set([...entries, ...files, ...kept].map(({ path }) => path as NodePath))]
   const rows = await lockLive(trx, repository.id, [...new Set([...paths, ...paths.flatMap(ancestorsOf)])])
-  const here = await claim(new Set(entries.map(({ digest }) => digest)))
+  const mains = kept.length === 0 ? [] : known.flatMap(({ artifactPath }) => rows.get(artifactPath)?.digest ?? [])
+  const here = await claim(new Set([...entries.map(({ digest }) => digest), ...mains]))
 
   const made = new Map<PackageKey, Parameters<typeof claimPackages>[2][number]>()
   for (const frame of frames) {
@@ -86,7 +93,8 @@ export async function readVersionFacts(
   }
   const claimed = await claimPackages(trx, repository.id, [...made.values()])
   const others = [...new Set(named.map(({ key }) => key))].filter((key) => !made.has(key))
-  const packages = [...claimed, ...(await lockPackagesNamed(trx, repository.id, others))]
+  const locked = await lockPackagesNamed(trx, repository.id, others)
+  const packages = [...claimed, ...locked.map((one) => ({ ...one, isNew: false }))]
 
   const versions = byPlace(await versionsNamed(trx, repository.id, wanted))
   refuseChanges(byPlace(known), versions)
@@ -96,6 +104,8 @@ export async function readVersionFacts(
     ...{ rows, here, versions, tombstones: await tombstonesAt(trx, repository.id, absent) },
     visibleAt: (path) => visible(rows.get(path), now),
     packages: new Map(packages.map((one) => [one.key, one])),
+    filesOf: (version) => (version === undefined ? [] : (ownPaths.get(version.id) ?? [])),
+    mayBeKept: (version) => keptPlace(rules, version) !== undefined,
     pathsOf: (version) => (version === undefined ? [] : (ownPaths.get(version.id) ?? []).map(({ path }) => path)),
     claimantsOf: (path) => (claims.get(path) ?? []).map(({ versionId }) => versionId),
   }

@@ -82,8 +82,9 @@ export function createFilePreparer(facts: VersionFacts, room: Room, originOf: (c
     return { writes, fileMetadata }
   }
 
-  /** Files that only the version had, and has no more. */
+  /** Files that only the version had, and has no more. What may have to be kept under another name frees nothing. */
   function freedBytes(files: readonly VersionFileEntry[], row: KeyedVersion | undefined): number {
+    if (facts.mayBeKept(row)) return 0
     const kept = new Set<string>(files.map(({ path }) => path))
     const freed = facts.pathsOf(row).filter((path) => !kept.has(path) && facts.claimantsOf(path).length === 1)
     return freed.reduce((sum, path) => sum + (facts.rows.get(path)?.sizeBytes ?? 0), 0)

@@ -3,7 +3,7 @@ import { type Lanes, sameLanes } from '../../core/lanes.ts'
 import type { NodePath } from '../../core/paths.ts'
 import type { Tombstone } from '../../metadata/nodes/tombstones.ts'
 import type { Precondition } from '../../remotes/cluster/frames/frame.ts'
-import { type Decision, equal, holds, isDelivered, left, type Rules } from './decision.ts'
+import { conflictOf, type Decision, equal, holds, isDelivered, left, type Rules } from './decision.ts'
 
 /** A version or a package as it stands here. */
 export interface PackageRow {
@@ -89,7 +89,7 @@ function byStrategy(what: string, item: Arriving, row: PackageRow | undefined, r
     case 'OVERWRITE':
       return row === undefined || isLater(item, row, rules) ? { write: 'replaced' } : left('superseded', row)
     case 'FAST_FAIL':
-      return { ...left('conflict', row), reason: `${capitalised(what)} conflict: the target has other content there.` }
+      return conflictOf(capitalised(what), row)
   }
 }
 function isLater({ hlc, origin }: Arriving, row: PackageRow, { laterWins }: Rules): boolean {

@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import type { PullSource } from '../../core/pull-source.ts'
 import type { ByteRange } from '../blob-store.ts'
+import { giveChunks } from '../given-chunks.ts'
 import { hasErrno } from './directories.ts'
 
 /** Up to this much is read at once: a stream over an open file costs more than the read itself. */
@@ -24,7 +25,7 @@ export async function openBlobFile(
     if (end - start > READ_AT_ONCE_BYTES) {
       const stream = file.createReadStream({ start, end: end - 1, highWaterMark: READ_BYTES, signal })
       // An abort before the caller listens would be an error that nobody hears, which ends the process. Callers hear it all the same.
-      return stream.on('error', () => undefined)
+      return giveChunks(stream.on('error', () => undefined))
     }
     const bytes = await readBytes(file, start, Math.max(0, end - start))
     await file.close()

@@ -2,7 +2,7 @@ import { mkdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { mapConcurrent } from '../../core/concurrency.ts'
-import type { Digest } from '../../core/digest.ts'
+import { type Digest, digestOfBytes } from '../../core/digest.ts'
 import { AppError } from '../../core/errors.ts'
 import { pulledFrom } from '../../core/pull-source.ts'
 import type { BlobStat, BlobStore, ByteRange } from '../blob-store.ts'
@@ -11,6 +11,7 @@ import { listBlobFiles } from './blob-listing.ts'
 import { createBlobPlaces } from './blob-places.ts'
 import { openBlobFile, pullBlobFile, readBlobFile } from './blob-reader.ts'
 import { hasErrno, makeDirectory, syncDirectory } from './directories.ts'
+import { createHashThread, type HashThread } from './hash-thread.ts'
 import { removeFile, writeIncoming } from './incoming-file.ts'
 import { type OpenRawFile, openRawFile } from './raw-file.ts'
 import { listSegmentFiles, ownerDirectory, segmentPath, segmentsOf } from './segments/segment-directory.ts'
@@ -25,6 +26,8 @@ export interface FsBlobStoreConfig {
   readonly root: string
   /** Installation id: each process of a shared root has its own, and sweeps what it had staged when it died. */
   readonly owner: string
+  /** Of the process; else one of its own. */
+  readonly hashing?: HashThread
   /** Where packed blobs lie: the rows of the database. */
   readonly index: SegmentIndex
   /** A segment that has grown so far is sealed. */
@@ -48,6 +51,7 @@ const LOOK_UPS = 2
  */
 export async function openFsBlobStore(config: FsBlobStoreConfig): Promise<BlobStore & AsyncDisposable> {
   const { root, owner, index, segmentBytes = SEGMENT_BYTES, openFile = openRawFile, onError = () => {} } = config
+  const hashing = config.hashing ?? createHashThread()
   const staging = join(root, '.staging', owner)
   await mkdir(root, { recursive: true })
   await syncDirectory(dirname(root))
@@ -121,7 +125,7 @@ export async function openFsBlobStore(config: FsBlobStoreConfig): Promise<BlobSt
     capabilities: { presignedUrl: false },
     async receive(source, options, signal) {
       const path = join(staging, String(++received))
-      const content = await writeIncoming(path, source, options, signal)
+      const content = await writeIncoming({ path, source, hashing }, options, signal)
       return stagedFile(places, { ...content, path, remove: () => removeFile(path) })
     },
     async putMany(contents, signal) {
@@ -138,7 +142,7 @@ export async function openFsBlobStore(config: FsBlobStoreConfig): Promise<BlobSt
         left = await readPacked(left, found, signal)
         const readFile = async ({ digest, sizeBytes }: BlobStat) => {
           const bytes = await readBlobFile(places.pathOf(digest), sizeBytes)
-          if (bytes !== undefined) found.set(digest, bytes)
+          if (bytes !== undefined && digestOfBytes(bytes) === digest) found.set(digest, bytes)
         }
         await mapConcurrent(left, FILES_AT_ONCE, readFile, signal)
         left = left.filter(({ digest }) => !found.has(digest))

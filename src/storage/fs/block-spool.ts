@@ -5,14 +5,24 @@ import { Readable } from 'node:stream'
 import { AppError } from '../../core/errors.ts'
 import type { BlockSpool } from '../block-spool.ts'
 import { hasErrno, makeDirectory, syncDirectory } from './directories.ts'
+import { createHashThread, type HashThread } from './hash-thread.ts'
 import { removeFile, writeIncoming } from './incoming-file.ts'
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/
 /** Per read, of which two are in memory at most. */
 const READ_BYTES = 256 * 1024
 
+export interface FsBlockSpoolConfig {
+  readonly root: string
+  /** Of the process; else one of its own. */
+  readonly hashing?: HashThread
+}
+
 /** Blocks in `<root>/.blocks/<uploadId>/<name>`. Processes may share the root. */
-export async function openFsBlockSpool({ root }: { readonly root: string }): Promise<BlockSpool> {
+export async function openFsBlockSpool({
+  root,
+  hashing = createHashThread(),
+}: FsBlockSpoolConfig): Promise<BlockSpool> {
   const top = join(root, '.blocks')
   await mkdir(root, { recursive: true })
   await makeDirectory(top)
@@ -37,7 +47,7 @@ export async function openFsBlockSpool({ root }: { readonly root: string }): Pro
       // Until it is read: a source that breaks without a listener ends the process.
       source.on('error', () => {})
       await makeDirectory(directory)
-      const block = await writeIncoming(file, source, options, signal)
+      const block = await writeIncoming({ path: file, source, hashing }, options, signal)
       await syncDirectory(directory)
       return block
     },

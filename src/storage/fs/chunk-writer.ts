@@ -17,8 +17,19 @@ export interface ChunkWriter {
   idle(): Promise<void>
 }
 
+export interface WritingOptions {
+  /** Hears how far the file is written, without a gap from `start` on. */
+  readonly onWritten?: (file: FileHandle, end: number) => void
+  /** Gets each chunk once it is written. */
+  readonly free?: (chunk: Buffer) => void
+}
+
 /** @param file may still be opening, so that chunks can be taken at once. */
-export function createChunkWriter(file: Promise<FileHandle>, start: number): ChunkWriter {
+export function createChunkWriter(
+  file: Promise<FileHandle>,
+  start: number,
+  { onWritten = () => {}, free = () => {} }: WritingOptions = {},
+): ChunkWriter {
   let position = start
   let syncedTo = start
   let gathered: Buffer[] = []
@@ -40,6 +51,10 @@ export function createChunkWriter(file: Promise<FileHandle>, start: number): Chu
     gathered = []
     gatheredBytes = 0
     writing = writeAll(file, chunks, at)
+      .then((written) => {
+        onWritten(written.file, written.end)
+        chunks.forEach(free)
+      })
       .catch(fail)
       .then(() => {
         writing = undefined
@@ -90,15 +105,17 @@ async function sync(opening: Promise<FileHandle>): Promise<void> {
   await (await opening).datasync()
 }
 
-async function writeAll(opening: Promise<FileHandle>, chunks: Buffer[], start: number): Promise<void> {
+async function writeAll(opening: Promise<FileHandle>, chunks: Buffer[], start: number) {
   const file = await opening
   let left = chunks
-  for (let position = start; left.length > 0; ) {
+  let position = start
+  while (left.length > 0) {
     const { bytesWritten } = await file.writev(left, position)
     if (bytesWritten === 0) throw new Error('The system took no bytes and gave no error')
     position += bytesWritten
     left = withoutFirst(left, bytesWritten)
   }
+  return { file, end: position }
 }
 
 /** A write may take less than it was given. */

@@ -2,9 +2,10 @@ import { type FileHandle, open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { refuseLonger, refuseShorter } from '../announced-size.ts'
 import { readChunks } from '../chunk-reader.ts'
+import { freeing } from '../given-chunks.ts'
 import { type ChunkWriter, createChunkWriter } from './chunk-writer.ts'
 import { hasErrno } from './directories.ts'
-import type { FollowedPart, PrefixHash } from './prefix-hash.ts'
+import type { PrefixHash } from './prefix-hash.ts'
 import { uploadUnknown } from './upload-errors.ts'
 import { partAt, type UploadNotes } from './upload-notes.ts'
 
@@ -38,7 +39,6 @@ export async function writePart(
   const { offset, sizeBytes: expected } = partAt(notes.layout, part)
   const file = await openData(dataPath, uploadId)
   let writer: ChunkWriter | undefined
-  let followed: FollowedPart | undefined
   let sizeBytes = 0
 
   const startChanging = async (from: number) => {
@@ -47,25 +47,20 @@ export async function writePart(
     if ((await file.stat()).nlink > 1) throw uploadUnknown(uploadId)
     await notes.markMissing(part)
     hash.forget(part)
-    if (from === 0) followed = hash.follow(part)
-    writer = createChunkWriter(Promise.resolve(file), offset + from)
-  }
-  const write = (chunk: Buffer) => {
-    followed?.hash.update(chunk)
-    return writer?.write(chunk)
+    writer = createChunkWriter(Promise.resolve(file), offset + from, { free: freeing(source) })
   }
   const compare = async (chunk: Buffer, from: number) => {
     const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(chunk.length), 0, chunk.length, offset + from)
     if (bytesRead === chunk.length && buffer.equals(chunk)) return
     await startChanging(from)
-    await write(chunk)
+    await writer?.write(chunk)
   }
   const take = (chunk: Buffer) => {
     const from = sizeBytes
     sizeBytes += chunk.length
     refuseLonger(sizeBytes, expected)
     onBytes(chunk.length)
-    return writer === undefined ? compare(chunk, from) : write(chunk)
+    return writer === undefined ? compare(chunk, from) : writer.write(chunk)
   }
 
   try {
@@ -76,7 +71,7 @@ export async function writePart(
     await (writer as ChunkWriter).end()
     signal.throwIfAborted()
     await notes.markDone(part)
-    hash.finished(part, followed)
+    hash.finished(part)
   } finally {
     await (writer as ChunkWriter | undefined)?.idle()
     await file.close()

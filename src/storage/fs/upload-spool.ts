@@ -6,6 +6,7 @@ import { unlessAborted } from '../../core/unless-aborted.ts'
 import type { UploadSpool } from '../upload-spool.ts'
 import { createBlobPlaces } from './blob-places.ts'
 import { makeDirectory, syncDirectory } from './directories.ts'
+import { createHashThread, type HashThread } from './hash-thread.ts'
 import { type PartRequest, type PartTarget, writePart } from './part-writer.ts'
 import { createPrefixHash } from './prefix-hash.ts'
 import { stagedFile } from './staged-file.ts'
@@ -38,6 +39,8 @@ export interface FsUploadSpoolConfig {
   /** That of the blob store: a completed upload is linked into it. */
   readonly root: string
   readonly clock: Pick<Clock, 'now'>
+  /** Of the process; else one of its own. */
+  readonly hashing?: HashThread
 }
 
 /**
@@ -45,7 +48,11 @@ export interface FsUploadSpoolConfig {
  * notes. Of one part one request writes at a time, the others wait for it. The requests of one upload should reach one process;
  * parts that another process has finished are seen.
  */
-export async function openFsUploadSpool({ root, clock }: FsUploadSpoolConfig): Promise<UploadSpool> {
+export async function openFsUploadSpool({
+  root,
+  clock,
+  hashing = createHashThread(),
+}: FsUploadSpoolConfig): Promise<UploadSpool> {
   const top = join(root, '.uploads')
   await mkdir(root, { recursive: true })
   await makeDirectory(top)
@@ -72,7 +79,8 @@ export async function openFsUploadSpool({ root, clock }: FsUploadSpoolConfig): P
     const dataPath = join(directory, 'data')
     const notes = await readUploadNotes(join(directory, 'parts'))
     if (notes === undefined) throw uploadUnknown(uploadId)
-    const hash = createPrefixHash(dataPath, notes.layout, await notes.isDone())
+    const { layout } = notes
+    const hash = createPrefixHash({ path: dataPath, layout, done: await notes.isDone(), hashing })
     return { uploadId, dataPath, notes, hash, attempts: new Set(), closed: undefined }
   }
   async function find(uploadId: string): Promise<OpenUpload | undefined> {

@@ -78,7 +78,7 @@ export function createMemoryBlobStore(
       const found = new Map<Digest, Buffer>()
       for (const { digest, sizeBytes } of wanted) {
         const bytes = blobs.get(digest) ?? (await packed(digest))
-        if (bytes?.length === sizeBytes) found.set(digest, bytes)
+        if (bytes?.length === sizeBytes) found.set(digest, Buffer.from(bytes))
       }
       return found
     },

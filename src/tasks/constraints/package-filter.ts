@@ -6,6 +6,15 @@ export interface PackageFilter {
   /** Whether any version of the package can be selected. */
   holdsPackage(packageKey: string): boolean
   holds(packageKey: string, version: string): boolean
+  /** To learn which constraints with an expression select nothing. */
+  watch(): PackageWatch
+}
+
+/** Is shown versions, and knows which constraints with an expression none of them fitted. */
+export interface PackageWatch {
+  saw(packageKey: string, version: string): void
+  /** As they were given. */
+  silent(): readonly PackageConstraint[]
 }
 
 /** A constraint as far as it speaks of versions. */
@@ -57,7 +66,29 @@ export function createPackageFilter(
     )
     return [...named.map(({ versions }) => versions), ...[...matched].flatMap((place) => byPattern[place]!)]
   }
+  function watch(): PackageWatch {
+    const unseen = Map.groupBy(
+      constraints.filter((one) => one.packageRegex != null || one.versionRegex != null),
+      ({ packageKey }) => (packageKey === null ? null : sameKey(packageKey)),
+    )
+    return {
+      saw(packageKey, version) {
+        if (unseen.size === 0) return
+        const matched = packagePatterns.length === 0 ? NONE : matchedBy(packageKey)
+        const fits = (one: PackageConstraint) =>
+          (one.packageRegex == null || matched.has(packagePatterns.indexOf(one.packageRegex))) &&
+          versionsOf(one)(version)
+        for (const key of [null, sameKey(packageKey)]) {
+          const rest = unseen.get(key)?.filter((one) => !fits(one))
+          if (rest?.length === 0) unseen.delete(key)
+          else if (rest !== undefined) unseen.set(key, rest)
+        }
+      },
+      silent: () => [...unseen.values()].flat(),
+    }
+  }
   return {
+    watch,
     holdsPackage: (packageKey) => selectorsOf(packageKey).length > 0,
     holds: (packageKey, version) => selectorsOf(packageKey).some((holds) => holds(version)),
   }

@@ -5,6 +5,7 @@ import { AppError } from '../../core/errors.ts'
 import type { Ids } from '../../core/ids.ts'
 import { fieldsOf } from '../../core/request-fields.ts'
 import type { MetadataDatabase, Reader } from '../../metadata/database.ts'
+import { ofOneMoment } from '../../metadata/one-moment.ts'
 import { lockTask, type TaskRow } from '../../metadata/replication/tasks.ts'
 import { findV1Task, listV1Tasks, saveV1Origin } from '../../metadata/replication/v1-tasks.ts'
 import type { TaskJudge } from '../judge-task.ts'
@@ -56,17 +57,18 @@ export interface V1TasksDependencies {
 export function createV1Tasks(deps: V1TasksDependencies): V1Tasks {
   const { db, clock, ids, tasks, records, judge, given, builtTypes, time } = deps
 
-  async function fromRows(rows: readonly TaskRow[]): Promise<V1Task[]> {
-    const known = await tasksFromRows(db.read, rows)
+  async function fromRows(reader: Reader, rows: readonly TaskRow[]): Promise<V1Task[]> {
+    const known = await tasksFromRows(reader, rows)
     return known.map((task, n) => {
       const origin = JSON.parse(rows[n]!.v1!) as V1Origin
       return { task, origin, status: statusOf(task, origin) }
     })
   }
-  async function find(key: string): Promise<V1Task | undefined> {
-    const row = await findV1Task(db.read, key)
-    return row && (await fromRows([row]))[0]
-  }
+  const find = (key: string): Promise<V1Task | undefined> =>
+    ofOneMoment(db, async (reader) => {
+      const row = await findV1Task(reader, key)
+      return row && (await fromRows(reader, [row]))[0]
+    })
   async function get(key: string): Promise<V1Task> {
     const task = await find(key)
     if (task === undefined) throw new AppError('RESOURCE_NOT_FOUND', `Resource [${key}] not found`, { key })
@@ -99,9 +101,7 @@ export function createV1Tasks(deps: V1TasksDependencies): V1Tasks {
       await tasks.createJudged(async (trx) => ({ ...(await plan(trx, [target])), v1 }), userId)
     },
 
-    async list() {
-      return fromRows(await listV1Tasks(db.read))
-    },
+    list: () => ofOneMoment(db, async (reader) => fromRows(reader, await listV1Tasks(reader))),
     find,
 
     async interrupt(key, userId) {

@@ -8,6 +8,9 @@ import { FRAME_NUMBER } from './frame-kinds.ts'
 import { broken, MAX_JSON_BYTES } from './frame-limits.ts'
 import { jsonObject } from './item-codec.ts'
 
+/** Of a BEGIN. */
+export const MOST_EARLIER_RUNS = 1_000
+
 const STRATEGIES: readonly unknown[] = ['SKIP', 'OVERWRITE', 'FAST_FAIL'] satisfies StreamBegin['conflictStrategy'][]
 
 /** Whatever a database keeps as it is, and a log line shows. */
@@ -16,6 +19,8 @@ const isText = (value: unknown): boolean =>
 const isNumber = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
 /** `node.via_mark` is twice as large. */
 const isRun = (value: unknown): boolean => isNumber(value) && (value as number) < 2 ** 48
+const areRuns = (value: unknown): boolean =>
+  Array.isArray(value) && value.length <= MOST_EARLIER_RUNS && value.every(isRun)
 const isFlag = (value: unknown): boolean => typeof value === 'boolean'
 
 const FIELDS: Readonly<Record<keyof StreamBegin, (value: unknown) => boolean>> = {
@@ -27,6 +32,7 @@ const FIELDS: Readonly<Record<keyof StreamBegin, (value: unknown) => boolean>> =
   stream: isText,
   fence: isNumber,
   run: isRun,
+  earlierRuns: (value) => value === undefined || areRuns(value),
   includeMetadata: isFlag,
   conflictStrategy: (value) => STRATEGIES.includes(value),
   stopAtFailure: isFlag,

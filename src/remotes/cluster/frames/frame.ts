@@ -40,6 +40,11 @@ export interface StreamBegin {
   readonly fence: number
   /** Names the run, 48 bits of its record's hash. */
   readonly run: number
+  /**
+   * Runs of this link that ended without hearing of all that they had sent: what one of them wrote, and is as it comes, is `delivered` with
+   * the run's number as reason. At most 1,000.
+   */
+  readonly earlierRuns?: readonly number[] | undefined
   /** False: user metadata of the target stays as it is, and a difference in metadata alone is none. */
   readonly includeMetadata: boolean
   /** replication.md 3.5. */

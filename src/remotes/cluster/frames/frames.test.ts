@@ -167,6 +167,8 @@ describe('frames', () => {
       ['fence', 2 ** 53],
       ['run', 2 ** 48],
       ['run', 0.5],
+      ['earlierRuns', [2 ** 48]],
+      ['earlierRuns', Array(1_001).fill(1)],
       ['stream', 'a\0b'],
       ['stream', 'a\u0085b'],
       ['project', '\ud800'],

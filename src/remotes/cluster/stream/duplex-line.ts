@@ -6,6 +6,7 @@ import { BUNDLE_BYTES } from '../frames/bundle.ts'
 import type { StreamBegin } from '../frames/frame.ts'
 import { createFrameEncoder, encodeFrame } from '../frames/frame-encoder.ts'
 import { FIRST_CREDIT_BYTES } from '../frames/frame-limits.ts'
+import { createSealReader, isSealed, type SealReader, seal } from '../frames/sealed-blocks.ts'
 import type { Bundler } from './bundler.ts'
 import type { LineRate } from './line-rate.ts'
 import type { Outbox } from './outbox.ts'
@@ -37,6 +38,8 @@ interface DuplexLineDeps {
   readonly line: LineRate
   readonly progress: StreamProgress
   readonly clock: Clock
+  /** The request is announced as blocks with sums. */
+  readonly seals: boolean
   /** Milliseconds to wait for a first word before the way is thought to buffer; undefined: it is known to be open. */
   readonly probeMs: number | undefined
   /** Without a byte from the target. */
@@ -83,7 +86,7 @@ export function openDuplexLine(deps: DuplexLineDeps, on: DuplexEvents): DuplexLi
 
   function write(pieces: readonly Buffer[]): boolean {
     let ready = true
-    for (const piece of pieces) ready = request.write(piece) && ready
+    for (const piece of deps.seals ? seal(pieces) : pieces) ready = request.write(piece) && ready
     return ready
   }
   const ping = () => write([encodeFrame({ type: 'ping', token: ++tokens })])
@@ -116,13 +119,17 @@ export function openDuplexLine(deps: DuplexLineDeps, on: DuplexEvents): DuplexLi
   }
   function sendEnd(): void {
     state = 'sent'
-    request.end(encodeFrame({ type: 'end' }))
+    write([encodeFrame({ type: 'end' })])
+    request.end()
   }
 
   async function read(response: IncomingMessage): Promise<void> {
     // An answer that is none of ours may come before the request was taken whole, and the connection may break with it.
     request.off('error', onError).on('error', () => undefined)
     await deps.accept(response)
+    // Its head carries no sum: a target that takes blocks answers so.
+    if (deps.seals && !isSealed(response)) throw new LinkDown('the answer of the target changed on its way')
+    const blocks = isSealed(response) ? createSealReader() : undefined
     for await (const chunk of response as AsyncIterable<Buffer>) {
       receivedBytes += chunk.length
       // What comes after our END says nothing about the way.
@@ -130,7 +137,7 @@ export function openDuplexLine(deps: DuplexLineDeps, on: DuplexEvents): DuplexLi
         mode = 'proven'
         on.learned('open')
       }
-      replies.push(chunk)
+      for (const part of blocks === undefined ? [chunk] : opened(blocks, chunk)) replies.push(part)
     }
     if (!replies.end()) throw new LinkDown('the target closed the stream before its end')
     if (mode !== 'buffered' && (outbox.waiting > 0 || state !== 'sent')) {
@@ -184,6 +191,14 @@ export function openDuplexLine(deps: DuplexLineDeps, on: DuplexEvents): DuplexLi
       pump()
     },
     destroy: fail,
+  }
+}
+
+function opened(blocks: SealReader, chunk: Buffer): Buffer[] {
+  try {
+    return blocks.push(chunk)
+  } catch (cause) {
+    throw new LinkDown('the answer of the target changed on its way', { cause })
   }
 }
 

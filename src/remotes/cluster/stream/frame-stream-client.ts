@@ -19,6 +19,8 @@ export interface StreamWay {
 
 /** The connections of a stream. */
 export interface StreamTransport {
+  /** Whether requests are blocks with sums. */
+  seals(): boolean
   /** A request whose answer may come while it is open. */
   request(signal: AbortSignal): ClientRequest
   accept(response: IncomingMessage): Promise<void>
@@ -79,7 +81,7 @@ export function createFrameStream(deps: FrameStreamDeps, signal: AbortSignal): F
     return openDuplexLine(
       {
         ...{ begin, outbox, bundler, progress, clock, line: way.line, request: transport.request(over) },
-        ...{ accept: transport.accept, failureOf: transport.failureOf },
+        ...{ accept: transport.accept, failureOf: transport.failureOf, seals: transport.seals() },
         probeMs: duplex === 'open' ? undefined : PROBE_MS,
         silenceMs: SILENCE_MS,
         stallMs: STALL_MS,

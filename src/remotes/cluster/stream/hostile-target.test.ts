@@ -10,6 +10,7 @@ import type { OutgoingItem } from '../frame-stream.ts'
 import type { ItemException, SourceFrame, StreamBegin, TargetFrame } from '../frames/frame.ts'
 import { encodeFrame } from '../frames/frame-encoder.ts'
 import { readSourceFrames } from '../frames/frame-reader.ts'
+import { createSealReader } from '../frames/sealed-blocks.ts'
 import { createFrameStream, type StreamWay } from './frame-stream-client.ts'
 
 interface Line {
@@ -17,17 +18,20 @@ interface Line {
   readonly begin?: StreamBegin
   /** Answers of requests with a whole body. */
   readonly post?: () => Buffer
+  /** Requests are blocks with sums. */
+  readonly seals?: boolean
 }
 
 /** A stream to a target that says what the test lets it say. */
-function lineTo(t: TestContext, { duplex, begin = BEGIN, post = () => Buffer.alloc(0) }: Line) {
+function lineTo(t: TestContext, { duplex, begin = BEGIN, post = () => Buffer.alloc(0), seals = false }: Line) {
   const clock = manualClock()
   const received: SourceFrame[] = []
   const response = Object.assign(new PassThrough(), { statusCode: 200, headers: {} })
   const reader = readSourceFrames(65_536)
+  const blocks = createSealReader()
   const out = new Writable({
     write(chunk: Buffer, _encoding, done) {
-      received.push(...reader.push(chunk))
+      for (const part of seals ? blocks.push(chunk) : [chunk]) received.push(...reader.push(part))
       done()
     },
   })
@@ -38,6 +42,7 @@ function lineTo(t: TestContext, { duplex, begin = BEGIN, post = () => Buffer.all
     {
       transport: {
         request: () => request as unknown as ClientRequest,
+        seals: () => seals,
         accept: async () => undefined,
         failureOf: (error) => error as Error,
         post: async () => post(),
@@ -97,6 +102,16 @@ describe('acknowledgements that cannot be', () => {
       await assert.rejects(line.stream.end(), LinkDown, what)
     }
   })
+})
+
+it('given blocks with sums, when the answer is not said to be the same, then its head changed on the way and the line is down', async (t) => {
+  const line = lineTo(t, { duplex: 'open', seals: true })
+  const sending = line.stream.send(items(5))
+  await setImmediate()
+  line.answer()
+  line.say(ack(5))
+  await assert.rejects(sending, isDown(/changed on its way/))
+  assert.equal(line.received[0]?.type, 'begin')
 })
 
 describe('a target that says something and settles nothing', () => {

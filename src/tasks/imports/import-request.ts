@@ -1,0 +1,87 @@
+import { invalid } from '../../core/errors.ts'
+import { checkVersionName, type PackageKey, packageNameOf } from '../../core/package-key.ts'
+import { packageScheme, type RepositoryType } from '../../core/repository-type.ts'
+import { fieldsOf, type RequestFields, storableText } from '../../core/request-fields.ts'
+import {
+  checkDistributionName,
+  type GivenRegistry,
+  registryIn,
+  settingIn,
+} from '../distributions/distribution-request.ts'
+
+/** The repository that versions come to, as the URL names it and the database knows it. */
+export interface ImportingRepository {
+  readonly project: string
+  readonly name: string
+  readonly type: RepositoryType
+}
+
+/** Where versions come from. */
+export type ImportedRegistry = Omit<GivenRegistry, 'kind'>
+
+/** A checked request: where it comes from, and the task (contract 000) that it stands for, without its target. */
+export interface ImportRequest {
+  readonly name: string
+  readonly registry: ImportedRegistry
+  readonly task: Readonly<Record<string, unknown>>
+}
+
+const MOST_VERSIONS = 10_000
+
+/** `projectId/repoName/import/name`: of the task, and of the node of its registry. No distribution is called so. */
+export const importTaskName = (project: string, repo: string, name: string): string =>
+  `${project}/${repo}/import/${name}`
+
+/**
+ * Body of `import/create`: that of a run-once distribution, read the other way round. Pure.
+ * @throws AppError PARAMETER_MISSING, PARAMETER_EMPTY, PARAMETER_INVALID, REQUEST_CONTENT_INVALID.
+ */
+export function checkImport(body: unknown, repository: ImportingRepository): ImportRequest {
+  const fields = fieldsOf(body)
+  const name = checkDistributionName(fields.requiredText('name'))
+  const registry = sourceIn(fields)
+  const packages = packagesIn(fields, repository)
+  const { project, name: repo, type } = repository
+  const task = {
+    name: importTaskName(project, repo, name),
+    localProjectId: project,
+    replicaObjectType: packages === undefined ? 'REPOSITORY' : 'PACKAGE',
+    replicaTaskObjects: [
+      {
+        ...{ localRepoName: repo, repoType: type, remoteProjectId: project, remoteRepoName: repo },
+        packageConstraints: packages,
+      },
+    ],
+    replicaType: 'RUN_ONCE',
+    setting: { ...settingIn(fields), conflictStrategy: 'OVERWRITE' },
+    enabled: true,
+    description: fields.text('description'),
+  }
+  return { name, registry, task }
+}
+
+function sourceIn(fields: RequestFields): ImportedRegistry {
+  if (filled(fields, 'clusterId') !== undefined)
+    throw invalid('clusterId', 'versions of another cluster come by a task there')
+  return registryIn(fields, fields.requiredText('registry'))
+}
+
+/** Undefined: all that the registry has. */
+function packagesIn(fields: RequestFields, { type }: ImportingRepository) {
+  const packageName = filled(fields, 'packageName')
+  const given = fields.list('versions') ?? []
+  if (given.length > MOST_VERSIONS) throw invalid('versions', `more than ${MOST_VERSIONS}`)
+  if (packageName === undefined) {
+    if (given.length > 0) throw invalid('packageName', 'versions are given without it')
+    return undefined
+  }
+  const name = packageName.includes('://') ? packageNameOf(packageName as PackageKey) : packageName
+  const versions = given.map((version) => checkVersionName(storableText('versions', version)))
+  return [{ packageKey: `${packageScheme(type)}://${name}`, versions: [...new Set(versions)] }]
+}
+
+/** Empty texts count as absent. */
+function filled(fields: RequestFields, name: string): string | undefined {
+  const text = fields.text(name)
+  return text === undefined || text.trim() === '' ? undefined : text
+}

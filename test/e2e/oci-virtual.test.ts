@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { after, before, it } from 'node:test'
+import { createImageRepository, putManifest, seedImage } from '../helpers/image-proxies.ts'
+import { eachDialect } from '../helpers/local-cluster.ts'
+import {
+  addUser,
+  descriptor,
+  digestOf,
+  EMPTY,
+  EMPTY_TYPE,
+  MANIFEST,
+  manifestOf,
+  type Registry,
+  startRegistry,
+} from '../helpers/registry.ts'
+import { type ScriptedRegistry, scriptedRegistry } from '../helpers/scripted-registry.ts'
+
+eachDialect('VIRTUAL repositories of images', (dialect) => {
+  let on: Registry
+  let upstream: ScriptedRegistry
+  before(async () => {
+    on = await startRegistry(dialect, { ENTREPOT_PROXY_ABSENT_MS: '50', ENTREPOT_ALLOW_PRIVATE_TARGETS: 'true' })
+    upstream = await scriptedRegistry()
+    await createImageRepository(on, 'first', 'LOCAL')
+    await createImageRepository(on, 'second', 'LOCAL')
+    await createImageRepository(on, 'hub', 'REMOTE', { url: upstream.url })
+    const repositoryList = ['hub', 'first', 'second'].map((name) => ({ name }))
+    await createImageRepository(on, 'all', 'VIRTUAL', { repositoryList })
+  })
+  after(async () => {
+    await on[Symbol.asyncDispose]()
+    await upstream[Symbol.asyncDispose]()
+  })
+  const layerOf = (bytes: Buffer) => JSON.parse(bytes.toString()).layers[0].digest as string
+
+  it('given members, when pulled, then the first that has the manifest gives it, blobs come from whoever has them', async () => {
+    const one = await on.pushImage('demo/first/app', '1')
+    const two = await on.pushImage('demo/second/app', '1')
+    const only = await on.pushImage('demo/second/app', '2')
+    assert.deepEqual((await on.call('GET', '/v2/demo/all/app/manifests/1')).body, one.bytes)
+    assert.deepEqual((await on.call('GET', `/v2/demo/all/app/manifests/${two.digest}`)).body, two.bytes)
+    assert.deepEqual((await on.call('GET', '/v2/demo/all/app/manifests/2')).body, only.bytes)
+    for (const { bytes } of [one, two, only]) {
+      const answer = await on.call('GET', `/v2/demo/all/app/blobs/${layerOf(bytes)}`)
+      assert.equal(digestOf(answer.body), layerOf(bytes))
+    }
+  })
+
+  it('given a REMOTE member, when nobody else has an image, then it fetches it; what users brought is never asked for there', async () => {
+    const seeded = seedImage(upstream, 'lib/tool', '1')
+    seedImage(upstream, 'mine', '1')
+    const own = await on.pushImage('demo/first/mine', '1')
+    assert.deepEqual((await on.call('GET', '/v2/demo/all/mine/manifests/1')).body, own.bytes)
+    assert.equal(
+      upstream.asked.some((one) => one.includes('/mine/')),
+      false,
+    )
+    const answer = await on.call('GET', '/v2/demo/all/lib/tool/manifests/1')
+    assert.equal(answer.status, 200, answer.body.toString())
+    assert.deepEqual(answer.body, seeded.bytes)
+    const blob = await on.call('GET', `/v2/demo/all/lib/tool/blobs/${digestOf(seeded.config)}`)
+    assert.deepEqual(blob.body, seeded.config)
+    assert.equal(
+      (await on.call('GET', '/v2/demo/hub/lib/tool/manifests/1')).headers.get('cache-status'),
+      'Entrepot; hit',
+    )
+  })
+
+  it('given tags and referrers of several members, when listed, then each is there once, in pages', async () => {
+    const image = await on.pushImage('demo/first/listed', 'b')
+    await on.pushManifest('demo/first/listed', 'Same', image)
+    await on.pushImage('demo/second/listed', 'a')
+    await on.pushImage('demo/second/listed', 'Same')
+    seedImage(upstream, 'listed', 'z')
+    const signed = (text: string) =>
+      manifestOf({
+        ...{ mediaType: MANIFEST, artifactType: 'application/vnd.example.signature' },
+        ...{ config: descriptor(EMPTY, EMPTY_TYPE), layers: [], annotations: { text } },
+        subject: { mediaType: MANIFEST, digest: image.digest, size: image.bytes.length },
+      })
+    await on.pushBlob('demo/second/listed', EMPTY)
+    await on.pushManifest('demo/second/listed', signed('ours').digest, signed('ours'))
+    putManifest(upstream, 'listed', signed('theirs'))
+    const { json } = await on.call('GET', '/v2/demo/all/listed/tags/list')
+    assert.deepEqual(json, { name: 'demo/all/listed', tags: ['a', 'b', 'Same', 'z'] })
+    const pages: string[] = []
+    let next: string | undefined = '/v2/demo/all/listed/tags/list?n=3'
+    while (next !== undefined) {
+      const page = await on.call('GET', next)
+      pages.push(...page.json.tags)
+      next = /^<([^>]+)>; rel="next"$/.exec(page.headers.get('link') ?? '')?.[1]
+    }
+    assert.deepEqual(pages, ['a', 'b', 'Same', 'z'])
+    const referrers = await on.call('GET', `/v2/demo/all/listed/referrers/${image.digest}`)
+    const digests = referrers.json.manifests.map(({ digest }: { digest: string }) => digest)
+    assert.deepEqual(digests, [signed('ours').digest, signed('theirs').digest].sort())
+  })
+
+  it('given a caller who may not read a member, when pulled with a token for the VIRTUAL one, then it is as if that had nothing', async () => {
+    const hidden = await on.pushImage('demo/first/secret', '1')
+    const shown = await on.pushImage('demo/second/secret', '1')
+    const authorization = await addUser(on, 'partly', 'all', ['READ'])
+    await on.server.api.call(
+      'POST',
+      '/auth/api/permission/create',
+      {
+        ...{ resourceType: 'REPO', projectId: 'demo', permName: 'partly on second', repos: ['second'] },
+        ...{ users: ['partly'], roles: [], actions: ['READ'], includePattern: [], excludePattern: [] },
+      },
+      new AbortController().signal,
+    )
+    const granted = await on.call('GET', '/v2/auth?service=entrepot&scope=repository:demo/all/secret:pull', {
+      authorization,
+    })
+    const token = `Bearer ${granted.json.token}`
+    for (const login of [authorization, token]) {
+      const answer = await on.call('GET', '/v2/demo/all/secret/manifests/1', { authorization: login })
+      assert.equal(answer.status, 200, answer.body.toString())
+      assert.deepEqual(answer.body, shown.bytes)
+      const blob = await on.call('GET', `/v2/demo/all/secret/blobs/${layerOf(hidden.bytes)}`, { authorization: login })
+      assert.deepEqual([blob.status, blob.code], [404, 'BLOB_UNKNOWN'])
+    }
+    const member = await on.call('GET', '/v2/demo/second/secret/manifests/1', { authorization: token })
+    assert.equal(member.status, 401)
+  })
+
+  it('given nobody who has it, when asked for, then 404; an upstream that failed is named', async () => {
+    const none = await on.call('GET', '/v2/demo/all/none/manifests/1')
+    assert.deepEqual([none.status, none.code], [404, 'MANIFEST_UNKNOWN'])
+    const blob = await on.call('GET', `/v2/demo/all/none/blobs/${digestOf('none')}`)
+    assert.deepEqual([blob.status, blob.code], [404, 'BLOB_UNKNOWN'])
+    assert.deepEqual((await on.call('GET', '/v2/demo/all/none/tags/list')).code, 'NAME_UNKNOWN')
+    upstream.script(() => ({ status: 403 }))
+    const failed = await on.call('GET', '/v2/demo/all/other/manifests/1')
+    assert.equal(failed.status, 502)
+    upstream.script(() => undefined)
+  })
+
+  it('given pushes and deletions, when sent to a VIRTUAL repository, then 405 UNSUPPORTED with words', async () => {
+    for (const [method, path] of [
+      ['POST', 'blobs/uploads/'],
+      ['PUT', 'manifests/1'],
+      ['DELETE', 'manifests/1'],
+    ] as const) {
+      const answer = await on.call(
+        method,
+        `/v2/demo/all/app/${path}`,
+        method === 'PUT' ? { body: '{}', headers: { 'content-type': MANIFEST } } : {},
+      )
+      assert.deepEqual([answer.status, answer.code], [405, 'UNSUPPORTED'], `${method} ${answer.body}`)
+      assert.match(answer.body.toString(), /is VIRTUAL/)
+    }
+  })
+})
