@@ -41,6 +41,14 @@ export interface Registries {
   passwordOf(row: ClusterRow): string | undefined
 }
 
+const withoutScheme = (url: string): string => url.replace(/^https?:/, '')
+
+/** A stored password goes only where it was meant for: to that address, and never in plain text where it went with TLS. */
+export function isSameRegistry(known: string, given: string): boolean {
+  const isPlainNow = known.startsWith('https:') && given.startsWith('http:')
+  return withoutScheme(known) === withoutScheme(given) && !isPlainNow
+}
+
 interface RegistriesDeps {
   readonly clock: Clock
   readonly ids: Ids

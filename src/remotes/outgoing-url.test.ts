@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { lookup as dnsLookup } from 'node:dns'
 import { it } from 'node:test'
 import { hasCode } from '../core/errors.ts'
 import { addressKind } from './outgoing-address.ts'
@@ -86,4 +87,21 @@ it('given a name that resolves to loopback, when looked up for a connection, the
     new Promise((resolve) => lookup('localhost', { family: 4 }, (error, address) => resolve(error?.code ?? address)))
   assert.equal(await find(guardedLookup), '127.0.0.1')
   assert.equal(await find(guardedLookupFor({ allowPrivate: false })), 'EADDRNOTALLOWED')
+})
+it('given a name that resolves to what is refused, when looked up, then the failure says why and which setting allows it', async () => {
+  const wordsFor = (address: string, allowPrivate: boolean) =>
+    new Promise<string | undefined>((resolve) => {
+      const answer = (_name: string, _options: object, done: (error: null, found: object[]) => void) =>
+        done(null, [{ address, family: 4 }])
+      const lookup = guardedLookupFor({ allowPrivate }, answer as unknown as typeof dnsLookup)
+      lookup('registry.example', {}, (error) => resolve(error?.message))
+    })
+  assert.match(
+    (await wordsFor('10.0.0.1', false)) ?? '',
+    /registry\.example resolves to .*security\.allowPrivateTargets/,
+  )
+  assert.equal(await wordsFor('10.0.0.1', true), undefined)
+  for (const allowPrivate of [true, false]) {
+    assert.match((await wordsFor('169.254.169.254', allowPrivate)) ?? '', /registry\.example resolves to a link-local/)
+  }
 })

@@ -8,6 +8,7 @@ export interface OutgoingRules {
   readonly allowPrivate: boolean
 }
 
+const PRIVATE_ADDRESS = 'a private address; security.allowPrivateTargets allows them'
 const LOCAL_NAME = /(^|\.)localhost\.?$/i
 
 /** `clusters.example:8040` → `http://clusters.example:8040`; an address with a scheme stays as it is. */
@@ -57,7 +58,7 @@ export function checkHost(name: string, { hostname }: Pick<URL, 'hostname'>, all
   const kind = isIP(host) === 0 ? (LOCAL_NAME.test(host) ? 'private' : 'public') : addressKind(host)
   if (kind === 'refused') throw invalid(name, `${host} is a link-local or reserved address`)
   if (kind === 'private' && !allowPrivate) {
-    throw invalid(name, `${host} is a private address; security.allowPrivateTargets allows them`)
+    throw invalid(name, `${host} is ${PRIVATE_ADDRESS}`)
   }
 }
 
@@ -78,7 +79,9 @@ export function guardedLookupFor({ allowPrivate }: OutgoingRules, resolve: typeo
       })
       const [first] = allowed
       if (first === undefined) {
-        const failure: NodeJS.ErrnoException = new Error(`${hostname} resolves to an address that is not allowed`)
+        const isPrivate = addresses.some(({ address }) => addressKind(address) === 'private')
+        const where = isPrivate && !allowPrivate ? PRIVATE_ADDRESS : 'a link-local or reserved address'
+        const failure: NodeJS.ErrnoException = new Error(`${hostname} resolves to ${where}`)
         failure.code = 'EADDRNOTALLOWED'
         return callback(failure, '', 0)
       }

@@ -7,7 +7,7 @@ import { needsAsRoot } from '../helpers/programs.ts'
 import { shellFiles } from '../helpers/root-filesystem.ts'
 import { type ServedRegistry, serveRegistry } from '../helpers/served-registry.ts'
 
-describe('buildah', needsAsRoot('buildah', 'skopeo', 'ldd'), () => {
+describe('core.md 15 item 9: buildah', needsAsRoot('buildah', 'skopeo', 'ldd'), () => {
   let on: ServedRegistry
   const buildah = (...args: readonly string[]) => on.programs.run('buildah', ...args)
   const skopeo = (...args: readonly string[]) => on.programs.run('skopeo', ...args)

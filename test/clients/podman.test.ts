@@ -9,7 +9,7 @@ import { textFile } from '../helpers/tar-files.ts'
 
 const V2_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
 
-describe('podman', needsAsRoot('podman', 'skopeo'), () => {
+describe('core.md 15 item 9: podman', needsAsRoot('podman', 'skopeo'), () => {
   let on: ServedRegistry
   let image: Layout
   let index: Layout

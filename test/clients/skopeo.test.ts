@@ -15,7 +15,7 @@ import { textFile } from '../helpers/tar-files.ts'
 const V2_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
 const V2_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'
 
-describe('skopeo', needs('skopeo'), () => {
+describe('core.md 15 item 9: skopeo', needs('skopeo'), () => {
   eachDialect('on', (dialect) => {
     let on: ServedRegistry
     let image: Layout

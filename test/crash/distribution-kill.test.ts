@@ -62,6 +62,9 @@ async function pair(dialect: TestDialect, signal: AbortSignal) {
       await call('POST', `create/runOnceTask/${REPO}`, body)
       await call('POST', `execute/runOnceTask/${REPO}?name=once`)
     },
+    async follow() {
+      await call('POST', `create/${REPO}`, { configs: [{ name: 'once', registry: `${line.url}/team` }] })
+    },
     async ended(): Promise<RecordInfo> {
       await until(async () => (await status())?.status !== 'RUNNING', signal)
       return (await status())!
@@ -134,6 +137,42 @@ eachDialect('kill -9 during a distribution to a registry', (dialect) => {
       // One that was put there and not counted before the kill is found there.
       assert.deepEqual([success + skip, failed, conflict], [TAGS, 0, 0])
       for (const [tag, digest] of digests) assert.equal(await on.digestThere(tag), digest, tag)
+      const details = await on.details(record)
+      assert.deepEqual([details.length, details.every(({ status }) => status === 'SUCCESS')], [success, true])
+    },
+  )
+
+  it(
+    'given it follows, when it dies again and again while tags are pushed, then each is there and counts once, and nothing older',
+    needs(DOCKER_REGISTRY),
+    async (t) => {
+      await using on = await pair(dialect, t.signal)
+      const push = async (tag: string) => {
+        const [config, layer] = [Buffer.from(`{"tag":"${tag}"}`), randomBytes(64 * 1024)]
+        for (const blob of [layer, config]) await on.pushBlob(blob)
+        const manifest = imageOf(config, [layer])
+        await on.pushManifest(tag, manifest)
+        return manifest.digest
+      }
+      await push('old')
+      await on.follow()
+      const digests = new Map<string, string>()
+      for (let n = 0; n < TAGS; n++) {
+        digests.set(`v${n}`, await push(`v${n}`))
+        if (n % 15 === 14 || n === TAGS - 1) await on.killAndStart()
+      }
+      for (const [tag, digest] of digests) {
+        await until(async () => (await on.digestThere(tag)) === digest, t.signal)
+      }
+      const counted = async () => {
+        const { success = 0, skip = 0 } = (await on.status())?.replicaOverview ?? {}
+        return success + skip
+      }
+      await until(async () => (await counted()) >= TAGS, t.signal)
+      const record = (await on.status())!
+      const { success, failed, conflict } = record.replicaOverview!
+      assert.deepEqual([await counted(), failed, conflict, record.status], [TAGS, 0, 0, 'RUNNING'])
+      assert.equal(await on.digestThere('old'), null)
       const details = await on.details(record)
       assert.deepEqual([details.length, details.every(({ status }) => status === 'SUCCESS')], [success, true])
     },

@@ -244,7 +244,7 @@ eachDialect('distribution to clusters', (dialect) => {
     await assert.rejects(execute(), refused(400, 250108))
   })
 
-  it('given a run-once that runs, when deleted or made again, then it is refused until it has ended', async (t) => {
+  it('case 47: given a run-once that runs, when deleted or made again, then it is refused until it has ended', async (t) => {
     await using on = await pair(dialect)
     await on.put('/a.txt', 'a'.repeat(400_000))
     const body = { name: 'once', ...on.target, pathConstraints: ['/a.txt'], setting: { rateLimit: 100_000 } }

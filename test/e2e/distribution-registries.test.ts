@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import type { RecordInfo } from '../../src/cli/run-progress.ts'
+import type { ApiError } from '../helpers/api.ts'
 import { eachDialect, type TestDialect } from '../helpers/local-cluster.ts'
 import { until } from '../helpers/real-time.ts'
 import { INDEX, MANIFEST, startRegistry } from '../helpers/registry.ts'
-import { detailsOf } from '../helpers/replication-calls.ts'
+import { detailsOf, registerCluster } from '../helpers/replication-calls.ts'
 
 const PATH = '/replication/api/remote/distribution'
 const REPO = 'demo/images'
@@ -82,6 +83,42 @@ eachDialect('distribution to registries', (dialect) => {
     await on.call('POST', `toggle/status/${REPO}/mirrors`)
     await on.call('DELETE', `delete/${REPO}/mirrors`)
     assert.deepEqual(await on.call('GET', `info/${REPO}`), [])
+  })
+
+  it('given many creations of one name at once, when all are answered, then there is one, and each was done or told that it is taken', async (t) => {
+    await using on = await pair(dialect)
+    const body = { ...sample(on.target).configs[0], name: 'once', packageName: 'nginx', versions: ['1.1'] }
+    const calls = Array.from({ length: 6 }, (_, n) =>
+      n % 2 === 0
+        ? on.call('POST', `create/${REPO}`, sample(on.target))
+        : on.call('POST', `create/runOnceTask/${REPO}`, body),
+    )
+    for (const one of await Promise.allSettled(calls)) {
+      if (one.status === 'rejected') assert.equal((one.reason as ApiError).status, 400, String(one.reason))
+    }
+    const infos = await on.call<{ readonly name: string }[]>('GET', `info/${REPO}`)
+    assert.deepEqual(infos.map(({ name }) => name).sort(), ['mirrors', 'once'])
+    const pushed = await on.a.pushImage(`${REPO}/nginx`, '1.1')
+    await until(async () => (await on.manifest('1.1', 'nginx')).status === 200, t.signal)
+    assert.deepEqual((await on.manifest('1.1', 'nginx')).body, pushed.bytes)
+  })
+
+  it('case 46: given the run-once sample of contract 001 for a package and a cluster, when executed, then that tag is there, and no other', async (t) => {
+    await using on = await pair(dialect)
+    const pushed = await on.a.pushImage(`${REPO}/nginx`, '1.1')
+    await on.a.pushImage(`${REPO}/nginx`, '1.2')
+    const address = { name: 'beta', url: on.b.server.url, user: 'admin', password: on.b.server.password }
+    const clusterId = await registerCluster(on.a.server.api, address, t.signal)
+    const target = { clusterId, remoteProjectId: 'demo', remoteRepoName: 'mirror' }
+    const body = { name: 'once', ...target, packageName: 'nginx', versions: ['1.1'], description: 'xxxx' }
+    await on.call('POST', `create/runOnceTask/${REPO}`, body)
+    await on.call('POST', `execute/runOnceTask/${REPO}?name=once`)
+    const record = await on.ended('once', t.signal)
+    assert.deepEqual([record.status, record.errorReason, record.replicaOverview?.success], ['SUCCESS', null, 1])
+    const there = (tag: string) => on.b.call('GET', `/v2/demo/mirror/nginx/manifests/${tag}`)
+    assert.deepEqual((await there('1.1')).body, pushed.bytes)
+    assert.equal((await there('1.2')).status, 404)
+    await on.call('DELETE', `delete/runOnceTask/${REPO}?name=once`)
   })
 
   it('cases 42 and 47: given a run-once with targetVersions, when executed, then these tags are there, and not its own', async (t) => {

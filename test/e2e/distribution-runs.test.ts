@@ -202,7 +202,7 @@ eachDialect('runs of a distribution to a registry', (dialect) => {
       return true
     }
     await assert.rejects(create({ versions: ['1', '2'], targetVersions: ['3'] }), refused(/targetVersions/))
-    await assert.rejects(create({ versions: ['1'], targetVersions: [''] }), refused(/version/))
+    await assert.rejects(create({ versions: ['1'], targetVersions: [''] }), refused(/targetVersions/))
     await assert.rejects(create({ versions: ['1'], pathConstraints: ['/a'] }), refused(/pathConstraints/))
     await assert.rejects(create({ versions: ['1'], registry: 'ftp://x' }), refused(/registry/))
     await assert.rejects(create({ versions: ['1'], registry: 'http://user:secret@x/y' }), refused(/registry/))

@@ -19,7 +19,7 @@ import {
 } from '../helpers/registry.ts'
 
 /** oras, cosign, helm and crane, which no test can run here: what they send, call by call. */
-describe('clients of artifacts that are spoken for', () => {
+describe('core.md 15 item 9: clients of artifacts that are spoken for', () => {
   let on: Registry
   before(async () => {
     on = await startRegistry('sqlite')

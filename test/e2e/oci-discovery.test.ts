@@ -19,7 +19,7 @@ import {
 const SBOM = 'application/vnd.example.sbom.v1'
 const SIGNATURE = 'application/vnd.example.signature.v1'
 
-describe('OCI distribution specification 1.1: Content Discovery', () => {
+describe('core.md 15 item 8: OCI distribution specification 1.1: Content Discovery', () => {
   let on: Registry
   before(async () => {
     on = await startRegistry('sqlite')

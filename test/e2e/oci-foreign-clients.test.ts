@@ -25,7 +25,7 @@ const DOCKER_AGENT =
   'docker/24.0.7 go/go1.20.10 git-commit/311b9ff kernel/6.1.0 os/linux arch/amd64 UpstreamClient(Docker-Client/24.0.7 \\(linux\\))'
 
 /** docker, buildx and containerd, which no test can run here: what they send, call by call. */
-describe('clients of images that are spoken for', () => {
+describe('core.md 15 item 9: clients of images that are spoken for', () => {
   let on: Registry
   before(async () => {
     on = await startRegistry('sqlite')

@@ -166,6 +166,19 @@ eachDialect('imports from other registries', (dialect) => {
     assert.equal(record.replicaOverview.success, 6)
   })
 
+  it('given many creations of one name at once, when all are answered, then there is one import, and none is a fault of ours', async () => {
+    const { name, image } = fresh()
+    seedImage(source, image, '1')
+    const body = { name, registry: source.url, packageName: image }
+    const answers = await Promise.all(Array.from({ length: 8 }, () => calls.create(body)))
+    const told = JSON.stringify(answers.map(({ json }) => json))
+    assert.ok(
+      answers.every(({ status }) => status === 200 || status === 400),
+      told,
+    )
+    const keys = answers.filter(({ status }) => status === 200).map(({ json }) => json.data.taskKey)
+    assert.equal(new Set(keys).size, 1, told)
+  })
   it('given bad requests, when sent, then they are refused with words, and nothing is stored', async () => {
     const { name, image } = fresh()
     const cases: [object, number, RegExp][] = [

@@ -3,7 +3,7 @@ import { after, before, it } from 'node:test'
 import { eachDialect } from '../helpers/local-cluster.ts'
 import { descriptor, digestOf, INDEX, MANIFEST, manifestOf, type Registry, startRegistry } from '../helpers/registry.ts'
 
-eachDialect('OCI distribution specification 1.1: Content Management', (dialect) => {
+eachDialect('core.md 15 item 8: OCI distribution specification 1.1: Content Management', (dialect) => {
   let on: Registry
   before(async () => {
     on = await startRegistry(dialect)

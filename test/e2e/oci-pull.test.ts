@@ -7,7 +7,7 @@ const ABSENT = digestOf('nobody has this')
 const CONFIG = Buffer.from('{"os":"linux"}')
 const LAYER = Buffer.from('a layer of some bytes')
 
-eachDialect('OCI distribution specification 1.1: Pull', (dialect) => {
+eachDialect('core.md 15 item 8: OCI distribution specification 1.1: Pull', (dialect) => {
   let on: Registry
   let name: string
   let image: PushedManifest

@@ -22,7 +22,7 @@ const chunk = (from: number, bytes: Buffer) => ({
   body: bytes,
 })
 
-describe('OCI distribution specification 1.1: Push', () => {
+describe('core.md 15 item 8: OCI distribution specification 1.1: Push', () => {
   let on: Registry
   before(async () => {
     on = await startRegistry('sqlite')
@@ -315,7 +315,7 @@ describe('OCI distribution specification 1.1: Push', () => {
       await pullable(`/v2/${name}/manifests/${before.digest}`, before.bytes)
       await pullable(`/v2/${name}/blobs/${digestOf(layer)}`, layer)
     })
-    it('given two pushes of one tag at once, when both are answered, then the tag is one of them, and both are there', async () => {
+    it('core.md 15 item 7: given two pushes of one tag at once, when both are answered, then the tag is one of them, and both are there', async () => {
       const name = await withBlobs()
       const images = [imageOf(config, [layer]), imageOf(config, [])]
       const answers = await Promise.all(images.map((image) => on.pushManifest(name, 'both', image)))

@@ -331,7 +331,7 @@ eachDatabase('manifests of images', (make) => {
     for (const accept of [`${schema1}, */*`, DOCKER_MANIFEST, '']) assert.equal((await get(accept)).status, 200)
   })
 
-  it('given many pushes of one tag at once, when they are done, then one won as a whole, and all are there by digest', async () => {
+  it('core.md 15 item 7: given many pushes of one tag at once, when they are done, then one won as a whole, and all are there by digest', async () => {
     await using db = await make()
     const on = imageServices(db)
     const repository = await makeImageRepository(on)

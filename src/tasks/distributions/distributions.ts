@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Clusters } from '../../clusters/clusters.ts'
-import type { Registries, RegistryChange } from '../../clusters/registries.ts'
+import { isSameRegistry, type Registries, type RegistryChange } from '../../clusters/registries.ts'
 import type { Clock } from '../../core/clock.ts'
 import { mapConcurrent } from '../../core/concurrency.ts'
 import { AppError, invalid } from '../../core/errors.ts'
@@ -179,7 +179,7 @@ export function createDistributions(deps: DistributionsDeps): Distributions {
     const { address, username, certificate, ping } = target
     const assumed = ways.assumedUrl(address)
     // A stored password is sent only where it was meant for; an address without a scheme got one when it was stored.
-    const isSame = known !== undefined && withoutScheme(known.url) === withoutScheme(assumed)
+    const isSame = known !== undefined && isSameRegistry(known.url, assumed)
     const isKnown = isSame && known.username === (username ?? null)
     const password = target.password ?? (isKnown ? registries.passwordOf(known) : undefined)
     const stays = isSame && !address.includes('://') ? known.url : assumed
@@ -312,8 +312,6 @@ export function createDistributions(deps: DistributionsDeps): Distributions {
 
 const notFound = (taskName: string): AppError =>
   new AppError('TASK_NOT_FOUND', `replica task [${taskName}] not found`, { name: taskName })
-
-const withoutScheme = (url: string): string => url.replace(/^https?:/, '')
 
 const refused = (name: string, why: string): AppError =>
   new AppError('DELETION_REFUSED', `Access denied: [${name}] is not deleted, ${why}`, { name })

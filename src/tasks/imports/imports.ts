@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Registries, RegistryChange } from '../../clusters/registries.ts'
+import { isSameRegistry, type Registries, type RegistryChange } from '../../clusters/registries.ts'
 import { AppError, invalid } from '../../core/errors.ts'
 import type { RepositoryType } from '../../core/repository-type.ts'
 import type { MetadataDatabase, Transaction } from '../../metadata/database.ts'
@@ -71,7 +71,7 @@ export function createImports(deps: ImportsDeps): Imports {
     const ways = foreign.get(type)!
     const assumed = ways.assumedUrl(address)
     // A stored password is sent only where it was meant for.
-    const isSame = known !== undefined && withoutScheme(known.url) === withoutScheme(assumed)
+    const isSame = known !== undefined && isSameRegistry(known.url, assumed)
     const isKnown = isSame && known.username === (username ?? null)
     const password = given ?? (isKnown ? registries.passwordOf(known) : undefined)
     const url = ping ? await ways.reach({ address, username, password, certificate }, signal) : assumed
@@ -132,8 +132,6 @@ export function createImports(deps: ImportsDeps): Imports {
     },
   }
 }
-
-const withoutScheme = (url: string): string => url.replace(/^https?:/, '')
 
 /** Of a registry that has no node yet. */
 const idToCome = (taskName: string): string => createHash('sha256').update(taskName).digest('hex').slice(0, 24)
