@@ -34,7 +34,7 @@ it('given a name that resolves to a private address when connected to, when aske
   const target = at(`http://rebound.example:${upstream.port}`)
   await assert.rejects(
     client.ask(target, call, t.signal),
-    (error) => error instanceof NotOurProtocol && /not allowed/.test(error.message),
+    (error) => error instanceof NotOurProtocol && /resolves to a private address/.test(error.message),
   )
   assert.deepEqual(upstream.asked, [])
   using open = createUpstreamClient({
