@@ -22,8 +22,9 @@ async function giveUp(
 ): Promise<void> {
   const { lost } = loseResults(two, acks, typeof arrived === 'number' ? hasFiles(two, arrived) : arrived, signal)
   const ending = two.again(key)
-  await lost
-  assert.equal((await ending).record.status, 'FAILED')
+  // One frame may acknowledge several batches: a run that asks for too many of them ends before anything is lost.
+  await Promise.race([lost, ending])
+  assert.equal((await ending).record.status, 'FAILED', 'the run ended before its results got lost')
 }
 /** Files at the target whose content ends so. */
 async function arrivals(two: TwoClusters, paths: readonly string[], ending: string): Promise<number> {
@@ -87,7 +88,7 @@ eachDialect('what arrived in a run that was given up', (dialect) => {
     const key = await two.create({ record: false })
     await lost
     assert.equal(counts(await two.ended(key, 1)), '0/0/0/0')
-    await giveUp(two, key, 6, 14, t.signal)
+    await giveUp(two, key, 2, 8, t.signal)
     two.line.script(() => undefined)
     assert.equal((await two.again(key)).record.status, 'SUCCESS')
     assert.equal(await successes(two, key, t.signal), 30)
