@@ -1,7 +1,8 @@
 // What runs in the thread of `sqlite-thread.ts`: it answers questions until it is ended.
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
-import type { ThreadAnswer, ThreadQuestion } from './sqlite-thread.ts'
+import type { ThreadAnswer } from '../../core/answering-thread.ts'
+import type { ThreadQuestion } from './sqlite-thread.ts'
 
 const { file } = workerData as { readonly file: string }
 /**
@@ -18,13 +19,13 @@ function open(mappedBytes: number): DatabaseSync {
   return database
 }
 
-parentPort!.on('message', (question: ThreadQuestion) => {
-  parentPort!.postMessage({ number: question.number, ...answerTo(question) } satisfies ThreadAnswer)
+parentPort!.on('message', ({ number, ...question }: ThreadQuestion & { readonly number: number }) => {
+  parentPort!.postMessage({ number, ...answerTo(question) } satisfies ThreadAnswer<unknown[]>)
 })
 
-function answerTo({ on, sql, parameters }: ThreadQuestion): { rows: unknown[] } | { failure: string } {
+function answerTo({ on, sql, parameters }: ThreadQuestion): { value: unknown[] } | { failure: string } {
   try {
-    return { rows: connections[on].prepare(sql).all(...(parameters as SQLInputValue[])) }
+    return { value: connections[on].prepare(sql).all(...(parameters as SQLInputValue[])) }
   } catch (error) {
     return { failure: error instanceof Error ? error.message : String(error) }
   }

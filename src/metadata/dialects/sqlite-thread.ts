@@ -1,4 +1,3 @@
-import type { Worker } from 'node:worker_threads'
 import {
   type CompiledQuery,
   type DatabaseConnection,
@@ -9,20 +8,17 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
+import { createAnsweringThread } from '../../core/answering-thread.ts'
 import { Semaphore } from '../../core/concurrency.ts'
 import { AppError } from '../../core/errors.ts'
-import { startThread } from '../../core/start-thread.ts'
 
-/** What goes to the thread, and what comes back: `rows`, or why there are none. */
+/** What goes to the thread; rows come back. */
 export interface ThreadQuestion {
-  readonly number: number
   /** A snapshot has one asker at a time, from its `begin` to its end. */
   readonly on: 'statement' | 'snapshot'
   readonly sql: string
   readonly parameters: readonly unknown[]
 }
-export type ThreadAnswer = { readonly number: number } & ({ readonly rows: unknown[] } | { readonly failure: string })
-
 /** Statements that wait for the thread; more would wait for minutes. */
 const MAX_WAITING = 200
 /** Its rows live for one answer. */
@@ -82,43 +78,15 @@ function createDriver(file: string): Driver {
   }
 }
 
-interface Waiting {
-  readonly resolve: (rows: unknown[]) => void
-  readonly reject: (error: Error) => void
-}
-
 function createThread(file: string) {
-  const waiting = new Map<number, Waiting>()
-  let worker: Worker | undefined
-  let asked = 0
-
-  function start(): Worker {
-    const started = startThread(new URL('./sqlite-thread-entry.ts', import.meta.url), {
-      workerData: { file },
-      resourceLimits: { maxYoungGenerationSizeMb: MAX_YOUNG_GENERATION_MB },
-    })
-    started.on('message', (answer: ThreadAnswer) => {
-      const { resolve, reject } = waiting.get(answer.number)!
-      waiting.delete(answer.number)
-      // Only a question keeps the process alive.
-      if (waiting.size === 0) started.unref()
-      if ('rows' in answer) resolve(answer.rows)
-      else reject(new Error(answer.failure))
-    })
-    const lose = (error: Error) => {
-      if (worker !== started) return
-      worker = undefined
-      for (const { reject } of waiting.values()) reject(error)
-      waiting.clear()
-    }
-    started.on('error', lose)
-    started.on('exit', () => lose(new Error('The thread that reads the database has ended')))
-    return started
-  }
-
+  const thread = createAnsweringThread<ThreadQuestion, unknown[]>(
+    new URL('./sqlite-thread-entry.ts', import.meta.url),
+    { workerData: { file }, resourceLimits: { maxYoungGenerationSizeMb: MAX_YOUNG_GENERATION_MB } },
+    'The thread that reads the database has ended',
+  )
   return {
     ask(on: ThreadQuestion['on'], sql: string, parameters: readonly unknown[]): Promise<unknown[]> {
-      if (on === 'statement' && waiting.size >= MAX_WAITING) {
+      if (on === 'statement' && thread.waiting >= MAX_WAITING) {
         throw new AppError(
           'TOO_MANY_REQUESTS',
           'Too many searches wait for their turn: try again later',
@@ -126,16 +94,8 @@ function createThread(file: string) {
           { retryable: true },
         )
       }
-      worker ??= start()
-      worker.ref()
-      const number = ++asked
-      worker.postMessage({ number, on, sql, parameters } satisfies ThreadQuestion)
-      return new Promise((resolve, reject) => waiting.set(number, { resolve, reject }))
+      return thread.ask({ on, sql, parameters })
     },
-    async close(): Promise<void> {
-      // Else a process that waits for nothing but this would end before it.
-      worker?.ref()
-      await worker?.terminate()
-    },
+    close: thread.close,
   }
 }

@@ -1,8 +1,9 @@
 // What runs in the thread of `hash-thread.ts`: it reads ranges of files and hashes them, one question after another, until it is ended.
 import { readSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
+import type { ThreadAnswer } from '../../core/answering-thread.ts'
 import { createRunningHashes, type HashValues, type RunningHashes } from '../running-hashes.ts'
-import type { HashAnswer, HashQuestion } from './hash-thread.ts'
+import type { HashQuestion } from './hash-thread.ts'
 
 interface Running {
   readonly hashes: RunningHashes
@@ -14,14 +15,14 @@ interface Running {
 const buffer = Buffer.allocUnsafeSlow(256 * 1024)
 const running = new Map<number, Running>()
 
-parentPort!.on('message', (question: HashQuestion) => {
+parentPort!.on('message', (question: HashQuestion & { readonly number: number }) => {
   if (question.ask === 'drop') running.delete(question.hash)
-  else parentPort!.postMessage({ number: question.number, ...answerTo(question) } satisfies HashAnswer)
+  else parentPort!.postMessage({ number: question.number, ...answerTo(question) } satisfies ThreadAnswer<HashValues>)
 })
 
-function answerTo(question: Exclude<HashQuestion, { ask: 'drop' }>): { values: HashValues } | { failure: string } {
+function answerTo(question: Exclude<HashQuestion, { ask: 'drop' }>): { value: HashValues } | { failure: string } {
   try {
-    return { values: valuesFor(question) }
+    return { value: valuesFor(question) }
   } catch (error) {
     running.delete(question.hash)
     return { failure: error instanceof Error ? error.message : String(error) }
