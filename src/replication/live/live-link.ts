@@ -21,7 +21,7 @@ import { describeLink, type LinkPlanner, type LinkWork, objectOf } from '../plan
 import type { ScopeSource } from '../planning/link-scope.ts'
 import { followRegistry } from '../registries/registry-follower.ts'
 import type { RegistryLinks } from '../registries/registry-links.ts'
-import { NO_LOG } from '../registries/registry-run.ts'
+import { NO_LOG } from '../registries/version-shard.ts'
 import { noteWhatIsOlder } from '../registries/what-is-older.ts'
 import type { LinkContexts, LinkEnd } from '../runs/link-runner.ts'
 import type { RemoteStates } from '../runs/remote-states.ts'

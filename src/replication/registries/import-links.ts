@@ -3,7 +3,8 @@ import { notBuilt } from '../../core/errors.ts'
 import type { ForeignSources } from '../../formats/foreign.ts'
 import type { LinkWork } from '../planning/link-plan.ts'
 import type { RemoteStates } from '../runs/remote-states.ts'
-import { type ImportRunDeps, runImportLink } from './import-run.ts'
+import { runImportLink } from './import-run.ts'
+import type { VersionRunDeps } from './version-shard.ts'
 
 /** Links whose target is a registry that versions come from. */
 export interface ImportLinks {
@@ -11,7 +12,7 @@ export interface ImportLinks {
   run(work: LinkWork, target: ClusterTarget, onStored: () => void, signal: AbortSignal): Promise<'ended' | 'later'>
 }
 
-export interface ImportLinksDeps extends ImportRunDeps {
+export interface ImportLinksDeps extends VersionRunDeps {
   readonly remotes: RemoteStates
   /** How a repository type comes from registries of others; undefined: it does not. */
   sourcesOf(repoType: string): ForeignSources | undefined

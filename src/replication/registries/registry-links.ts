@@ -6,7 +6,9 @@ import type { BlobStore } from '../../storage/blob-store.ts'
 import type { LinkWork } from '../planning/link-plan.ts'
 import type { RemoteStates } from '../runs/remote-states.ts'
 import { createForeignContents } from './foreign-contents.ts'
-import { asLinkDown, type RegistryEnd, type RegistryRunDeps, runRegistryLink } from './registry-run.ts'
+import { asLinkDown } from './link-down.ts'
+import { type RegistryEnd, runRegistryLink } from './registry-run.ts'
+import type { VersionRunDeps } from './version-shard.ts'
 
 /** Links whose target is a registry of somebody else: what a link to a cluster does by streams, they do by the registry's protocol. */
 export interface RegistryLinks {
@@ -16,7 +18,7 @@ export interface RegistryLinks {
   connect(work: LinkWork, target: ClusterTarget, signal: AbortSignal): RegistryEnd & Disposable
 }
 
-export interface RegistryLinksDeps extends RegistryRunDeps {
+export interface RegistryLinksDeps extends VersionRunDeps {
   readonly store: BlobStore
   readonly remotes: RemoteStates
   /** How a repository type goes to registries of others; undefined: it does not. */
