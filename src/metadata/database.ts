@@ -22,6 +22,11 @@ export interface MetadataDatabase extends AsyncDisposable {
    */
   readonly slow: Reader
   /**
+   * For snapshots that are read for minutes, in transactions (`unhurried.ts`). SQLite: a thread of its own, one transaction at a time;
+   * PostgreSQL: connections without a time limit. Opened by the first that reads.
+   */
+  readonly unhurried: Reader
+  /**
    * Runs `work` in one writing transaction, settles what it charged (`usage.ts`) and commits, durably; a throw rolls back. PostgreSQL serialization failures and
    * deadlocks are run again up to 5 times, so `work` must have no effect outside the database. Never call it inside itself.
    */

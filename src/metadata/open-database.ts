@@ -26,6 +26,7 @@ export interface DatabaseOptions {
 
 const MAX_ATTEMPTS = 5
 const SLOW_READS = 4
+const UNHURRIED_READS = 2
 /** Slow reads name the index that they follow by their order and stop early; PostgreSQL would rather read a table and sort it. */
 const BY_INDEX_ONLY = `set enable_seqscan = off; set enable_bitmapscan = off; set random_page_cost = 1.1;
   set max_parallel_workers_per_gather = 0; set jit = off; set statement_timeout = '30s'`
@@ -58,6 +59,12 @@ export async function openDatabase(
       config.dialect === 'sqlite'
         ? sqliteThreadDialect(config.file)
         : postgresDialect({ url: config.url, poolSize: SLOW_READS, onError, prepare: BY_INDEX_ONLY }),
+  })
+  const unhurried = new Kysely<Schema>({
+    dialect:
+      config.dialect === 'sqlite'
+        ? sqliteThreadDialect(config.file)
+        : postgresDialect({ url: config.url, poolSize: UNHURRIED_READS, onError }),
   })
   const inside = new AsyncLocalStorage<{ open: boolean }>()
   /** The data directory belongs to one process (`data-directory-lock.ts`), so that it sees every commit of its SQLite. */
@@ -102,6 +109,7 @@ export async function openDatabase(
     dialect,
     read,
     slow,
+    unhurried,
     async transact(work) {
       if (inside.getStore()?.open === true) {
         throw new Error('transact inside transact would wait for itself: pass the outer transaction on')
@@ -120,6 +128,7 @@ export async function openDatabase(
       await checkpoints?.close()
       await durability?.close()
       await slow.destroy()
+      await unhurried.destroy()
       await read.destroy()
       await writer.destroy()
     },

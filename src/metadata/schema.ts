@@ -1,5 +1,6 @@
 import type { Generated } from 'kysely'
 import type { AccessTables } from './tables/access.ts'
+import type { BackupTables } from './tables/backups.ts'
 import type { BlockUploadTables } from './tables/block-uploads.ts'
 import type { CopiedAccessTables } from './tables/copied-access.ts'
 import type { DistributionTables } from './tables/distributions.ts'
@@ -25,6 +26,7 @@ import type { UsageTables } from './tables/usage.ts'
  */
 export interface Schema
   extends AccessTables,
+    BackupTables,
     BlockUploadTables,
     DistributionTables,
     EdgeTables,

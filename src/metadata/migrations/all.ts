@@ -28,6 +28,7 @@ import { createPreviewProgressSchema } from './0025-preview-progress.ts'
 import { createImagesSchema } from './0026-images.ts'
 import { createDistributionsSchema } from './0027-distributions.ts'
 import { createImportsSchema } from './0028-imports.ts'
+import { createBackupsSchema } from './0029-backups.ts'
 
 /** One step of the schema, in one transaction with the others that are due. Never changed once released. */
 export interface Migration {
@@ -65,4 +66,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: '0026-images', apply: createImagesSchema },
   { name: '0027-distributions', apply: createDistributionsSchema },
   { name: '0028-imports', apply: createImportsSchema },
+  { name: '0029-backups', apply: createBackupsSchema },
 ]

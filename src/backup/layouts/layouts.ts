@@ -1,0 +1,37 @@
+import type { BackupReader, BackupWriter } from './layout.ts'
+
+/** What a run will be called and how it is laid out. */
+export interface WriterRequest {
+  /** `storeLocation`, resolved. */
+  readonly place: string
+  readonly name: string
+  readonly runId: string
+  /** UTC epoch milliseconds; names the run, in the server's zone. */
+  readonly startedAt: number
+  readonly layout: 'FOLDER' | 'ZIP' | 'REPOSITORY'
+  /** Bytes per second; null: no limit. */
+  readonly rateLimit: number | null
+}
+
+/** Every layout behind one door. */
+export interface Layouts {
+  openWriter(request: WriterRequest, signal: AbortSignal): Promise<BackupWriter>
+  /**
+   * @param path of a run folder, a zip file, or a snapshot of a repository.
+   * @throws AppError ARTIFACT_BROKEN with words when it is no whole backup, or is hostile; nothing was written anywhere.
+   */
+  openReader(path: string, takes: 'whole' | 'legacy', signal: AbortSignal): Promise<BackupReader>
+  /** Removes what a run that died has left in the place. */
+  sweep(request: Omit<WriterRequest, 'rateLimit'>, signal: AbortSignal): Promise<void>
+  /** Whole runs of a name in a place (all names: undefined), newest first, for retention, drills and lists. */
+  list(place: string, name: string | undefined, signal: AbortSignal): Promise<StoredRun[]>
+}
+
+export interface StoredRun {
+  readonly name: string
+  /** What `openReader` takes. */
+  readonly path: string
+  readonly layout: WriterRequest['layout']
+  /** UTC epoch milliseconds. */
+  readonly startedAt: number
+}

@@ -1,0 +1,14 @@
+import type { ActivityRun } from '../activities/activity.ts'
+
+/** A restore that goes on. */
+export interface RestoreRun extends ActivityRun {
+  /** Whether a record with the key of one that is there replaces it. */
+  readonly onConflict: 'SKIP' | 'OVERWRITE'
+  /**
+   * Notes a record that could not be restored, with `path` as people know it (`project/repo/full/path`, `user.json: anna`), and counts it.
+   * @throws the error itself when the run ends at its first (FAST_FAIL).
+   */
+  fail(path: string, error: unknown): void
+  /** What somebody should know, though nothing failed. At most 100 are kept. */
+  warn(text: string): void
+}
