@@ -13,7 +13,7 @@ import {
 } from '../../metadata/replication/source-versions.ts'
 import type { Precondition } from '../../remotes/cluster/frames/frame.ts'
 import { shareOfSource } from '../images/platform-shares.ts'
-import type { LinkScope } from '../planning/find-difference.ts'
+import type { LinkScope } from '../planning/difference.ts'
 import { chosenOf } from '../planning/package-artifacts.ts'
 import { type PackageItem, UNKNOWN, type VersionItem } from './work-item.ts'
 

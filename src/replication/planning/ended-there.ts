@@ -3,7 +3,7 @@ import { endedPaths } from '../../metadata/nodes/tombstones.ts'
 import { comparedLanes } from '../delivery/work-item.ts'
 import { reconcile } from '../recon/reconcile.ts'
 import type { RunSpec } from '../runs/run-spec.ts'
-import type { DifferenceDeps, LinkScope } from './find-difference.ts'
+import type { DifferenceDeps, LinkScope } from './difference.ts'
 
 /** Of one comparison: a message holds so many, and the answers to it. */
 const PATHS_AT_ONCE = 4_096

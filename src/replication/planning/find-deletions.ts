@@ -3,7 +3,7 @@ import type { MetadataDatabase } from '../../metadata/database.ts'
 import { longReads } from '../../metadata/long-reads.ts'
 import { endsAt } from '../delivery/ends-at.ts'
 import { UNKNOWN } from '../delivery/work-item.ts'
-import type { LinkScope, PlannedFile } from './find-difference.ts'
+import type { LinkScope, PlannedFile } from './difference.ts'
 import { mayHaveBeenMeant } from './package-artifacts.ts'
 
 /** Files that ended here, and that the target may still have. */

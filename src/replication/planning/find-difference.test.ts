@@ -18,7 +18,8 @@ import type { HelloAnswer } from '../../remotes/cluster/messages.ts'
 import { answerRecon } from '../recon/answer.ts'
 import { repositoryFingerprints } from '../recon/repository-fingerprints.ts'
 import type { RunSpec } from '../runs/run-spec.ts'
-import { type Difference, findDifference } from './find-difference.ts'
+import type { Difference } from './difference.ts'
+import { findDifference } from './find-difference.ts'
 
 const never = new AbortController().signal
 const HEAD = { epoch: 'of the target', seq: 7, mark: 'm' }

@@ -10,7 +10,7 @@ import type { ManifestReader } from '../images/manifest-facts.ts'
 import { createPlatformShares } from '../images/platform-shares.ts'
 import { scopeHashOf } from '../runs/link-key.ts'
 import type { RunObject, RunSpec } from '../runs/run-spec.ts'
-import type { LinkScope } from './find-difference.ts'
+import type { LinkScope } from './difference.ts'
 import { type PackageScope, selectPackages } from './package-scope.ts'
 
 const PATHS_PER_QUERY = 1_000

@@ -15,7 +15,7 @@ import {
 } from '../../metadata/replication/source-versions.ts'
 import { aboutChosen, mayBeAbout, referrersOf } from '../images/referrers.ts'
 import { type Fingerprints, sumsOf } from '../recon/fingerprints.ts'
-import type { LinkScope } from './find-difference.ts'
+import type { LinkScope } from './difference.ts'
 import { type ScopeCount, scanFiles } from './scan-files.ts'
 
 /** In a repository with packages: a version is one artifact with all its files, and a file is one when no version owns it. */

@@ -9,7 +9,7 @@ import { createFingerprints } from '../../metadata/fingerprints/fingerprints.ts'
 import { listFiles } from '../../metadata/replication/source-files.ts'
 import { ABSENT } from '../delivery/work-item.ts'
 import { repositoryFingerprints } from '../recon/repository-fingerprints.ts'
-import type { Difference } from './find-difference.ts'
+import type { Difference } from './difference.ts'
 import { planShards } from './plan-shards.ts'
 
 const GIB = 1024 ** 3

@@ -6,7 +6,7 @@ import type { NewShard } from '../../metadata/replication/exec-shards.ts'
 import { type RangeSize, rangeSize } from '../../metadata/replication/source-files.ts'
 import { storedPrecondition, UNKNOWN } from '../delivery/work-item.ts'
 import { type Fingerprints, sumsOf } from '../recon/fingerprints.ts'
-import type { Difference, LinkScope, PlannedFile } from './find-difference.ts'
+import type { Difference, LinkScope, PlannedFile } from './difference.ts'
 import { type ArtifactScope, artifactSize } from './package-artifacts.ts'
 import { filteredSize } from './scan-files.ts'
 

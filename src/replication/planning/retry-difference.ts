@@ -5,7 +5,7 @@ import type { OpenAnswer } from '../../remotes/cluster/messages.ts'
 import { itemsAt } from '../delivery/items-at.ts'
 import { sizeOf, UNKNOWN } from '../delivery/work-item.ts'
 import type { RunSpec } from '../runs/run-spec.ts'
-import type { Difference, LinkScope, PlannedFile } from './find-difference.ts'
+import type { Difference, LinkScope, PlannedFile } from './difference.ts'
 
 const PATHS_PER_QUERY = 500
 

@@ -1,7 +1,7 @@
 import { holderOf, type PathRange } from '../../core/path-range.ts'
 import type { Reader } from '../../metadata/database.ts'
 import { listFileSizes, type RangeSize } from '../../metadata/replication/source-files.ts'
-import type { LinkScope } from './find-difference.ts'
+import type { LinkScope } from './difference.ts'
 
 /** A few milliseconds. */
 const FILES_PER_PAGE = 2_000

@@ -7,7 +7,7 @@ import type { Link } from '../../metadata/replication/links.ts'
 import { listUnsettledPlaces } from '../../metadata/replication/unsettled.ts'
 import type { Fingerprints } from '../recon/fingerprints.ts'
 import type { RunSpec } from '../runs/run-spec.ts'
-import type { LinkScope } from './find-difference.ts'
+import type { LinkScope } from './difference.ts'
 
 /** What may have arrived at the target in runs that never heard of it, and is looked at even where both sides are equal. */
 export interface UnsettledPaths {

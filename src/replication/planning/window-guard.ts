@@ -5,8 +5,10 @@ import { listDivergences } from '../../metadata/replication/divergences.ts'
 import type { Link } from '../../metadata/replication/links.ts'
 import type { RunSpec } from '../runs/run-spec.ts'
 import { checkDeleteGuard } from './delete-guard.ts'
+import { sizeOfScope } from './described-files.ts'
+import type { DifferenceDeps, LinkScope } from './difference.ts'
+import { targetFilesAt } from './difference-by-cursor.ts'
 import { findDeletions } from './find-deletions.ts'
-import { type DifferenceDeps, type LinkScope, sizeOfScope, targetFilesAt } from './find-difference.ts'
 
 /** Deletions that follow each other within this time are judged together: a large tree is deleted in many transactions. */
 export const GUARD_HORIZON_MS = 10 * 60_000

@@ -4,7 +4,7 @@ import { claimShard } from '../../metadata/replication/exec-shards.ts'
 import { workKeptShard } from '../delivery/kept-shard.ts'
 import { shardFiles } from '../delivery/shard-files.ts'
 import { type ShardContext, workShard } from '../delivery/shard-worker.ts'
-import type { LinkScope } from '../planning/find-difference.ts'
+import type { LinkScope } from '../planning/difference.ts'
 import type { RemoteState } from './remote-states.ts'
 
 interface StreamDeps {
