@@ -1,5 +1,6 @@
 import { canRun } from './postgres.ts'
 import type { Scenario } from './scenario.ts'
+import { backupBesideRestic } from './scenarios/backup.ts'
 import { oneChanged, unchanged } from './scenarios/changes.ts'
 import { DIFFERENCE_SCENARIOS } from './scenarios/differences.ts'
 import { detailExport } from './scenarios/export.ts'
@@ -30,6 +31,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...DIFFERENCE_SCENARIOS,
   ...IMAGE_SCENARIOS,
   ...IMAGE_COPY_SCENARIOS,
+  backupBesideRestic,
   upkeepSqlite,
   ...(canRun('postgres') ? [upkeepPostgres] : []),
   ...TREE_SCENARIOS,

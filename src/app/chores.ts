@@ -28,6 +28,7 @@ export function createChores(
   ground: Ground,
   {
     audit,
+    backups,
     bearerKeys,
     blockUploads,
     temporary,
@@ -96,6 +97,7 @@ export function createChores(
     { kind: 'rotate-token-keys', intervalMs: DAY_MS, run: () => bearerKeys.rotate() },
     { kind: 'roll-over-records', intervalMs: MINUTE_MS, run: (signal) => rollOver.run(signal) },
     { kind: 'sweep-plans', intervalMs: HOUR_MS, run: (signal) => previews.sweep(signal) },
+    { kind: 'delete-old-backup-runs', intervalMs: DAY_MS, run: () => backups.forgetRuns() },
     { kind: 'delete-old-records', intervalMs: DAY_MS, run: (signal) => retention.sweep(signal) },
     {
       kind: 'trim-logs',

@@ -6,9 +6,11 @@ import {
   databaseAddress,
   httpUrl,
   listOf,
+  locationMapping,
   matching,
   oneOf,
   type Parse,
+  share,
   text,
   wholeNumber,
   yesOrNo,
@@ -162,10 +164,32 @@ export const SETTINGS = {
     fallback: true,
     doc: 'Answer /metrics to anybody; false: to administrators',
   }),
-  'backup.roots': setting({
+  'backup.allowedRoots': setting({
     parse: listOf(delimiter, text),
     fallback: [],
-    doc: `Directories that backups may be written to, separated by ${delimiter}; reserved, backups are not built yet`,
+    shown: '<data>/backups',
+    doc: `Directories that backups may be in, separated by ${delimiter}; relative locations are below the first`,
+  }),
+  'backup.locationMap': setting({
+    parse: listOf(',', locationMapping),
+    fallback: [],
+    doc: 'Folders that stand for prefixes of Windows paths on other systems, e.g. F:\\=/srv/backups',
+  }),
+  'backup.usageThreshold': setting({
+    parse: share,
+    fallback: 0.8,
+    doc: 'Share of a filesystem in use, 0 to 1, beyond which runs of backup and restore stop, where a task checks that',
+  }),
+  'backup.passphrase': optional({
+    parse: text,
+    shown: 'none: backups are not encrypted',
+    secret: true,
+    doc: 'Encrypts repositories of backups, and secrets in all backups',
+  }),
+  'backup.passphraseFile': optional({
+    parse: text,
+    shown: 'none',
+    doc: 'File that holds it, in its place',
   }),
   'replication.linkTimeoutMs': setting({
     parse: wholeNumber(0, DAY),
@@ -299,6 +323,11 @@ export const SETTINGS = {
     parse: wholeNumber(1, 8760),
     fallback: 24,
     doc: 'How long a blob of an image is kept that was pushed, or lost its manifest, and that no manifest names, in hours',
+  }),
+  'images.tokenSeconds': setting({
+    parse: wholeNumber(1, 86_400),
+    fallback: 900,
+    doc: 'How long a token of the registry is good for, in seconds; an upload that takes longer goes on with another',
   }),
   'scrub.intervalDays': setting({
     parse: wholeNumber(1, 3650),

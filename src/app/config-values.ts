@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
+import type { LocationMapping } from '../backup/places/location-form.ts'
 
 /** Why a value is refused, to be shown after the name of its key. The value itself is not repeated: it may be a secret. */
 export class BadValue extends Error {}
@@ -28,6 +29,12 @@ export const wholeNumber =
     }
     return number
   }
+
+export const share: Parse<number> = (value) => {
+  const number = typeof value === 'string' && /^[\d.]+$/.test(value.trim()) ? Number(value) : value
+  if (typeof number !== 'number' || !(number >= 0 && number <= 1)) throw new BadValue('must be a number from 0 to 1')
+  return number
+}
 
 export const yesOrNo: Parse<boolean> = (value) => {
   if (typeof value === 'boolean') return value
@@ -58,6 +65,13 @@ export const atLeastOne =
     if (items.length === 0) throw new BadValue('must name at least one')
     return items
   }
+
+/** `F:\=/srv/backups`: a drive of Windows, with folders or without, and the folder that stands for it. */
+export const locationMapping: Parse<LocationMapping> = (value) => {
+  const [, from, to] = (typeof value === 'string' && /^([a-z]:[^=]*)=(.+)$/i.exec(value)) || []
+  if (from === undefined || to === undefined) throw new BadValue('must be pairs such as F:\\=/srv/backups')
+  return { from, to }
+}
 
 /** An IP address, or a network such as `10.0.0.0/8`. */
 export const addressOrNetwork: Parse<string> = (value) => {

@@ -54,13 +54,13 @@ describe('configuration', () => {
   it('given --config, when it is read, then that file is used and entrepot.yaml is not', async () => {
     await using dir = await tempDir()
     await writeFile(dir.file('entrepot.yaml'), 'port: 1\n')
-    await writeFile(dir.file('other.yaml'), 'port: 2\nbackup: {roots: [/a, /b]}\nroles: worker\n')
+    await writeFile(dir.file('other.yaml'), 'port: 2\nbackup: {allowedRoots: [/a, /b]}\nroles: worker\n')
     for (const sources of [
       { args: ['--config', 'other.yaml'] },
       { env: { ENTREPOT_CONFIG: dir.file('other.yaml') } },
     ]) {
       const config = await configOf({ ...sources, cwd: dir.path })
-      assert.deepEqual([config.port, config.roles, config.backup.roots], [2, ['worker'], ['/a', '/b']])
+      assert.deepEqual([config.port, config.roles, config.backup.allowedRoots], [2, ['worker'], ['/a', '/b']])
     }
     assert.match(await refusal({ args: ['--config', 'absent.yaml'], cwd: dir.path }), /absent\.yaml cannot be used/)
   })
@@ -70,7 +70,9 @@ describe('configuration', () => {
       args: ['serve', '--allow-private-targets', '--database=postgres://u:p@h/db', '--data', '/d', '--port=0'],
       env: {
         ENTREPOT_REPLICATION_RETRY_DELAYS_MS: '1, 2',
-        ENTREPOT_BACKUP_ROOTS: `/x${delimiter}/y`,
+        ENTREPOT_BACKUP_ALLOWED_ROOTS: `/x${delimiter}/y`,
+        ENTREPOT_BACKUP_LOCATION_MAP: 'F:\\=/x, G:\\old=/y/z',
+        ENTREPOT_BACKUP_USAGE_THRESHOLD: '0.95',
         ENTREPOT_METRICS_PUBLIC: 'false',
         ENTREPOT_PUBLIC_URL: 'https://example.org/entrepot/',
         ENTREPOT_LOG_LEVEL: '',
@@ -80,7 +82,12 @@ describe('configuration', () => {
     assert.deepEqual(config.database, { dialect: 'postgres', url: 'postgres://u:p@h/db' })
     assert.equal(config.port, 0)
     assert.deepEqual(config.replication.retryDelaysMs, [1, 2])
-    assert.deepEqual(config.backup.roots, ['/x', '/y'])
+    assert.deepEqual(config.backup.allowedRoots, ['/x', '/y'])
+    assert.deepEqual(config.backup.locationMap, [
+      { from: 'F:\\', to: '/x' },
+      { from: 'G:\\old', to: '/y/z' },
+    ])
+    assert.equal(config.backup.usageThreshold, 0.95)
     assert.equal(config.metrics.public, false)
     assert.equal(config.publicUrl, 'https://example.org/entrepot')
     assert.equal(config.logLevel, 'info')

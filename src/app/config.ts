@@ -51,6 +51,7 @@ interface Given {
 }
 
 const SQLITE_FILE = 'entrepot.db'
+const BACKUPS_FOLDER = 'backups'
 
 /** @throws AppError PARAMETER_INVALID naming every unknown key and bad value at once, one a line. */
 export async function readInvocation({ args, env, cwd }: ConfigSources): Promise<Invocation> {
@@ -154,5 +155,16 @@ function toConfig(values: Values, cwd: string): Config {
       ? { dialect: 'sqlite', file: join(data, SQLITE_FILE) }
       : { dialect: 'postgres', url: values.database }
   const blobs = values.blobs === undefined ? join(data, 'blobs') : resolve(cwd, values.blobs)
-  return { ...(nested as unknown as Config), data, database, blobs }
+  const config = nested as unknown as Config
+  return { ...config, data, database, blobs, backup: absolute(config.backup, data, cwd) }
+}
+
+function absolute({ allowedRoots, locationMap, passphraseFile, ...rest }: Config['backup'], data: string, cwd: string) {
+  const roots = allowedRoots.length === 0 ? [join(data, BACKUPS_FOLDER)] : allowedRoots
+  return {
+    ...rest,
+    allowedRoots: roots.map((root) => resolve(cwd, root)),
+    locationMap: locationMap.map(({ from, to }) => ({ from, to: resolve(cwd, to) })),
+    passphraseFile: passphraseFile === undefined ? undefined : resolve(cwd, passphraseFile),
+  }
 }

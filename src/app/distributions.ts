@@ -2,6 +2,7 @@ import type { RegistryProbe } from '../clusters/cluster-probe.ts'
 import type { Clusters } from '../clusters/clusters.ts'
 import { createRegistries } from '../clusters/registries.ts'
 import { createRemoteWriterCheck } from '../clusters/remote-writer.ts'
+import { serverMark } from '../core/server-mark.ts'
 import type { ForeignDeps, ForeignRegistries } from '../formats/foreign.ts'
 import type { Format } from '../formats/format.ts'
 import { ociForeignRegistries } from '../formats/oci/foreign.ts'
@@ -43,9 +44,10 @@ export const registryProbe =
 
 /** Contract 001: what may be distributed to whom, and how registries are tried. */
 export function createDistributionServices(ground: Ground, services: DistributionServices): Distributions {
-  const { db, clock, ids } = ground
+  const { db, clock, ids, clusterId } = ground
   return createDistributions({
     ...{ db, clock, ...services },
+    server: serverMark(clusterId),
     registries: createRegistries({ clock, ids, secrets: services.secrets }),
     checkWriter: createRemoteWriterCheck((id) => services.clusters.getTarget(id), clock),
   })

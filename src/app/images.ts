@@ -1,5 +1,6 @@
 import type { BlobIntake } from '../artifacts/blobs/blob-intake.ts'
 import { createContentReads } from '../artifacts/downloads/content-reads.ts'
+import { createBlobSources } from '../artifacts/images/blob-sources.ts'
 import { createImageBlobs } from '../artifacts/images/image-blobs.ts'
 import { createImageCatalog } from '../artifacts/images/image-catalog.ts'
 import { createImageUploads } from '../artifacts/images/image-uploads.ts'
@@ -50,13 +51,13 @@ export function createImages(ground: Ground, parts: ImageParts) {
   const blobs = createImageBlobs({ db, clock, hlc })
   const uploads = createImageUploads({
     ...{ db, intake, clock, spool: ground.pushes },
-    small: createSmallImageBlobs({ db, intake, clock }),
+    small: createSmallImageBlobs({ db, intake, clock, smallBlobs }),
     ids: createUploadIds(ground),
     onLeftover: (err) => ground.warn('bytes of an upload were not removed', { err }),
   })
   const manifests = createManifestStore({ db, clock, blobs: store, smallBlobs })
   const own: Operations = {
-    ...manifestOperations({ db, clock, manifests, publishing, deletion, packages }),
+    ...manifestOperations({ db, clock, manifests, publishing, deletion }),
     ...blobOperations(blobs),
     ...uploadOperations({ uploads, blobs, repositories }),
     listTags: listTags({ db }),
@@ -77,5 +78,6 @@ export function createImages(ground: Ground, parts: ImageParts) {
     sweepLooseBlobs: (signal: AbortSignal) => sweepLooseBlobs({ db, clock, keptMs }, signal),
     contents: createContentReads({ blobs: store, smallBlobs }),
     catalog: createImageCatalog({ db, rights, types: ['DOCKER', 'OCI'] }),
+    blobSources: createBlobSources({ db, rights, types: ['DOCKER', 'OCI'] }),
   }
 }

@@ -1,4 +1,5 @@
 import type { Metrics } from '../core/metrics.ts'
+import { serverMark } from '../core/server-mark.ts'
 import type { JobHandler } from '../jobs/worker.ts'
 import { createFingerprints } from '../metadata/fingerprints/fingerprints.ts'
 import { createAccessWatch } from '../replication/access/access-watch.ts'
@@ -63,6 +64,7 @@ export function createReplicationWork(
     ...{ db, clock, owner, store, remotes },
     leaseMs: config.replication.leaseMs,
     done: close.done,
+    server: serverMark(clusterId),
     foreignOf: (repoType) => foreign.get(repoType),
     onOutcomes: meterOutcomes(metrics),
   })

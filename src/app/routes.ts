@@ -1,10 +1,12 @@
 import { sql } from 'kysely'
+import { serverMark } from '../core/server-mark.ts'
 import { accountRoutes } from '../http/access/account-routes.ts'
 import { auditRoutes } from '../http/access/audit-routes.ts'
 import { permissionRoutes } from '../http/access/permission-routes.ts'
 import { roleRoutes } from '../http/access/role-routes.ts'
 import { userRoleRoutes } from '../http/access/user-role-routes.ts'
 import { userRoutes } from '../http/access/user-routes.ts'
+import { backupRoutes } from '../http/backup/backup-routes.ts'
 import { blockRoutes } from '../http/files/block-routes.ts'
 import { genericRoutes } from '../http/files/generic-routes.ts'
 import { temporaryRoutes } from '../http/files/temporary-routes.ts'
@@ -143,6 +145,7 @@ export function routesOf(ground: Ground, services: Services, metrics: ServerMetr
       collections: () => listCollectionReports(db.read),
       hurry: (kind) => hurryChore(kind, ground),
     }),
+    backupRoutes({ tasks: services.backups.tasks, dates }),
     blobRoutes({ target, clock }),
     reconRoutes({ repositories, clock, fingerprintsOf: (id) => repositoryFingerprints(fingerprints, id) }),
     streamRoutes({ target, inlineMaxBytes, clock }),
@@ -151,7 +154,7 @@ export function routesOf(ground: Ground, services: Services, metrics: ServerMetr
   ]
 }
 
-function imageRoutesOf({ config, clock }: Ground, services: Services): Routes {
+function imageRoutesOf({ config, clock, clusterId }: Ground, services: Services): Routes {
   const { authentication, bearerTokens, refreshTokens, rights, repositories, downloads, images } = services
   return registryRoutes({
     ...{ bearerTokens, refreshTokens, rights, repositories, downloads, clock },
@@ -159,6 +162,8 @@ function imageRoutesOf({ config, clock }: Ground, services: Services): Routes {
     authenticate: authentication.authenticate,
     counts: services.downloadCounts,
     publicUrl: config.publicUrl,
+    server: serverMark(clusterId),
+    tokenSeconds: config.images.tokenSeconds,
   })
 }
 

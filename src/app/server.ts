@@ -13,6 +13,7 @@ import { createHttpServer } from '../http/server.ts'
 import type { ClaimedJob } from '../jobs/job-queue.ts'
 import { createLeaseTableQueue } from '../jobs/lease-table.ts'
 import { createWorker } from '../jobs/worker.ts'
+import { listBackupFares } from '../metadata/backup/runs.ts'
 import { startSequencer } from '../metadata/changes/sequencer.ts'
 import { lockDataDirectory } from '../metadata/data-directory-lock.ts'
 import type { MetadataDatabase } from '../metadata/database.ts'
@@ -34,6 +35,7 @@ import { createHashThread } from '../storage/fs/hash-thread.ts'
 import { openFsPushSpool } from '../storage/fs/push-spool.ts'
 import { openFsUploadSpool } from '../storage/fs/upload-spool.ts'
 import { WEBHOOK_JOB } from '../tasks/webhooks/webhook-queue.ts'
+import { readBackupPassphrase } from './backup-passphrase.ts'
 import { createChores } from './chores.ts'
 import type { Config } from './config.ts'
 import { openDataDirectory } from './data-directory.ts'
@@ -62,6 +64,8 @@ const JOBS_AT_ONCE = 8
 const LINKS_AT_ONCE = 32
 /** Callers wait for these, so they do not queue behind runs that take hours. */
 const TREE_OPERATIONS_AT_ONCE = 4
+/** Each reads or writes as fast as its disk can. */
+const BACKUPS_AT_ONCE = 4
 const SEQUENCER_IDLE_MS = 20
 /** Requests and jobs that run get this long before they are cut. */
 const DRAIN_MS = 10_000
@@ -112,10 +116,12 @@ export async function startServer(
     ids,
     random: systemRandom,
     formats,
+    version: VERSION,
     secretKey:
       config.secretKey === undefined
         ? await loadKeyFile(directory.keyFile, systemRandom)
         : parseSecretKey(config.secretKey),
+    backupPassphrase: await readBackupPassphrase(config.backup),
     clusterId: await db.transact((trx) => ensureSetting(trx, 'cluster_id', ids.key)),
     owner,
     warn: (message, about) => logger.warn(about, message),
@@ -127,9 +133,11 @@ export async function startServer(
     liveLinks: () => countLiveStates(db.read),
     wantingBlobs: () => countFindings(db.read),
     segments: () => sumSegments(db.read),
+    backups: () => listBackupFares(db.read),
   })
   metrics.watchProcess()
   const services = createServices(ground, metrics)
+  started.use(services.backups)
   const administrator = await services.users.ensureAdministrator(config.adminPassword, announce)
   const app = await createHttpServer({
     routes: routesOf(ground, services, metrics),
@@ -152,6 +160,7 @@ export async function startServer(
     await releaseLiveLinksOf(trx, directory.installationId, owner)
   })
   await queue.releaseInstallation(directory.installationId, owner)
+  await services.backups.recover()
   const chores = createChores(ground, services)
   await enqueueChores(chores, queue, db, systemClock)
   const replication = createReplicationWork(ground, services, metrics, owner)
@@ -159,6 +168,7 @@ export async function startServer(
     ...replication.handlers,
     ...choreHandlers(chores, systemClock),
     [WEBHOOK_JOB, services.webhooks.handler],
+    ...services.backups.fireHandlers,
   ])
   const working = {
     queue,
@@ -172,6 +182,7 @@ export async function startServer(
     createWorker({ ...working, handlers, concurrency: JOBS_AT_ONCE }),
     createWorker({ ...working, handlers: replication.linkHandlers, concurrency: LINKS_AT_ONCE }),
     createWorker({ ...working, handlers: services.treeOperations.handlers, concurrency: TREE_OPERATIONS_AT_ONCE }),
+    createWorker({ ...working, handlers: services.backups.runHandlers, concurrency: BACKUPS_AT_ONCE }),
   ]
   const stopping = new AbortController()
   const onWrong = ({ repoId, lo }: BucketId) =>

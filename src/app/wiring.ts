@@ -83,6 +83,8 @@ import { createTasks } from '../tasks/tasks.ts'
 import { createV1Tasks } from '../tasks/v1/v1-tasks.ts'
 import { createWebhookDeliveries } from '../tasks/webhooks/webhook-deliveries.ts'
 import { createWebhookSettings } from '../tasks/webhooks/webhook-settings.ts'
+import type { BackupPassphrase } from './backup-passphrase.ts'
+import { createBackups } from './backups.ts'
 import type { Config } from './config.ts'
 import { createDistributionServices, createImportServices, foreignRegistries, registryProbe } from './distributions.ts'
 import { createEdges } from './edges.ts'
@@ -112,8 +114,12 @@ export interface Ground {
   readonly formats: readonly Format[]
   /** 32 bytes. */
   readonly secretKey: Buffer
+  /** Undefined: backups are not encrypted. */
+  readonly backupPassphrase: BackupPassphrase | undefined
   /** Identity of this cluster towards others. */
   readonly clusterId: string
+  /** Of this program. */
+  readonly version: string
   /** Of this process: `installationId:bootId`. */
   readonly owner: string
   warn(message: string, about: Readonly<Record<string, unknown>>): void
@@ -279,6 +285,11 @@ export function createServices(ground: Ground, metrics: Metrics) {
   const stored = createStoredCheck({ store, clock })
   const previews = createPreviewWork(ground, { judge, tasks, stored, clusters, foreign })
 
+  const backups = createBackups(ground, {
+    ...{ dates, timetable, hlc, intake, repositories, packageDeletion, rulesOf },
+    ...{ outgoing: rules, secrets, placing, taskStore, webhookSettings },
+  })
+
   const { inlineMaxBytes, partSizeBytes } = config.replication
   const limits = { inlineMaxBytes, partSizeBytes }
   const target = createSyncTarget({
@@ -337,6 +348,7 @@ export function createServices(ground: Ground, metrics: Metrics) {
       scrub,
       compaction,
       target,
+      backups,
     },
   }
 }

@@ -41,6 +41,8 @@ type UserCredentials = Exclude<Credentials, { scheme: 'platform' }>
 type PlatformCredentials = Extract<Credentials, { scheme: 'platform' }>
 
 const REMEMBERED_MS = 60_000
+/** Pushes and pulls of one client come with one. */
+const MOST_SIGNED = 256
 /** Longer texts name nobody; cut, they are kept in memory without harm. */
 const MAX_SUBJECT_LENGTH = 64
 
@@ -54,6 +56,11 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
   const processSecret = random.bytes(32).toString('hex')
   const logins = createVerifiedLogins(db, clock)
   const running = new Map<string, Promise<void>>()
+  /**
+   * Headers with signed tokens that were good, by what they say: reading and hashing one takes longer than all the rest. They end by
+   * themselves; what does not is never kept as it came.
+   */
+  const signed = new Map<string, { readonly credentials: UserCredentials; readonly key: string }>()
 
   /** Stands for the credentials without telling them. */
   function fingerprintOf(credentials: Credentials): string {
@@ -138,8 +145,7 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
   }
   const rememberedUntil = (expiresAt: number) => Math.min(clock.now() + REMEMBERED_MS, expiresAt)
 
-  async function userLogin(credentials: UserCredentials, source: LoginSource): Promise<Principal> {
-    const key = fingerprintOf(credentials)
+  async function userLogin(credentials: UserCredentials, key: string, source: LoginSource): Promise<Principal> {
     let recalled = await logins.recall(key)
     if (recalled === undefined) {
       await verifyOnce(key, credentials, source)
@@ -160,9 +166,18 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
 
   return {
     async authenticate(authorization, source = {}) {
+      const known = authorization === undefined ? undefined : signed.get(authorization)
+      if (known !== undefined) return userLogin(known.credentials, known.key, source)
       const credentials = parseAuthorization(authorization)
       if (credentials === undefined) return ANONYMOUS
-      return credentials.scheme === 'platform' ? platformLogin(credentials, source) : userLogin(credentials, source)
+      if (credentials.scheme === 'platform') return platformLogin(credentials, source)
+      const key = fingerprintOf(credentials)
+      const principal = await userLogin(credentials, key, source)
+      if (credentials.scheme === 'bearer' && looksLikeBearer(credentials.secret)) {
+        if (signed.size >= MOST_SIGNED) signed.clear()
+        signed.set(authorization!, { credentials, key })
+      }
+      return principal
     },
   }
 }

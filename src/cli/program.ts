@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { hasCode, messageOf } from '../core/errors.ts'
 import { CliFailure, EXIT, type ExitCode } from './cli-failure.ts'
 import { type CliGround, createCommandContext } from './command-context.ts'
+import { backupCommands } from './commands/backup.ts'
 import { clusterCommands } from './commands/cluster.ts'
 import { distributionCommands } from './commands/distribution.ts'
 import { downloadCommand } from './commands/download.ts'
@@ -81,6 +82,7 @@ function createProgram(version: string, ground: CliGround, format: 'json' | 'peo
   recordCommands(program, context)
   distributionCommands(program, context)
   importCommand(program, context)
+  backupCommands(program, context)
   return inheriting(program)
 }
 

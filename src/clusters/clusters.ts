@@ -325,7 +325,7 @@ const existed = (name: string) => new AppError('CLUSTER_EXISTED', `cluster node 
 
 /** Binds the ciphertext to its row: put into another one, it cannot be read. */
 export const passwordPlace = (id: string) => `cluster/${id}/password`
-const secretKeyPlace = (id: string) => `cluster/${id}/secretKey`
+export const secretKeyPlace = (id: string) => `cluster/${id}/secretKey`
 
 const connectionOf = (change: ClusterChange & { readonly url: string }): Omit<ClusterTarget, 'id'> => ({
   name: change.name,

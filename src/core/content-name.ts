@@ -20,6 +20,15 @@ export const looksLikeContentName = (text: string): boolean => FORM.test(text)
 /** A registry takes it as the name of a version. Source: OCI distribution specification, "Pulling manifests". */
 export const isTag = (text: string): boolean => TAG.test(text)
 
+/** For whoever is refused. */
+export const TAG_RULES = '128 letters, digits, _ . - at most, not beginning with . -'
+
+/** Clients limit host and name together to 255 characters. */
+const MAX_IMAGE_NAME = 255
+const IMAGE_NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/
+/** The `<name>` of an image, or the beginning of one. Source: OCI distribution specification, "Pulling manifests". */
+export const isImageName = (text: string): boolean => text.length <= MAX_IMAGE_NAME && IMAGE_NAME.test(text)
+
 export const algorithmOf = (name: ContentName): NamingAlgorithm => name.slice(0, 6) as NamingAlgorithm
 
 /** The content's own digest when its name tells it; undefined for sha512. */

@@ -10,8 +10,9 @@ describe('names', () => {
     }
   })
 
-  it('given words of the generic protocol, when checked, then they are no names of projects', () => {
-    for (const word of ['block', 'separate', 'temporary']) assert.equal(isReservedProjectName(word), true, word)
+  it('given words that stand in the place of a project, when checked, then they are no names of projects', () => {
+    for (const word of ['block', 'separate', 'temporary', 'runOnceTask'])
+      assert.equal(isReservedProjectName(word), true, word)
     for (const free of ['blocks', 'Block', 'demo']) assert.equal(isReservedProjectName(free), false, free)
   })
 

@@ -1,4 +1,4 @@
-import { AppError } from './errors.ts'
+import { AppError, hasCode } from './errors.ts'
 
 /** What the system says when there is no room: of a disk, of a quota of the operating system, of a file's size. */
 const NO_SPACE: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
@@ -12,11 +12,13 @@ const SQLSTATE_IO = '58030'
 const MOST_CAUSES = 5
 
 /**
- * Undefined unless the disk is what failed: then the refusal that says so, without a path. The same call may succeed later.
+ * Undefined unless the disk is what failed: then the refusal that says so, without a path unless somebody has said more already. The
+ * same call may succeed later.
  */
 export function storageTrouble(error: unknown): AppError | undefined {
   let cause = error
   for (let depth = 0; depth < MOST_CAUSES && cause instanceof Error; depth++) {
+    if (hasCode(cause, 'STORAGE_UNAVAILABLE')) return cause
     const { code, errcode } = cause as { code?: unknown; errcode?: unknown }
     const sqlite = typeof errcode === 'number' ? errcode & 0xff : undefined
     if (NO_SPACE.has(code) || code === SQLSTATE_FULL || sqlite === SQLITE_FULL) {

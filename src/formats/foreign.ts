@@ -26,20 +26,31 @@ export interface ForeignDeps {
 /** How versions of a format go to registries of others (replication.md 4). */
 export interface ForeignRegistries {
   /**
-   * Tries an address as users give it, `[scheme://]host[:port][/path]`. @returns the URL that answered, and took the login.
+   * Tries an address as users give it, `[scheme://]host[:port][/path]`.
    * @throws AppError PARAMETER_INVALID naming `registry`; CLUSTER_CONNECT_ERROR, CLUSTER_SSL_ERROR.
    */
-  reach(given: Omit<ForeignAddress, 'url'> & { readonly address: string }, signal: AbortSignal): Promise<string>
-  /** Where it would be, without asking. @throws AppError PARAMETER_INVALID naming `registry`. */
-  assumedUrl(address: string): string
+  reach(
+    given: Omit<ForeignAddress, 'url'> & { readonly address: string },
+    signal: AbortSignal,
+  ): Promise<FoundRegistry & { readonly url: string }>
+  /**
+   * Where it would be, without asking it. @throws AppError PARAMETER_INVALID naming `registry`, also for a name that is known to lead
+   * where this server must not go.
+   */
+  assumedUrl(address: string, signal: AbortSignal): Promise<string>
   /** One for as long as a run lasts: it knows what it has seen there. */
   connect(address: ForeignAddress): ForeignRegistry
 }
 
+/** It is there, and takes the login. */
+export interface FoundRegistry {
+  /** Which of our kind it is (`core/server-mark.ts`); undefined: another kind. */
+  readonly server: string | undefined
+}
+
 /** @throws AppError with the registry's words; `retryable` when the same may work later. */
 export interface ForeignRegistry extends Disposable {
-  /** That it is there, and takes the login. */
-  check(signal: AbortSignal): Promise<void>
+  check(signal: AbortSignal): Promise<FoundRegistry>
   /** Digest of what has this name there; undefined: nothing has. */
   find(packageName: string, name: string, signal: AbortSignal): Promise<string | undefined>
   /** Leaves first: what is named is there before what names it. What the registry has already is not sent. */

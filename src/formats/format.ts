@@ -14,6 +14,12 @@ export interface Format {
   readonly packages?: PackageRules
   /** What its clients speak, below `/<type in lower case>/{projectId}/{repoName}`; undefined: the generic protocol is all. */
   readonly protocol?: Protocol
+  /** Path of the URL at which its clients read the main file of a version. */
+  readonly versionPath?: (
+    repository: { readonly project: string; readonly name: string },
+    key: string,
+    version: string,
+  ) => string
   /** How its versions go to registries of others; undefined: to clusters of our kind only. */
   readonly foreign?: (deps: ForeignDeps) => ForeignRegistries
 }

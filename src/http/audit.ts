@@ -110,7 +110,20 @@ const REPOSITORY_NAMES = ['repoName', 'srcRepoName', 'localRepoName'] as const
 const NAMES = [
   ...['uid', 'userId', 'name', 'appId', 'accessKey', 'status', 'rid', 'roleId', 'permName', 'id', 'permissionId'],
   ...['fullPath', 'newFullPath', 'srcFullPath', 'destProjectId', 'destRepoName', 'destFullPath', 'date', 'forced'],
-  ...['key', 'taskKey', 'packageKey', 'version', '*', 'resourceType', 'admin', 'locked', 'public'],
+  ...[
+    'key',
+    'taskKey',
+    'taskId',
+    'storeLocation',
+    'location',
+    'packageKey',
+    'version',
+    '*',
+    'resourceType',
+    'admin',
+    'locked',
+    'public',
+  ],
 ] as const
 /** Lists of such names. */
 const LISTS = [

@@ -5,10 +5,10 @@ import type { App } from './route.ts'
 
 /** Whole bodies between clusters carry a sum, since what TCP and TLS check ends at every proxy on the way. */
 export function sumAnswers(app: App): void {
-  app.addHook('onSend', async (request, reply, payload) => {
+  app.addHook('onSend', (request, reply, payload, next) => {
     const isWhole = typeof payload === 'string' || Buffer.isBuffer(payload)
     if (isWhole && request.url.startsWith('/sync/v1/')) reply.header(BODY_SUM_HEADER, sumOfBody(payload))
-    return payload
+    next(null, payload)
   })
 }
 

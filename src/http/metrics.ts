@@ -1,7 +1,9 @@
 import type {} from '@fastify/swagger'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { RunProgress } from '../backup/tasks/backup-task.ts'
 import type { Metrics } from '../core/metrics.ts'
+import type { BackupFare } from '../metadata/backup/runs.ts'
 import type { Access, Routes } from './route.ts'
 
 /** Values that are looked up when somebody scrapes. */
@@ -16,6 +18,8 @@ export interface Samplers {
   wantingBlobs(): Promise<Readonly<Record<string, number>>>
   /** Files that small blobs share, as they were last counted. */
   segments(): Promise<{ readonly segments: number; readonly bytes: number; readonly deadBytes: number }>
+  /** How tasks of backup and restore have fared. */
+  backups(): Promise<readonly BackupFare[]>
 }
 
 export interface ServerMetrics extends Metrics {
@@ -105,10 +109,45 @@ export function createServerMetrics(samplers: Samplers): ServerMetrics {
     },
   })
 
+  /** As of this scrape. */
+  let fares: readonly BackupFare[] = []
+  const ofBackups = (
+    name: string,
+    help: string,
+    more: string[],
+    sampleOf: (fare: BackupFare) => readonly [number | null, Readonly<Record<string, string>>?],
+  ) =>
+    new Gauge({
+      name: `entrepot_backup_${name}`,
+      help,
+      labelNames: ['task', 'type', ...more],
+      registers,
+      collect() {
+        this.reset()
+        for (const fare of fares) {
+          const [value, labels] = sampleOf(fare)
+          if (value !== null) this.set({ task: fare.name, type: fare.type, ...labels }, value)
+        }
+      },
+    })
+  ofBackups('last_success_timestamp_seconds', 'When a run last ended without an error', [], ({ lastSuccessAt }) => [
+    lastSuccessAt && lastSuccessAt / 1000,
+  ])
+  ofBackups('last_result', 'How the last run ended: 1 at its result', ['result'], ({ lastResult }) => [
+    1,
+    { result: lastResult },
+  ])
+  ofBackups('last_bytes', 'Bytes of contents in the last run', [], ({ lastProgress }) => [
+    (JSON.parse(lastProgress) as RunProgress).bytes,
+  ])
+
   const counted = new WeakMap<object, { in: number; out: number }>()
   return {
     contentType: registry.contentType,
-    render: () => registry.metrics(),
+    async render() {
+      fares = await samplers.backups()
+      return registry.metrics()
+    },
     watchProcess: () => collectDefaultMetrics({ register: registry }),
     runEnded: (status) => runs.inc({ status }),
     artifacts: (result, count) => artifacts.inc({ result }, count),

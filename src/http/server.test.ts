@@ -372,6 +372,15 @@ describe('operations', () => {
     const samplers = {
       wantingBlobs: async () => ({}),
       segments: async () => ({ segments: 0, bytes: 0, deadBytes: 0 }),
+      backups: async () => [
+        {
+          name: 'nightly',
+          type: 'DATA_BACKUP',
+          lastResult: 'PARTIAL',
+          lastProgress: '{"bytes":5}',
+          lastSuccessAt: 7000,
+        },
+      ],
       queueDepth: async () => 3,
       liveLinks: async () => new Map([['LIVE', 2]]),
       replicationLagMs: async () => new Map([['shanghai', 1500]]),
@@ -393,6 +402,9 @@ describe('operations', () => {
       'entrepot_queue_depth 3',
       'entrepot_replication_lag_seconds{cluster="shanghai"} 1.5',
       'entrepot_live_links{state="LIVE"} 2',
+      'entrepot_backup_last_success_timestamp_seconds{task="nightly",type="DATA_BACKUP"} 7',
+      'entrepot_backup_last_result{task="nightly",type="DATA_BACKUP",result="PARTIAL"} 1',
+      'entrepot_backup_last_bytes{task="nightly",type="DATA_BACKUP"} 5',
     ]) {
       assert.ok(answer.body.includes(`${line}\n`), line)
     }

@@ -90,6 +90,7 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<App> {
   app.setNotFoundHandler((request, reply) => refuseUnknownUrl(known, request, reply))
 
   app.decorateRequest('principal', null as never)
+  app.decorateReply('gone', undefined)
   app.decorateRequest('failure', undefined)
   app.decorateRequest('auditAbout', undefined)
   app.decorateRequest('traceId', {
@@ -114,7 +115,10 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<App> {
   })
   refuseOtherMedia(app)
   controlAccess(app, deps.access)
-  app.addHook('onRequest', async (request, reply) => refuseWordAsId(known, request, reply))
+  app.addHook('onRequest', (request, reply, next) => {
+    refuseWordAsId(known, request, reply)
+    next()
+  })
   if (deps.audit !== undefined) auditRequests(app, deps.audit)
   app.addHook('preSerialization', (request, _reply, payload, next) => {
     next(null, isEnvelope(payload) ? { ...payload, traceId: request.traceId } : payload)

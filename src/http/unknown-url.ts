@@ -41,12 +41,12 @@ export function refuseUnknownUrl(routes: RouteTable, request: FastifyRequest, re
 }
 
 /** Ids are there never called as a call is: `GET …/failure/delete` asks for no failure of that id. */
-const IDS_ONLY = '/replication/'
+const IDS_ONLY = /^\/(?:replication|job)\//
 
 /** A word that is a call of its own under another method is not taken for the parameter of a route. */
 export function refuseWordAsId(routes: RouteTable, request: FastifyRequest, reply: FastifyReply): void {
   const { url = '' } = request.routeOptions
-  if (!url.startsWith(IDS_ONLY) || !url.includes(':')) return
+  if (!IDS_ONLY.test(url) || !url.includes(':')) return
   const allowed = routes.methodsOfJust(request.url)
   if (allowed.length > 0 && !allowed.includes(request.method)) refuseMethod(allowed, request, reply)
 }

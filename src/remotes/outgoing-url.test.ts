@@ -3,7 +3,7 @@ import type { lookup as dnsLookup } from 'node:dns'
 import { it } from 'node:test'
 import { hasCode } from '../core/errors.ts'
 import { addressKind } from './outgoing-address.ts'
-import { checkOutgoingUrl, guardedLookup, guardedLookupFor, withScheme } from './outgoing-url.ts'
+import { checkOutgoingUrl, checkResolved, guardedLookup, guardedLookupFor, withScheme } from './outgoing-url.ts'
 
 const refused = (url: string, allowPrivate: boolean) =>
   assert.throws(
@@ -104,4 +104,33 @@ it('given a name that resolves to what is refused, when looked up, then the fail
   for (const allowPrivate of [true, false]) {
     assert.match((await wordsFor('169.254.169.254', allowPrivate)) ?? '', /registry\.example resolves to a link-local/)
   }
+})
+
+it('given names that lead nowhere, to private and to public addresses, when resolved ahead, then the rule decides, and nobody is asked of numbers', async (t) => {
+  const answers: Readonly<Record<string, string>> = {
+    'in.example': '10.0.0.1',
+    'meta.example': '169.254.169.254',
+    'out.example': '93.184.216.34',
+  }
+  const asked: string[] = []
+  const resolve = ((name: string, _options: object, done: (...answer: unknown[]) => void) => {
+    asked.push(name)
+    const address = answers[name]
+    if (address === undefined) done(Object.assign(new Error('not found'), { code: 'ENOTFOUND' }))
+    else done(null, [{ address, family: 4 }])
+  }) as unknown as typeof dnsLookup
+  const check = (hostname: string, allowPrivate: boolean) =>
+    checkResolved('registry', { hostname }, { allowPrivate }, t.signal, resolve)
+  await assert.rejects(
+    check('in.example', false),
+    (error: Error) =>
+      hasCode(error, 'PARAMETER_INVALID') && /in.example resolves to a private address/.test(error.message),
+  )
+  await assert.rejects(
+    check('meta.example', true),
+    (error: Error) => hasCode(error, 'PARAMETER_INVALID') && /link-local/.test(error.message),
+  )
+  for (const host of ['out.example', 'nowhere.example', '[::1]', '127.0.0.1']) await check(host, false)
+  await check('in.example', true)
+  assert.deepEqual(asked, ['in.example', 'meta.example', 'out.example', 'nowhere.example', 'in.example'])
 })

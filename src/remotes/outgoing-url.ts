@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import { invalid } from '../core/errors.ts'
+import { unlessAborted } from '../core/unless-aborted.ts'
 import { addressKind } from './outgoing-address.ts'
 
 export interface OutgoingRules {
@@ -60,6 +61,27 @@ export function checkHost(name: string, { hostname }: Pick<URL, 'hostname'>, all
   if (kind === 'private' && !allowPrivate) {
     throw invalid(name, `${host} is ${PRIVATE_ADDRESS}`)
   }
+}
+
+/**
+ * Refuses a name that leads to no address that we may call, as far as that can be told by now: where nothing resolves, the connection
+ * tells, which looks again in any case (`guardedLookupFor`).
+ * @throws AppError PARAMETER_INVALID.
+ */
+export async function checkResolved(
+  name: string,
+  { hostname }: Pick<URL, 'hostname'>,
+  rules: OutgoingRules,
+  signal: AbortSignal,
+  resolve: typeof lookup = lookup,
+): Promise<void> {
+  const host = hostname.replace(/^\[|\]$/g, '')
+  if (isIP(host) !== 0) return
+  const found = new Promise<NodeJS.ErrnoException | null>((done) => {
+    guardedLookupFor(rules, resolve)(host, {}, done)
+  })
+  const failure = await unlessAborted(found, signal)
+  if (failure?.code === 'EADDRNOTALLOWED') throw invalid(name, failure.message)
 }
 
 /** The lookup of `node:http` for outgoing connections: a name that resolves to a refused address is not connected to. */

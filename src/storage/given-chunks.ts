@@ -25,6 +25,7 @@ export function giveBytes(bytes: Buffer): Buffer {
   givenBytes.add(bytes)
   return bytes
 }
+export const isGiven = (bytes: Buffer): boolean => givenBytes.has(bytes)
 /** Nobody may use them any more, nor may a write of them be under way. Others are left alone. */
 export function freeBytes(bytes: Buffer): void {
   if (givenBytes.delete(bytes) && bytes.buffer instanceof ArrayBuffer) bytes.buffer.transfer(0)

@@ -13,6 +13,8 @@ export interface SmallBlobs {
    * @throws AppError BLOB_UNKNOWN; DIGEST_MISMATCH when the store holds something else.
    */
   read(digest: Digest, sizeBytes: number, signal: AbortSignal): Promise<Buffer> | Buffer
+  /** Content that was stored just now and is about to be read. Only when it hashes to the digest; the bytes stay the caller's. */
+  remember(digest: Digest, bytes: Buffer): void
 }
 
 /** Larger ones would soon drive out all the others, and hashing them costs more than reading them. */
@@ -56,6 +58,9 @@ export function createSmallBlobs(store: Pick<BlobStore, 'open' | 'readMany'>, ca
       kept.delete(digest)
       kept.set(digest, bytes)
       return bytes
+    },
+    remember(digest, bytes) {
+      if (bytes.length <= MAX_BLOB_BYTES) keep(digest, Buffer.from(bytes))
     },
   }
 }

@@ -83,7 +83,7 @@ export function recordFromRow(row: ListedRecord, live: LiveTotals | undefined): 
     objectType: row.object_type as ObjectType,
     replicaType: row.replica_type as ReplicaType,
     replicatedBytes: running ? (live?.bytes ?? 0) : row.replicated_bytes,
-    totalBytes: running ? (live?.estimatedBytes ?? 0) : row.total_bytes,
+    totalBytes: running ? (live?.estimatedBytes ?? row.total_bytes) : row.total_bytes,
     overview: running ? overviewOf(live) : row.overview === null ? null : (JSON.parse(row.overview) as Overview),
   }
 }

@@ -2,6 +2,7 @@ import type { Reader } from '../metadata/database.ts'
 import { type LiveTotals, newestRecords, sumLiveTotals } from '../metadata/replication/records.ts'
 import {
   findDynamicSet,
+  listObjectsOfTasks,
   listTaskObjects,
   listTaskTargets,
   type NewTaskObject,
@@ -67,7 +68,8 @@ function taskFromRow(row: TaskRow, targets: readonly TaskTarget[], newest: Newes
     nextExecutionAt: row.next_execution_at,
     executionTimes: row.execution_times,
     replicatedBytes: newest?.bytes ?? newest?.replicated_bytes ?? 0,
-    totalBytes: row.replica_type === 'RUN_ONCE' ? (newest?.estimatedBytes ?? newest?.total_bytes ?? null) : null,
+    totalBytes:
+      row.replica_type === 'RUN_ONCE' ? (newest?.estimatedBytes ?? newest?.total_bytes ?? row.planned_bytes) : null,
     createdBy: row.created_by,
     createdAt: row.created_at,
     modifiedBy: row.modified_by,
@@ -88,6 +90,19 @@ export async function objectsOfTask(reader: Reader, key: string): Promise<TaskOb
   if (rows.length > 0) return rows.map(objectFromRow)
   const set = await findDynamicSet(reader, key)
   return set === null ? [] : objectsOfSet(reader, JSON.parse(set) as DynamicSet)
+}
+
+/** By task key, of tasks that name their objects. */
+export async function objectsOfTasks(
+  reader: Reader,
+  tasks: readonly Pick<TaskRow, 'key'>[],
+): Promise<ReadonlyMap<string, readonly TaskObject[]>> {
+  const rows = await listObjectsOfTasks(
+    reader,
+    tasks.map(({ key }) => key),
+  )
+  const byTask = Map.groupBy(rows, ({ task_key }) => task_key)
+  return new Map([...byTask].map(([key, some]) => [key, some.map(objectFromRow)]))
 }
 
 function objectFromRow(row: TaskObjectRow): TaskObject {

@@ -74,7 +74,7 @@ eachDatabase('control of tasks', (make) => {
     const at = await bench(db, t.signal)
     const { key, ...task } = await at.create({ replicaType: 'RUN_ONCE' })
     assert.equal(state(task as ReplicationTask), 'REPLICATING  0')
-    assert.deepEqual([task.totalBytes, task.nextExecutionAt], [null, null])
+    assert.deepEqual([task.totalBytes, task.nextExecutionAt], [0, null])
     await at.tasks.toggle(key, 'admin')
     await at.tasks.toggle(key, 'admin')
     assert.equal((await at.records.list(key)).length, 0)

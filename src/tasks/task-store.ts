@@ -73,6 +73,7 @@ const planColumns = (plan: TaskPlan) => ({
   dynamic: plan.dynamic === undefined ? null : JSON.stringify(plan.dynamic),
   include_permission: Number(plan.includePermission ?? false),
   description: plan.description,
+  planned_bytes: plan.plannedBytes ?? null,
   record: Number(plan.record),
   record_reserve_days: plan.recordReserveDays,
 })

@@ -114,6 +114,8 @@ export interface TaskPlan {
   readonly v1?: string
   /** What it names comes from its target to us. */
   readonly imports?: ImportOrigin
+  /** `plannedBytesOf` it. */
+  readonly plannedBytes?: number | null
   readonly targets: readonly TaskTarget[]
   readonly setting: TaskSetting
   readonly description: string | null

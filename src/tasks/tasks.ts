@@ -3,6 +3,7 @@ import type { Ids } from '../core/ids.ts'
 import type { Page, PageRequest } from '../core/paging.ts'
 import { fieldsOf } from '../core/request-fields.ts'
 import type { Reader, Transaction } from '../metadata/database.ts'
+import { longReads } from '../metadata/long-reads.ts'
 import { ofOneMoment } from '../metadata/one-moment.ts'
 import { deleteRecordsOfTask, hasRunningRecord } from '../metadata/replication/records.ts'
 import {
@@ -17,6 +18,7 @@ import {
 import { isUniqueViolation } from '../metadata/sql/unique-violation.ts'
 import type { DistributionOrigin } from './distributions/distribution.ts'
 import type { TaskJudge } from './judge-task.ts'
+import { plannedBytesOf } from './planned-bytes.ts'
 import { runInProgress } from './runs.ts'
 import { objectsOfTask, tasksFromRows } from './stored-task.ts'
 import type { ReplicationTask, TaskObject, TaskPlan } from './task.ts'
@@ -88,9 +90,11 @@ export function createTasks(deps: TasksDependencies): Tasks {
     ...createTaskControl(deps, store, activation),
 
     async create(body, userId, signal) {
-      await judge.connect(await judge.judge(db.read, body), signal)
+      const asked = await judge.judge(db.read, body)
+      await judge.connect(asked, signal)
+      const plannedBytes = await plannedBytesOf(longReads(db), asked, deps.clock.now())
       // Judged again: what it was judged by may have changed while the targets were asked.
-      return createJudged((trx) => judge.judge(trx, body), userId)
+      return createJudged(async (trx) => ({ ...(await judge.judge(trx, body)), plannedBytes }), userId)
     },
     createJudged,
 
@@ -129,7 +133,9 @@ export function createTasks(deps: TasksDependencies): Tasks {
 
     async update(body, userId, signal) {
       const key = fieldsOf(body).requiredText('key')
-      await judge.connect(await judge.judge(db.read, body, await idle(db.read, key)), signal)
+      const asked = await judge.judge(db.read, body, await idle(db.read, key))
+      await judge.connect(asked, signal)
+      const plannedBytes = await plannedBytesOf(longReads(db), asked, deps.clock.now())
       await db
         .transact(async (trx) => {
           const { distribution, imports } = await store.lock(trx, key)
@@ -138,7 +144,7 @@ export function createTasks(deps: TasksDependencies): Tasks {
           if (distribution !== null) refuseRenaming(stored, body)
           // The older API's option has no field here: it stays as it was.
           const { includePermission = false } = stored
-          const plan = { ...(await judge.judge(trx, body, stored)), includePermission }
+          const plan = { ...(await judge.judge(trx, body, stored)), includePermission, plannedBytes }
           await store.replace(trx, key, plan, userId)
           if (plan.enabled) await activation.setGoing(trx, key)
           if (plan.replicaType === 'REAL_TIME') await live.changed(trx, await store.lock(trx, key))

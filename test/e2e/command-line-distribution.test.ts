@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { commandLine } from '../helpers/command-line.ts'
 import { distributionSource, REPO } from '../helpers/distributions.ts'
+import { registerCluster } from '../helpers/replication-calls.ts'
 import { scriptedRegistry } from '../helpers/scripted-registry.ts'
 
 it('given a registry, when a version goes there by the command line, then its run, its state and its end are shown, and no password', async () => {
@@ -29,7 +30,11 @@ it('given a registry, when a version goes there by the command line, then its ru
   await cli.good('distribution', 'push', REPO, 'nightly', 'nginx', '1.1')
   const shown = await cli.good('distribution', 'show', REPO, 'nightly')
   assert.ok(!shown.includes('p:ss/w+rd'))
-  for (const name of ['once', 'nightly']) await cli.good('distribution', 'delete', REPO, name)
+  const self = { name: 'beta', url: server.url, user: 'admin', password: server.password }
+  await registerCluster(server.api, self, AbortSignal.timeout(20_000))
+  await cli.good('distribution', 'add', REPO, 'near', '--to', 'cluster:beta:demo/others', '--off')
+  assert.match(await cli.good('distribution', 'list', REPO), /near +REAL_TIME +cluster:beta:demo\/others +no/)
+  for (const name of ['near', 'once', 'nightly']) await cli.good('distribution', 'delete', REPO, name)
   assert.deepEqual(await cli.json('distribution', 'list', REPO), [])
   assert.equal((await cli.run(['distribution', 'show', REPO, 'once'])).exitCode, 5)
   assert.equal((await add('x1', '--once', 'nginx')).exitCode, 2)

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import type { RecordInfo } from '../../src/cli/run-progress.ts'
 import { type Api, type ApiError, connectApi } from '../helpers/api.ts'
+import { DISTRIBUTION, SCHEDULED, sampleOf } from '../helpers/distributions.ts'
 import { eachDialect, startCluster, type TestDialect } from '../helpers/local-cluster.ts'
 import { until } from '../helpers/real-time.ts'
 import { createRepository, registerCluster } from '../helpers/replication-calls.ts'
 
-const PATH = '/replication/api/remote/distribution'
 const REPO = 'proj/files'
 
 /** A cluster with a repository, another one, and the words of contract 001. */
@@ -20,7 +20,7 @@ async function pair(dialect: TestDialect) {
   const clusterId = await registerCluster(a.api, address, setUp)
   const target = { clusterId, remoteProjectId: 'proj', remoteRepoName: 'mirror' }
   const call = <T = null>(method: string, path: string, body?: unknown, api: Api = a.api): Promise<T> =>
-    api.call<T>(method, `${PATH}/${path}`, body, AbortSignal.timeout(20_000))
+    api.call<T>(method, `${DISTRIBUTION}/${path}`, body, AbortSignal.timeout(20_000))
   return {
     ...{ a, b, target, call },
     put: (path: string, text: string) => a.api.upload(REPO, path, Buffer.from(text), {}, AbortSignal.timeout(20_000)),
@@ -38,28 +38,6 @@ async function pair(dialect: TestDialect) {
     },
   }
 }
-/** The sample of contract 001 for a cluster, its placeholders filled in. */
-const sample = (target: object) => ({
-  configs: [
-    {
-      name: 'mirrors',
-      ...target,
-      packageConstraints: [],
-      pathConstraints: [],
-      replicaType: 'REAL_TIME',
-      setting: {
-        rateLimit: 0,
-        includeMetadata: true,
-        conflictStrategy: 'SKIP',
-        errorStrategy: 'CONTINUE',
-        executionStrategy: 'IMMEDIATELY',
-        executionPlan: { executeImmediately: true },
-      },
-      enable: true,
-      description: 'test replica task',
-    },
-  ],
-})
 const refused = (status: number, code: number, about?: RegExp) => (error: unknown) => {
   const { status: got, code: told, message } = error as ApiError
   assert.deepEqual([got, told], [status, code], message)
@@ -69,6 +47,7 @@ const refused = (status: number, code: number, about?: RegExp) => (error: unknow
 interface Info {
   readonly name: string
   readonly clusterId: string | null
+  readonly clusterName: string | null
   readonly registry: string | null
   readonly remoteRepoName: string | null
   readonly password: null
@@ -81,18 +60,18 @@ interface Info {
 eachDialect('distribution to clusters', (dialect) => {
   it('case 46: given the sample of contract 001 for a cluster, when created, updated, shown, toggled and deleted, then all is 0', async (t) => {
     await using on = await pair(dialect)
-    await on.call('POST', `create/${REPO}`, sample(on.target))
+    await on.call('POST', `create/${REPO}`, sampleOf(on.target))
     await on.put('/a.txt', 'hello')
     await on.arrives('/a.txt', t.signal)
 
     const [info] = await on.call<Info[]>('GET', `info/${REPO}/mirrors`)
-    assert.equal(info?.clusterId, on.target.clusterId)
+    assert.deepEqual([info?.clusterId, info?.clusterName], [on.target.clusterId, 'beta'])
     assert.deepEqual([info?.registry, info?.password, info?.remoteRepoName, info?.enable], [null, null, 'mirror', true])
     assert.equal(info?.replicaType, 'REAL_TIME')
     assert.deepEqual(await on.call('GET', `info/${REPO}`), [info])
     assert.deepEqual(await on.call('GET', `info/${REPO}/unknown`), [])
 
-    const { name: _, setting, ...change } = sample(on.target).configs[0]!
+    const { name: _, setting, ...change } = sampleOf(on.target).configs[0]!
     await on.call('POST', `update/${REPO}/mirrors`, {
       ...change,
       setting: { ...setting, conflictStrategy: 'OVERWRITE' },
@@ -115,7 +94,7 @@ eachDialect('distribution to clusters', (dialect) => {
 
   it('given a name that is there, when created again, then it is replaced, its type too, and its key stays', async (t) => {
     await using on = await pair(dialect)
-    await on.call('POST', `create/${REPO}`, sample(on.target))
+    await on.call('POST', `create/${REPO}`, sampleOf(on.target))
     const tasks = () =>
       on.a.api.call<{ records: { key: string; name: string; replicaType: string }[] }>(
         'GET',
@@ -125,7 +104,7 @@ eachDialect('distribution to clusters', (dialect) => {
       )
     const [before] = (await tasks()).records
     assert.equal(before?.name, `${REPO}/mirrors`)
-    const [config] = sample(on.target).configs
+    const [config] = sampleOf(on.target).configs
     const nightly = { executionStrategy: 'CRON_EXPRESSION', executionPlan: { cronExpression: '0 0 3 * * ?' } }
     await on.call('POST', `create/${REPO}`, { ...config, replicaType: 'SCHEDULED', setting: nightly, enable: false })
     const after = (await tasks()).records
@@ -140,7 +119,7 @@ eachDialect('distribution to clusters', (dialect) => {
 
   it('given several configurations of which one is wrong, when created, then none is stored', async () => {
     await using on = await pair(dialect)
-    const [config] = sample(on.target).configs
+    const [config] = sampleOf(on.target).configs
     const wrong = { ...config, name: 'other', clusterId: 'nowhere' }
     await assert.rejects(on.call('POST', `create/${REPO}`, { configs: [config, wrong] }), refused(400, 250306))
     const twice = on.call('POST', `create/${REPO}`, { configs: [config, config] })
@@ -153,7 +132,7 @@ eachDialect('distribution to clusters', (dialect) => {
 
   it('cases 44 and 45: given both, neither or half a target, when created, then the refusal names what is wrong', async () => {
     await using on = await pair(dialect)
-    const [config] = sample(on.target).configs
+    const [config] = sampleOf(on.target).configs
     const create = (changes: object) => on.call('POST', `create/${REPO}`, { configs: [{ ...config, ...changes }] })
     await assert.rejects(create({ clusterId: '' }), refused(400, 250105, /clusterId or registry/))
     await assert.rejects(create({ registry: 'r.example/x' }), refused(400, 250105, /clusterId or registry/))
@@ -172,8 +151,8 @@ eachDialect('distribution to clusters', (dialect) => {
       ping: false,
     }
     await assert.rejects(create(registry), refused(400, 250105, /GENERIC/))
-    await assert.rejects(on.call('POST', 'create/proj/absent', sample(on.target)), refused(404, 251006))
-    await assert.rejects(on.call('POST', 'create/absent/files', sample(on.target)), refused(404, 251004))
+    await assert.rejects(on.call('POST', 'create/proj/absent', sampleOf(on.target)), refused(404, 251006))
+    await assert.rejects(on.call('POST', 'create/absent/files', sampleOf(on.target)), refused(404, 251004))
     for (const body of [[], {}, { configs: [] }, { configs: 'x' }, 'text', null]) {
       await assert.rejects(on.call('POST', `create/${REPO}`, body), (error: ApiError) => error.status === 400)
     }
@@ -187,21 +166,67 @@ eachDialect('distribution to clusters', (dialect) => {
     await on.a.api.call('POST', '/auth/api/permission/create', { ...right, actions: ['READ'] }, t.signal)
     using reader = connectApi({ url: on.a.url, user: 'reader', password: user.pwd })
     assert.deepEqual(await on.call('GET', `info/${REPO}`, undefined, reader), [])
-    await assert.rejects(on.call('POST', `create/${REPO}`, sample(on.target), reader), refused(403, 250113))
-    const anonymous = await fetch(`${on.a.url}${PATH}/create/${REPO}`, {
+    await assert.rejects(on.call('POST', `create/${REPO}`, sampleOf(on.target), reader), refused(403, 250113))
+    const anonymous = await fetch(`${on.a.url}${DISTRIBUTION}/create/${REPO}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(sample(on.target)),
+      body: JSON.stringify(sampleOf(on.target)),
     })
     assert.equal(anonymous.status, 401)
     assert.equal(((await anonymous.json()) as { code: number }).code, 250114)
+  })
+
+  it('given a distribution that follows a plan, when somebody who may write starts it, then it runs; one that goes on by itself is not started', async (t) => {
+    await using on = await pair(dialect)
+    const user = { userId: 'writer', name: 'writer', pwd: 'a long password' }
+    await on.a.api.call('POST', '/auth/api/user/create', user, t.signal)
+    const right = { resourceType: 'REPO', projectId: 'proj', permName: 'write', repos: ['files'], users: ['writer'] }
+    await on.a.api.call('POST', '/auth/api/permission/create', { ...right, actions: ['WRITE', 'READ'] }, t.signal)
+    using writer = connectApi({ url: on.a.url, user: 'writer', password: user.pwd })
+    const run = (name: string) => on.call('POST', `run/${REPO}/${name}`, undefined, writer)
+    const [config] = sampleOf(on.target).configs
+    await on.put('/a.txt', 'a')
+    await on.call('POST', `create/${REPO}`, { configs: [{ ...config, ...SCHEDULED, name: 'nightly' }, config] }, writer)
+    await run('nightly')
+    await on.arrives('/a.txt', t.signal)
+    const status = () => on.call<RecordInfo>('GET', `get/runOnceTaskStatus/${REPO}?name=nightly`, undefined, writer)
+    await until(async () => (await status()).status === 'SUCCESS', t.signal)
+    await assert.rejects(run('mirrors'), refused(400, 250303, /goes on by itself/))
+    await assert.rejects(run('unknown'), refused(400, 250310))
+    await on.call('POST', `toggle/status/${REPO}/nightly`, undefined, writer)
+    await assert.rejects(run('nightly'), refused(400, 250304))
+  })
+
+  it('given a run-once of folders, patterns, packages or all, when stored, then its task says how much that is; again when it is replaced', async (t) => {
+    await using on = await pair(dialect)
+    await on.put('/a/1.txt', 'a'.repeat(100))
+    await on.put('/a/b/2.txt', 'b'.repeat(20))
+    await on.put('/c.txt', 'c'.repeat(3))
+    const path = '/replication/api/task/page/proj?pageSize=100'
+    const total = async () => {
+      const { records } = await on.a.api.call<{ records: { totalBytes: number }[] }>('GET', path, undefined, t.signal)
+      return records.map(({ totalBytes }) => totalBytes)
+    }
+    const create = (what: object) =>
+      on.call('POST', `create/runOnceTask/${REPO}`, { name: 'once', ...on.target, ...what })
+    for (const [what, bytes] of [
+      [{ pathConstraints: ['/a'] }, 120],
+      [{ pathConstraints: ['/a/*.txt', '/c.txt', '/none'] }, 103],
+      [{ pathConstraints: [{ path: '/', pathRegex: '.*/2[.]txt' }] }, 20],
+      [{ replicaObjectType: 'REPOSITORY' }, 123],
+    ] as const) {
+      await create(what)
+      assert.deepEqual(await total(), [bytes])
+    }
+    await on.call('POST', `create/${REPO}`, { ...sampleOf(on.target).configs[0], name: 'once', enable: false })
+    assert.deepEqual(await total(), [-1])
   })
 
   it('given a user of the target, when they may not write there, or nobody knows them, then the configuration is refused', async (t) => {
     await using on = await pair(dialect)
     const user = { userId: 'robot', name: 'robot', pwd: 'a long password' }
     await on.b.api.call('POST', '/auth/api/user/create', user, t.signal)
-    const [config] = sample(on.target).configs
+    const [config] = sampleOf(on.target).configs
     const as = (remoteUserUsername: string, remoteUserPassword: string) =>
       on.call('POST', `create/${REPO}`, { ...config, remoteUserUsername, remoteUserPassword })
     await assert.rejects(as('robot', user.pwd), refused(403, 250113, /robot.*may not write/))
@@ -251,6 +276,7 @@ eachDialect('distribution to clusters', (dialect) => {
     await on.call('POST', `create/runOnceTask/${REPO}`, body)
     await on.call('POST', `execute/runOnceTask/${REPO}?name=once`)
     await assert.rejects(on.call('DELETE', `delete/runOnceTask/${REPO}?name=once`), refused(400, 250113))
+    await assert.rejects(on.call('DELETE', `delete/${REPO}/once`), refused(400, 250113, /is running; wait for its end/))
     await assert.rejects(on.call('POST', `create/runOnceTask/${REPO}`, body), refused(400, 250303))
     const status = () => on.call<RecordInfo>('GET', `get/runOnceTaskStatus/${REPO}?name=once`)
     await until(async () => (await status()).status === 'SUCCESS', t.signal)
@@ -266,7 +292,7 @@ eachDialect('distribution to clusters', (dialect) => {
     await assert.rejects(create({ packageName: 'nginx' }), refused(400, 250105, /versions/))
     const two = { packageName: 'nginx', versions: ['1', '2'], targetVersions: ['3'] }
     await assert.rejects(create(two), refused(400, 250105, /targetVersions/))
-    await on.call('POST', `create/${REPO}`, sample(on.target))
+    await on.call('POST', `create/${REPO}`, sampleOf(on.target))
     await assert.rejects(on.call('POST', `execute/runOnceTask/${REPO}?name=mirrors`), refused(400, 250112))
     await assert.rejects(on.call('DELETE', `delete/runOnceTask/${REPO}?name=mirrors`), refused(400, 250113))
     await assert.rejects(on.call('POST', `execute/runOnceTask/${REPO}`), (error: ApiError) => error.status === 400)

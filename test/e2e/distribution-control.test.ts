@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import type { ApiError } from '../helpers/api.ts'
-import { distributionSource, REPO, scheduled } from '../helpers/distributions.ts'
+import { distributionSource, REPO, SCHEDULED, scheduled } from '../helpers/distributions.ts'
 import { eachDialect, type TestDialect } from '../helpers/local-cluster.ts'
 import { until } from '../helpers/real-time.ts'
 import { imageOf } from '../helpers/registry.ts'
@@ -156,6 +156,27 @@ eachDialect('registries of distributions', (dialect) => {
     assert.deepEqual([record.status, record.errorReason], ['SUCCESS', null])
     const [info] = await source.call<Info[]>('GET', `info/${REPO}/once`)
     assert.equal(info?.certificate, TEST_CERTIFICATE)
+    // As the contract writes it, `{registry-host}/{repository}`: what answered is stored.
+    const { host } = new URL(tls.url)
+    await create({ registry: `${host}/team`, certificate: TEST_CERTIFICATE, ...LOGIN })
+    assert.equal((await source.call<Info[]>('GET', `info/${REPO}/once`))[0]?.registry, `https://${host}/team`)
+    const plain = new URL(on.there.url).host
+    await create({ registry: `${plain}/team` })
+    assert.equal((await source.call<Info[]>('GET', `info/${REPO}/once`))[0]?.registry, `http://${plain}/team`)
+    await assert.rejects(create({ registry: `${plain}/team`, ...LOGIN }), refused(250302, /speaks plain HTTP only/))
+  })
+
+  it('case 47: given one that is no run-once, when deleted as one, then it is refused until it has ended', async (t) => {
+    await using on = await pair(dialect)
+    const { source } = on
+    await source.tag('1')
+    const remove = () => source.call('DELETE', `delete/runOnceTask/${REPO}?name=mirror`)
+    await source.distribute('mirror', { ...on.target, ...SCHEDULED })
+    await assert.rejects(remove(), refused(250113, /has not ended/))
+    await source.distribute('mirror', { ...on.target, replicaType: 'SCHEDULED' })
+    await until(async () => (await source.status('mirror'))?.status === 'SUCCESS', t.signal)
+    await remove()
+    assert.deepEqual(await on.nodes(), [])
   })
 
   it('given a tag that the registry lost, when it is pushed again by name, then it is there: by a run, and by a link that follows', async (t) => {
@@ -210,6 +231,48 @@ eachDialect('registries of distributions', (dialect) => {
     await source.tag('4')
     assert.equal((await plan())?.counts.send, 1)
     assert.equal((await plan())?.counts.skip, 3)
+  })
+
+  it('given a run-once of a version, when stored, then its task says how large that is, and its record from the beginning', async (t) => {
+    await using on = await pair(dialect)
+    const { source } = on
+    for (const tag of ['1', '2']) await source.tag(tag)
+    const page = await source.api<{ records: { name: string; size: number }[] }>(
+      'GET',
+      `/repository/api/version/page/${REPO}?packageKey=docker://nginx`,
+    )
+    const sizeOf = (tag: string) => page.records.find(({ name }) => name === tag)!.size
+    const once = { name: 'once', packageName: 'nginx', ...on.target }
+    await source.call('POST', `create/runOnceTask/${REPO}`, { ...once, versions: ['1'] })
+    assert.equal((await source.task('once')).totalBytes, sizeOf('1'))
+    await source.call('POST', `create/runOnceTask/${REPO}`, { ...once, versions: ['1', '2', 'none'] })
+    assert.equal((await source.task('once')).totalBytes, sizeOf('1') + sizeOf('2'))
+    await source.call('POST', `execute/runOnceTask/${REPO}?name=once`)
+    assert.ok((await source.status('once'))!.totalBytes > 0)
+    await source.ended('once', t.signal)
+  })
+
+  it('given the address of this server, when a repository would go to itself or below itself, then it is refused; stored without asking, its run fails with words', async (t) => {
+    await using on = await pair(dialect)
+    const { source } = on
+    const { url, password } = source.registry.server
+    await source.tag('1')
+    const to = (path: string, more: object = {}) =>
+      source.distribute('self', { ...SCHEDULED, registry: `${url}${path}`, username: 'admin', password, ...more })
+    for (const path of [`/${REPO}`, `/${REPO}/below`]) {
+      await assert.rejects(
+        to(path),
+        refused(250105, /\[registry\].*demo\/images of this server: it would go to itself/),
+      )
+    }
+    await to('/demo/others')
+    assert.equal((await source.run('self', t.signal)).status, 'SUCCESS')
+    assert.equal((await source.registry.call('GET', '/v2/demo/others/nginx/manifests/1')).status, 200)
+    await to(`/${REPO}/below`, { ping: false })
+    const record = await source.run('self', t.signal)
+    assert.equal(record.status, 'FAILED')
+    assert.match(record.errorReason ?? '', /it would go to itself/)
+    assert.equal((await source.registry.call('GET', `/v2/${REPO}/below/nginx/manifests/1`)).status, 404)
   })
 
   it('given a run-once, when it runs with a limit, then it is RUNNING, its bytes grow, it can be stopped, and not deleted before', async (t) => {

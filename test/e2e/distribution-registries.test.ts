@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import type { RecordInfo } from '../../src/cli/run-progress.ts'
 import type { ApiError } from '../helpers/api.ts'
+import { DISTRIBUTION, sampleOf } from '../helpers/distributions.ts'
 import { eachDialect, type TestDialect } from '../helpers/local-cluster.ts'
 import { until } from '../helpers/real-time.ts'
 import { INDEX, MANIFEST, startRegistry } from '../helpers/registry.ts'
 import { detailsOf, registerCluster } from '../helpers/replication-calls.ts'
 
-const PATH = '/replication/api/remote/distribution'
 const REPO = 'demo/images'
 
 /** A registry of ours, and another server of ours that plays somebody else's: its protocol is all that the first one knows of it. */
@@ -15,7 +15,7 @@ async function pair(dialect: TestDialect) {
   const a = await startRegistry(dialect, { ENTREPOT_ALLOW_PRIVATE_TARGETS: 'true' })
   const b = await startRegistry(dialect)
   const call = <T = null>(method: string, path: string, body?: unknown): Promise<T> =>
-    a.server.api.call<T>(method, `${PATH}/${path}`, body, AbortSignal.timeout(20_000))
+    a.server.api.call<T>(method, `${DISTRIBUTION}/${path}`, body, AbortSignal.timeout(20_000))
   const target = {
     registry: `${b.server.url}/demo/images/mirror`,
     username: 'admin',
@@ -38,34 +38,12 @@ async function pair(dialect: TestDialect) {
     },
   }
 }
-/** The sample of contract 001 for a registry, its placeholders filled in. */
-const sample = (target: object) => ({
-  configs: [
-    {
-      name: 'mirrors',
-      ...target,
-      packageConstraints: [],
-      pathConstraints: [],
-      replicaType: 'REAL_TIME',
-      setting: {
-        rateLimit: 0,
-        includeMetadata: true,
-        conflictStrategy: 'SKIP',
-        errorStrategy: 'CONTINUE',
-        executionStrategy: 'IMMEDIATELY',
-        executionPlan: { executeImmediately: true },
-      },
-      enable: true,
-      description: 'test replica task',
-    },
-  ],
-})
 
 eachDialect('distribution to registries', (dialect) => {
   it('case 46: given the sample of contract 001 for a registry, when a tag is pushed afterwards, then it is there, and nothing older', async (t) => {
     await using on = await pair(dialect)
     await on.a.pushImage(`${REPO}/nginx`, 'old')
-    await on.call('POST', `create/${REPO}`, sample(on.target))
+    await on.call('POST', `create/${REPO}`, sampleOf(on.target))
     const pushed = await on.a.pushImage(`${REPO}/nginx`, '1.1')
     await until(async () => (await on.manifest('1.1', 'nginx')).status === 200, t.signal)
     const there = await on.manifest('1.1', 'nginx')
@@ -76,7 +54,7 @@ eachDialect('distribution to registries', (dialect) => {
     assert.equal(infos[0]?.registry, `${on.b.server.url}/demo/images/mirror`)
     assert.deepEqual([infos[0]?.username, infos[0]?.password, infos[0]?.clusterId], ['admin', null, null])
     assert.ok(!JSON.stringify(infos).includes(on.b.server.password))
-    const { name: _, password: __, ...change } = sample(on.target).configs[0] as Record<string, unknown>
+    const { name: _, password: __, ...change } = sampleOf(on.target).configs[0] as Record<string, unknown>
     await on.call('POST', `update/${REPO}/mirrors`, change)
     await on.a.pushImage(`${REPO}/nginx`, '1.2')
     await until(async () => (await on.manifest('1.2', 'nginx')).status === 200, t.signal)
@@ -87,10 +65,10 @@ eachDialect('distribution to registries', (dialect) => {
 
   it('given many creations of one name at once, when all are answered, then there is one, and each was done or told that it is taken', async (t) => {
     await using on = await pair(dialect)
-    const body = { ...sample(on.target).configs[0], name: 'once', packageName: 'nginx', versions: ['1.1'] }
+    const body = { ...sampleOf(on.target).configs[0], name: 'once', packageName: 'nginx', versions: ['1.1'] }
     const calls = Array.from({ length: 6 }, (_, n) =>
       n % 2 === 0
-        ? on.call('POST', `create/${REPO}`, sample(on.target))
+        ? on.call('POST', `create/${REPO}`, sampleOf(on.target))
         : on.call('POST', `create/runOnceTask/${REPO}`, body),
     )
     for (const one of await Promise.allSettled(calls)) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { after, before, describe, it } from 'node:test'
+import { eachDialect } from '../helpers/local-cluster.ts'
 import { addUser, basic, digestOf, type Registry, startRegistry } from '../helpers/registry.ts'
 
 const SCOPE = 'repository:demo/images/nginx:pull'
@@ -12,12 +13,12 @@ const form = (fields: Record<string, string>) => ({
   authorization: '',
 })
 
-describe('who may use the registry', () => {
+eachDialect('who may use the registry', (dialect) => {
   let on: Registry
   let reader = ''
   let writer = ''
   before(async () => {
-    on = await startRegistry('sqlite')
+    on = await startRegistry(dialect)
     reader = await addUser(on, 'reader', 'images', ['READ'])
     writer = await addUser(on, 'writer', 'images', ['READ', 'WRITE'], ['/team'])
   })
@@ -122,6 +123,24 @@ describe('who may use the registry', () => {
         assert.equal(status, 202)
       }
     }
+  })
+
+  it('given a mount that names no source, when a repository that the caller may read has the blob, then it is mounted from there', async () => {
+    const [open, hidden] = [Buffer.from('open to all'), Buffer.from('hidden from most')]
+    await on.pushBlob('demo/others/has-it', open)
+    await on.pushBlob('demo/images/secret', hidden)
+    const scope = 'repository:demo/images/team/m:pull,push'
+    const mount = async (bytes: Buffer, authorization: string) => {
+      const query = `mount=${digestOf(bytes)}`
+      return (await on.call('POST', `/v2/demo/images/team/m/blobs/uploads/?${query}`, { authorization })).status
+    }
+    assert.equal(await mount(open, await bearer(writer, scope)), 202, 'the token does not reach it')
+    assert.equal(await mount(open, await bearer(writer, scope, 'repository:demo/others/has-it:pull')), 201)
+    assert.equal(await mount(hidden, writer), 202)
+    assert.equal(await mount(Buffer.from('nowhere'), writer), 202)
+    assert.equal(await mount(hidden, basic('admin')), 201)
+    assert.equal((await on.call('DELETE', `/v2/demo/images/team/m/blobs/${digestOf(open)}`)).status, 202)
+    assert.equal(await mount(open, writer), 201)
   })
 
   it('given a user without the right, when an image is pushed with the password, then it is denied', async () => {

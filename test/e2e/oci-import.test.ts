@@ -4,26 +4,18 @@ import { after, before, it } from 'node:test'
 import { importCalls } from '../helpers/image-imports.ts'
 import { createImageRepository, putBlob, putManifest, seedImage, seedIndex } from '../helpers/image-proxies.ts'
 import { eachDialect } from '../helpers/local-cluster.ts'
-import {
-  addUser,
-  descriptor,
-  digestOf,
-  EMPTY,
-  EMPTY_TYPE,
-  MANIFEST,
-  manifestOf,
-  type Registry,
-  startRegistry,
-} from '../helpers/registry.ts'
+import { addUser, digestOf, EMPTY, type Registry, signatureOf, startRegistry } from '../helpers/registry.ts'
 import { type ScriptedRegistry, scriptedRegistry } from '../helpers/scripted-registry.ts'
 
 eachDialect('imports from other registries', (dialect) => {
   let on: Registry
   let source: ScriptedRegistry
   let calls: ReturnType<typeof importCalls>
+  const log: string[] = []
   let made = 0
   before(async () => {
-    on = await startRegistry(dialect, { ENTREPOT_ALLOW_PRIVATE_TARGETS: 'true' })
+    const onLog = (line: string) => void log.push(line)
+    on = await startRegistry(dialect, { ENTREPOT_ALLOW_PRIVATE_TARGETS: 'true' }, { onLog })
     source = await scriptedRegistry()
     calls = importCalls(on)
   })
@@ -92,12 +84,6 @@ eachDialect('imports from other registries', (dialect) => {
     ]
     const index = seedIndex(source, image, 'multi', children)
     putBlob(source, image, EMPTY)
-    const signatureOf = (subject: { digest: string; bytes: Buffer; mediaType: string }, text: string) =>
-      manifestOf({
-        ...{ mediaType: MANIFEST, artifactType: 'application/vnd.example.signature', annotations: { text } },
-        ...{ config: descriptor(EMPTY, EMPTY_TYPE), layers: [] },
-        subject: descriptor(subject.bytes, subject.mediaType),
-      })
     const [ofIndex, ofChild] = [signatureOf(index, 'index'), signatureOf(children[1]!, 'child')]
     const ofSignature = signatureOf(ofIndex, 'signature')
     for (const one of [ofIndex, ofChild, ofSignature]) putManifest(source, image, one)
@@ -186,6 +172,8 @@ eachDialect('imports from other registries', (dialect) => {
       [{ name, packageName: image }, 400, /registry/],
       [{ name: '1x', registry: source.url, packageName: image }, 400, /name/],
       [{ name, registry: source.url, versions: ['1'] }, 400, /packageName/],
+      [{ name, registry: source.url, packageName: 'Team/App' }, 400, /\[packageName\].*\[Team\/App\] is no image name/],
+      [{ name, registry: source.url, packageName: image, versions: ['a b'] }, 400, /\[versions\].*\[a b\] is no tag/],
       [{ name, registry: 'http://169.254.169.254/', packageName: image }, 400, /registry/],
       [{ name, registry: 'http://127.0.0.1:1', packageName: image }, 400, /connect/],
     ]
@@ -224,6 +212,7 @@ eachDialect('imports from other registries', (dialect) => {
     ]) {
       assert.doesNotMatch((await on.call('GET', path)).body.toString(), /w\+rd/)
     }
+    assert.doesNotMatch(log.join(''), /w\+rd|w%2Brd/i)
     const detail = await on.call('GET', `/docker/ext/version/detail/demo/images?packageKey=docker://${image}&version=1`)
     assert.match(detail.body.toString(), new RegExp(`writes${made}`))
   })
@@ -239,6 +228,25 @@ eachDialect('imports from other registries', (dialect) => {
     const clusters = await on.call('GET', '/replication/api/cluster/list')
     assert.doesNotMatch(clusters.body.toString(), new RegExp(`import/${name}"`))
     assert.equal((await on.call('HEAD', `/v2/demo/images/${image}/manifests/1`)).status, 200)
+  })
+
+  it('given an import, when its task is deleted as a task, then the node of its registry goes too, and its name is free', async () => {
+    const { name, image } = fresh()
+    seedImage(source, image, '1')
+    const body = { name, registry: source.url, packageName: image, username: 'someone', password: 'kept secret' }
+    const { taskKey } = (await calls.create(body)).json.data
+    assert.equal((await on.call('DELETE', `/replication/api/task/delete/${taskKey}`)).status, 200)
+    const nodes = await on.call('GET', '/replication/api/cluster/list?type=REMOTE')
+    assert.doesNotMatch(nodes.body.toString(), new RegExp(`import/${name}"`))
+    assert.equal((await calls.create(body)).status, 200)
+  })
+
+  it('given an import that has not run, when its task is shown, then nobody knows how much it is', async () => {
+    const { name, image } = fresh()
+    seedImage(source, image, '1')
+    const { taskKey } = (await calls.create({ name, registry: source.url, packageName: image })).json.data
+    const { json } = await on.call('GET', `/replication/api/task/info/${taskKey}`)
+    assert.equal(json.data.totalBytes, -1)
   })
 
   it('given an import, when its task is planned, copied or changed as a task of ours, then that is refused with words', async () => {

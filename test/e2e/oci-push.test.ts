@@ -306,6 +306,36 @@ describe('core.md 15 item 8: OCI distribution specification 1.1: Push', () => {
     it('given a tag of 129 characters, when PUT, then 400', async () => {
       assert.equal((await on.pushManifest(await withBlobs(), 'a'.repeat(129), imageOf(config, [layer]))).status, 400)
     })
+    it('given a name of 255 characters, when PUT, then 201 and it can be pulled; of 256 nothing can be pushed', async () => {
+      const long = `demo/images/${'a'.repeat(255)}`
+      for (const blob of [config, layer]) assert.equal((await on.pushBlob(long, blob)).status, 201)
+      const image = imageOf(config, [layer])
+      for (const reference of ['t'.repeat(128), image.digest]) {
+        assert.equal((await on.pushManifest(long, reference, image)).status, 201)
+        await pullable(`/v2/${long}/manifests/${reference}`, image.bytes)
+      }
+      for (const [method, rest] of [
+        ['POST', 'blobs/uploads/'],
+        ['PUT', 'manifests/1'],
+      ] as const) {
+        const answer = await on.call(method, `/v2/${long}a/${rest}`, method === 'PUT' ? { body: image.bytes } : {})
+        assert.deepEqual([answer.status, answer.code], [400, 'NAME_INVALID'])
+      }
+    })
+    it('given tags that look like the digest of another manifest, when PUT and deleted, then tag and digest stay apart', async () => {
+      const name = await withBlobs()
+      const [one, other] = [imageOf(config, [layer]), imageOf(config, [])]
+      assert.equal((await on.pushManifest(name, one.digest, one)).status, 201)
+      const hex = one.digest.slice('sha256:'.length)
+      const tags = [hex, `sha256-${hex}`, `sha256_${hex}`, 'sha256']
+      for (const tag of tags) assert.equal((await on.pushManifest(name, tag, other)).status, 201, tag)
+      for (const tag of tags) await pullable(`/v2/${name}/manifests/${tag}`, other.bytes)
+      await pullable(`/v2/${name}/manifests/${one.digest}`, one.bytes)
+      assert.equal((await on.call('DELETE', `/v2/${name}/manifests/${one.digest}`)).status, 202)
+      for (const tag of tags) await pullable(`/v2/${name}/manifests/${tag}`, other.bytes)
+      const colon = await on.pushManifest(name, `sha256:${hex.slice(1)}`, other)
+      assert.deepEqual([colon.status, colon.code], [400, 'DIGEST_INVALID'])
+    })
     it('given a tag that is there, when PUT again, then it moves and the manifest before stays under its digest', async () => {
       const name = await withBlobs()
       const [before, after] = [imageOf(config, [layer]), imageOf(config, [])]

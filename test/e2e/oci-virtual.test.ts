@@ -1,18 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, before, it } from 'node:test'
+import { after, before, describe, it } from 'node:test'
 import { createImageRepository, putManifest, seedImage } from '../helpers/image-proxies.ts'
 import { eachDialect } from '../helpers/local-cluster.ts'
-import {
-  addUser,
-  descriptor,
-  digestOf,
-  EMPTY,
-  EMPTY_TYPE,
-  MANIFEST,
-  manifestOf,
-  type Registry,
-  startRegistry,
-} from '../helpers/registry.ts'
+import { addUser, digestOf, EMPTY, MANIFEST, type Registry, signatureOf, startRegistry } from '../helpers/registry.ts'
 import { type ScriptedRegistry, scriptedRegistry } from '../helpers/scripted-registry.ts'
 
 eachDialect('VIRTUAL repositories of images', (dialect) => {
@@ -72,12 +62,7 @@ eachDialect('VIRTUAL repositories of images', (dialect) => {
     await on.pushImage('demo/second/listed', 'a')
     await on.pushImage('demo/second/listed', 'Same')
     seedImage(upstream, 'listed', 'z')
-    const signed = (text: string) =>
-      manifestOf({
-        ...{ mediaType: MANIFEST, artifactType: 'application/vnd.example.signature' },
-        ...{ config: descriptor(EMPTY, EMPTY_TYPE), layers: [], annotations: { text } },
-        subject: { mediaType: MANIFEST, digest: image.digest, size: image.bytes.length },
-      })
+    const signed = (text: string) => signatureOf(image, text)
     await on.pushBlob('demo/second/listed', EMPTY)
     await on.pushManifest('demo/second/listed', signed('ours').digest, signed('ours'))
     putManifest(upstream, 'listed', signed('theirs'))
@@ -100,15 +85,7 @@ eachDialect('VIRTUAL repositories of images', (dialect) => {
     const hidden = await on.pushImage('demo/first/secret', '1')
     const shown = await on.pushImage('demo/second/secret', '1')
     const authorization = await addUser(on, 'partly', 'all', ['READ'])
-    await on.server.api.call(
-      'POST',
-      '/auth/api/permission/create',
-      {
-        ...{ resourceType: 'REPO', projectId: 'demo', permName: 'partly on second', repos: ['second'] },
-        ...{ users: ['partly'], roles: [], actions: ['READ'], includePattern: [], excludePattern: [] },
-      },
-      new AbortController().signal,
-    )
+    await allow(on, 'partly', ['second'])
     const granted = await on.call('GET', '/v2/auth?service=entrepot&scope=repository:demo/all/secret:pull', {
       authorization,
     })
@@ -122,6 +99,87 @@ eachDialect('VIRTUAL repositories of images', (dialect) => {
     }
     const member = await on.call('GET', '/v2/demo/second/secret/manifests/1', { authorization: token })
     assert.equal(member.status, 401)
+  })
+
+  describe('the catalog', () => {
+    const images = async (repository: string, query: string, authorization?: string) => {
+      const answer = await on.call(
+        'GET',
+        `/demo/${repository}/v2/_catalog${query}`,
+        authorization === undefined ? {} : { authorization },
+      )
+      return {
+        names: answer.json.repositories as string[],
+        next: /^<([^>]+)>; rel="next"$/.exec(answer.headers.get('link') ?? '')?.[1],
+      }
+    }
+    before(async () => {
+      await createImageRepository(on, 'left', 'LOCAL')
+      await createImageRepository(on, 'right', 'LOCAL')
+      await createImageRepository(on, 'inner', 'VIRTUAL', { repositoryList: [{ name: 'right' }] })
+      await createImageRepository(on, 'outer', 'VIRTUAL', { repositoryList: [{ name: 'left' }, { name: 'inner' }] })
+      for (const name of ['left/b', 'left/d', 'right/a/x', 'right/b', 'right/c'])
+        await on.pushImage(`demo/${name}`, '1')
+    })
+
+    it('given members and members of members, when listed, then each image is there once, in order and in pages', async () => {
+      const all = ['demo/outer/a/x', 'demo/outer/b', 'demo/outer/c', 'demo/outer/d']
+      assert.deepEqual((await images('outer', '')).names, all)
+      assert.deepEqual((await images('outer', '?last=demo/outer/b')).names, all.slice(2))
+      for (const n of [1, 2, 3]) {
+        const pages: string[] = []
+        let next: string | undefined = `/demo/outer/v2/_catalog?n=${n}`
+        while (next !== undefined) {
+          const page = await on.call('GET', next)
+          assert.ok(page.json.repositories.length <= n)
+          pages.push(...page.json.repositories)
+          next = /^<([^>]+)>; rel="next"$/.exec(page.headers.get('link') ?? '')?.[1]
+        }
+        assert.deepEqual(pages, all)
+      }
+    })
+
+    it('given all repositories, when listed, then those of VIRTUAL ones stand in their places', async () => {
+      const ours = [
+        'inner/a/x',
+        'inner/b',
+        'inner/c',
+        'left/b',
+        'left/d',
+        'outer/a/x',
+        'outer/b',
+        'outer/c',
+        'outer/d',
+        'right/a/x',
+        'right/b',
+        'right/c',
+      ]
+      const pages: string[] = []
+      let next: string | undefined = '/v2/_catalog?n=2'
+      while (next !== undefined) {
+        const page = await on.call('GET', next)
+        pages.push(...page.json.repositories)
+        next = /^<([^>]+)>; rel="next"$/.exec(page.headers.get('link') ?? '')?.[1]
+      }
+      assert.deepEqual(pages, pages.toSorted())
+      assert.deepEqual(
+        pages.filter((name) => /^demo\/(inner|left|outer|right)\//.test(name)),
+        ours.map((name) => `demo/${name}`),
+      )
+    })
+
+    it('given a caller who may not read a member, or what lies between, when listed, then its images are not there', async () => {
+      const user = await addUser(on, 'sees-outer', 'outer', ['READ'])
+      assert.deepEqual((await images('outer', '', user)).names, [])
+      await allow(on, 'sees-outer', ['left'])
+      assert.deepEqual((await images('outer', '', user)).names, ['demo/outer/b', 'demo/outer/d'])
+      await allow(on, 'sees-outer', ['right'])
+      assert.deepEqual((await images('outer', '', user)).names, ['demo/outer/b', 'demo/outer/d'])
+      await allow(on, 'sees-outer', ['inner'])
+      assert.equal((await images('outer', '', user)).names.length, 4)
+      const stranger = await addUser(on, 'sees-left', 'left', ['READ'])
+      assert.deepEqual((await images('outer', '', stranger)).names, [])
+    })
   })
 
   it('given nobody who has it, when asked for, then 404; an upstream that failed is named', async () => {
@@ -152,3 +210,16 @@ eachDialect('VIRTUAL repositories of images', (dialect) => {
     }
   })
 })
+
+/** READ on these repositories. */
+async function allow({ server }: Registry, user: string, repos: readonly string[]): Promise<void> {
+  await server.api.call(
+    'POST',
+    '/auth/api/permission/create',
+    {
+      ...{ resourceType: 'REPO', projectId: 'demo', permName: `${user} on ${repos}`, repos },
+      ...{ users: [user], roles: [], actions: ['READ'], includePattern: [], excludePattern: [] },
+    },
+    new AbortController().signal,
+  )
+}

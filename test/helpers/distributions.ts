@@ -5,7 +5,7 @@ import { type Registry, startRegistry } from './registry.ts'
 import type { Detail, Page } from './replication-calls.ts'
 
 export const REPO = 'demo/images'
-const PATH = '/replication/api/remote/distribution'
+export const DISTRIBUTION = '/replication/api/remote/distribution'
 
 /** A registry of ours whose repository `demo/images` is distributed, in the words of contract 001. */
 export interface DistributionSource extends AsyncDisposable {
@@ -56,7 +56,7 @@ export async function distributionSource(
   const api = <T>(method: string, path: string, body?: unknown): Promise<T> =>
     registry.server.api.call<T>(method, path, body, AbortSignal.timeout(PATIENCE_MS))
   const call = <T = null>(method: string, path: string, body?: unknown): Promise<T> =>
-    api<T>(method, `${PATH}/${path}`, body)
+    api<T>(method, `${DISTRIBUTION}/${path}`, body)
   const tasks = '/replication/api/task'
   const source: DistributionSource = {
     ...{ registry, api, call },
@@ -113,3 +113,26 @@ export const SCHEDULED = {
   },
 } as const
 export const scheduled = (setting: object) => ({ ...SCHEDULED, setting: { ...SCHEDULED.setting, ...setting } })
+
+/** The sample of contract 001, its placeholders filled in: for a registry or for a cluster. */
+export const sampleOf = (target: object) => ({
+  configs: [
+    {
+      name: 'mirrors',
+      ...target,
+      packageConstraints: [],
+      pathConstraints: [],
+      replicaType: 'REAL_TIME',
+      setting: {
+        rateLimit: 0,
+        includeMetadata: true,
+        conflictStrategy: 'SKIP',
+        errorStrategy: 'CONTINUE',
+        executionStrategy: 'IMMEDIATELY',
+        executionPlan: { executeImmediately: true },
+      },
+      enable: true,
+      description: 'test replica task',
+    },
+  ],
+})

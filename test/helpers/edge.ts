@@ -49,6 +49,7 @@ export const NO_SAMPLES: Samplers = {
   replicationLagMs: async () => new Map(),
   wantingBlobs: async () => ({}),
   segments: async () => ({ segments: 0, bytes: 0, deadBytes: 0 }),
+  backups: async () => [],
 }
 
 /** The HTTP edge with these routes and nothing behind it. */

@@ -61,6 +61,7 @@ export function imageServices(db: MetadataDatabase) {
       openBody: () => Readable.from([Buffer.from(body)], { objectMode: false }),
       authorise: async () => true,
       mayRead: async () => true,
+      sourcesOf: async () => [],
       method: 'GET',
       base: `/v2/${repository.project}/${repository.name}/${image}`,
     })

@@ -46,6 +46,7 @@ export function packageServices(db: MetadataDatabase, rules: Partial<PackageRule
   }
   return {
     ...base,
+    ...{ store, intake, rulesOf },
     packages: createPackages({ db, clock, hlc, rulesOf }),
     deletion: createPackageDeletion({ db, clock, hlc, rulesOf }),
     publish,

@@ -64,6 +64,12 @@ export const imageOf = (config: Buffer, layers: readonly Buffer[], more: object 
     ...{ config: descriptor(config, CONFIG), layers: layers.map((layer) => descriptor(layer, LAYER)) },
     ...more,
   })
+/** A signature, as clients of 1.1 attach one: its config is `EMPTY`. */
+export const signatureOf = ({ bytes, mediaType }: PushedManifest, text: string): PushedManifest =>
+  manifestOf({
+    ...{ mediaType: MANIFEST, artifactType: 'application/vnd.example.signature', annotations: { text } },
+    ...{ config: descriptor(EMPTY, EMPTY_TYPE), layers: [], subject: descriptor(bytes, mediaType) },
+  })
 export const basic = (user: string, password = PASSWORD): string =>
   `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 

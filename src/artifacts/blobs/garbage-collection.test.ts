@@ -8,6 +8,7 @@ import { eachDatabase, type MakeDatabase, makePostgres, skipReason } from '../..
 import { tempDir } from '../../../test/helpers/temp.ts'
 import type { Digest } from '../../core/digest.ts'
 import { normalisePath } from '../../core/paths.ts'
+import { holdBlobs, releaseHold } from '../../metadata/backup/holds.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { purgeNodes } from '../../metadata/nodes/deleted-nodes.ts'
 import { findNode } from '../../metadata/nodes/nodes.ts'
@@ -219,6 +220,27 @@ eachDatabase('garbage collection', (make) => {
       assert.deepEqual(await filesOf(site), [])
     })
   }
+
+  it('given a hold on all blobs, when collected, then nothing is marked or removed until it is released or lapses', async () => {
+    await using site = await makeSite(make)
+    const { db, clock } = site
+    await site.upload('/purged', 'purged')
+    await site.remove('/purged')
+    await site.upload('/marked', 'marked')
+    await site.remove('/marked')
+    await purgeDeletedNodes(site, clock.now() + 1, signal)
+    await clock.advance(GRACE_MS + 1)
+    await db.transact((trx) => markUnneeded(trx, [digestOf('marked')], clock.now()))
+    await db.transact((trx) => holdBlobs(trx, 'backup', clock.now() + 10 * GRACE_MS))
+    await clock.advance(GRACE_MS + 1)
+    assert.equal((await site.collect()).deletedBlobs, 0)
+    assert.deepEqual(await knownBlobs(db.read, [digestOf('purged')]), new Set([digestOf('purged')]))
+    assert.ok((await site.store.find(digestOf('marked'), signal)) !== undefined)
+    await db.transact((trx) => releaseHold(trx, 'backup'))
+    await db.transact((trx) => holdBlobs(trx, 'dead', clock.now() + 1))
+    await clock.advance(GRACE_MS + 1)
+    assert.equal((await site.collect()).deletedBlobs, 2)
+  })
 
   it('given a node that is live or only soft-deleted, when collected after any time, then its blob stays', async () => {
     await using site = await makeSite(make)

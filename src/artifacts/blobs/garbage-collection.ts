@@ -1,7 +1,8 @@
 import type { Clock } from '../../core/clock.ts'
 import { mapConcurrent } from '../../core/concurrency.ts'
 import type { Digest } from '../../core/digest.ts'
-import type { MetadataDatabase } from '../../metadata/database.ts'
+import { areBlobsHeld } from '../../metadata/backup/holds.ts'
+import type { MetadataDatabase, Transaction } from '../../metadata/database.ts'
 import { purgeNodes } from '../../metadata/nodes/deleted-nodes.ts'
 import {
   type BlobHome,
@@ -45,7 +46,7 @@ const PURGED_AT_ONCE = 1_000
 /**
  * Removes blobs that no node refers to, live or deleted, and no loose row, and that nobody relied on during the grace time. Any number of processes
  * may do it at once, and at any moment of an upload: what it does on each line when something else happens, or the process dies,
- * is in docs/design/blobs.md.
+ * is in docs/design/blobs.md. While somebody holds all blobs (`metadata/backup/holds.ts`) nothing is taken away.
  */
 export async function collectGarbage(deps: GarbageCollectionDeps, signal: AbortSignal): Promise<GarbageReport> {
   const orphans = await findOrphans(deps, signal)
@@ -90,7 +91,25 @@ async function markGarbage({ db, clock, graceMs }: GarbageCollectionDeps, signal
     examined += page.length
     after = page.at(-1)
     const unreferenced = await unreferencedAmong(db.read, page)
-    if (unreferenced.length > 0) await db.transact((trx) => markUnneeded(trx, unreferenced, touchedBefore))
+    if (unreferenced.length === 0) continue
+    const mark = async (trx: Transaction) => {
+      await markUnneeded(trx, unreferenced, touchedBefore)
+      // After they were found unneeded: whoever holds them from now on reads a state in which they are.
+      if (await areBlobsHeld(trx, clock.now())) throw new BlobsHeldError()
+    }
+    if (!(await unlessHeld(() => db.transact(mark)))) return examined
+  }
+}
+
+/** Rolls the marks back. */
+class BlobsHeldError extends Error {}
+async function unlessHeld(work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    if (error instanceof BlobsHeldError) return false
+    throw error
   }
 }
 
@@ -103,6 +122,7 @@ async function removeMarked(
   const removeSlice = (home: BlobHome) =>
     db.transact(async (trx) => {
       const blobs = await lockUnneeded(trx, home, before, REMOVED_AT_ONCE[home])
+      if (await areBlobsHeld(trx, clock.now())) return []
       const digests = blobs.map(({ digest }) => digest)
       if (home === 'file') {
         await mapConcurrent(digests, FILES_AT_ONCE, (digest, stop) => store.delete(digest, stop), signal)

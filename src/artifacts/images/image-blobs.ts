@@ -4,11 +4,10 @@ import { AppError } from '../../core/errors.ts'
 import type { HlcClock } from '../../core/hlc.ts'
 import type { MetadataDatabase, Reader } from '../../metadata/database.ts'
 import { findNode, isExpired, liveAt, type NodeRecord } from '../../metadata/nodes/nodes.ts'
-import { pathsOfContent } from '../../metadata/nodes/paths-of-content.ts'
 import { claimsAt } from '../../metadata/packages/version-files.ts'
 import { untilCommit } from '../../metadata/sql/until-commit.ts'
 import { touchBlobs } from '../../metadata/storage/blobs.ts'
-import { dropLoose, findLoose, keepLoose, looseImagesOf } from '../../metadata/storage/loose-blobs.ts'
+import { dropLoose, findLoose, keepLoose } from '../../metadata/storage/loose-blobs.ts'
 import type { BlobStat } from '../../storage/blob-store.ts'
 import { deleteFiles, lockLive } from '../nodes/node-writer.ts'
 import { settle, stampAbove } from '../nodes/settle.ts'
@@ -28,8 +27,6 @@ export interface ImageBlobs {
   get(place: ImagePlace, name: ContentName): Promise<ImageBlob>
   /** Gives the blob to another image, without its bytes. @returns whether the source has it. @throws AppError METHOD_NOT_ALLOWED, QUOTA_EXCEEDED. */
   mount(place: ImagePlace, name: ContentName, source: ImagePlace): Promise<boolean>
-  /** Some images of the same repository that have it, for whoever may read them. */
-  imagesWith(place: ImagePlace, name: ContentName): Promise<ImageName[]>
   /** @throws AppError BLOB_UNKNOWN; METHOD_NOT_ALLOWED while a manifest names it. */
   remove(place: ImagePlace, name: ContentName, by: string): Promise<void>
 }
@@ -39,8 +36,6 @@ interface ImageBlobDeps {
   readonly clock: Pick<Clock, 'now'>
   readonly hlc: HlcClock
 }
-
-const IMAGES_OFFERED = 8
 
 export function createImageBlobs({ db, clock, hlc }: ImageBlobDeps): ImageBlobs {
   const found = untilCommit(db, (repoId, image, name) =>
@@ -65,20 +60,6 @@ export function createImageBlobs({ db, clock, hlc }: ImageBlobDeps): ImageBlobs 
         await keepLoose(trx, [{ repoId: repository.id, image, name, digest, sizeBytes }], now)
         return true
       })
-    },
-    async imagesWith({ repository: { id } }, name) {
-      const digest = digestNamed(name)
-      if (digest === undefined) return []
-      const loose = await looseImagesOf(db.read, id, digest, IMAGES_OFFERED)
-      const nodes = await pathsOfContent(db.read, id, digest, IMAGES_OFFERED)
-      const images = [
-        ...loose.flatMap((one) => (one.name === name ? [one.image] : [])),
-        ...nodes.flatMap((path) => {
-          const image = path.slice(1, path.lastIndexOf('/blobs/'))
-          return path === blobPath(image as ImageName, name) ? [image] : []
-        }),
-      ]
-      return [...new Set(images)] as ImageName[]
     },
     async remove({ repository, image }, name, by) {
       requireOwnFiles(repository)
@@ -137,11 +118,11 @@ async function findOne(
   name: ContentName,
   now: number,
 ): Promise<ImageBlob | undefined> {
-  if (digestNamed(name) !== undefined) {
-    const node = await findNode(reader, repoId, blobPath(image, name), now)
-    if (node !== undefined && !node.folder && fits(name, node)) return blobOf(node)
-  }
-  return (await findImageBlobs(reader, repoId, image, [name], now)).get(name)
+  if (digestNamed(name) === undefined) return (await findImageBlobs(reader, repoId, image, [name], now)).get(name)
+  const node = await findNode(reader, repoId, blobPath(image, name), now)
+  if (node !== undefined && !node.folder && fits(name, node)) return blobOf(node)
+  const loose = (await findLoose(reader, repoId, image, [name])).get(name)
+  return loose && { digest: loose.digest, sizeBytes: loose.sizeBytes, node: undefined }
 }
 
 const blobOf = (node: NodeRecord): ImageBlob => ({ digest: node.digest!, sizeBytes: node.sizeBytes, node })

@@ -1,10 +1,11 @@
-import { decide } from '../../auth/access.ts'
 import type { Principal } from '../../auth/principal.ts'
 import type { Rights } from '../../auth/rights.ts'
-import { normalisePath } from '../../core/paths.ts'
 import type { RepositoryType } from '../../core/repository-type.ts'
-import type { MetadataDatabase } from '../../metadata/database.ts'
-import { listPackageNames, type PackageName } from '../../metadata/packages/package-names.ts'
+import type { MetadataDatabase, Reader } from '../../metadata/database.ts'
+import { listPackageNames, type PackageNameFilter } from '../../metadata/packages/package-names.ts'
+import { type CallerReach, callerReach } from './caller-reach.ts'
+import { type CatalogEntry, inOrderOf } from './catalog-entry.ts'
+import { imagesOfViews } from './images-of-views.ts'
 
 /** An image by what a client calls it: `{project}/{repo}/{image}`. */
 export interface CatalogRequest {
@@ -17,7 +18,10 @@ export interface CatalogRequest {
 }
 
 export interface ImageCatalog {
-  /** Those that the caller may pull, ascending by project, repository and image. `more`: there are others after them. */
+  /**
+   * Those that the caller may pull, ascending by project, repository and image; a VIRTUAL repository has those of its members that the
+   * caller may read. `more`: there are others after them.
+   */
   list(principal: Principal, request: CatalogRequest): Promise<{ readonly names: string[]; readonly more: boolean }>
 }
 
@@ -36,33 +40,41 @@ export function createImageCatalog({
 }): ImageCatalog {
   return {
     async list(principal, { only, last, limit }) {
-      const grants = await rights.grantsOf(principal)
-      const mayPull = ({ project: projectId, repo: repoName, repoId: id, public: open, name }: PackageName) => {
-        const place = { projectId, repoName, id, public: open, path: normalisePath(name) } as const
-        return decide(principal, 'DOWNLOAD', { kind: 'repository', ...place, extent: 'node' }, grants) === 'allow'
-      }
-      const { administers, repositories } = grants
-      const visible = principal.admin ? undefined : { projects: [...administers], repoIds: [...repositories.keys()] }
+      const { visible, may } = callerReach(principal, await rights.grantsOf(principal))
+      const after = last === undefined ? undefined : entryOf(last)
+      const filter = { types, only, visible, after, limit: Math.max(limit + 1, MIN_ROWS) }
+      const found = inOrderOf(imagesOfRepositories(db.read, filter, may), imagesOfViews(db.read, filter, may))
       const names: string[] = []
-      let after = last === undefined ? undefined : cursorOf(last)
-      const rows = Math.max(limit + 1, MIN_ROWS)
-      while (true) {
-        const filter = { types, only, visible, after, limit: rows }
-        const page = await listPackageNames(db.read, filter)
-        for (const row of page) {
-          const name = `${row.project}/${row.repo}/${row.name}`
-          if (name === names.at(-1) || !mayPull(row)) continue
-          if (names.length === limit) return { names, more: true }
-          names.push(name)
-        }
-        if (page.length < rows) return { names, more: false }
-        after = page.at(-1)
+      for await (const { project, repo, name } of found) {
+        const image = `${project}/${repo}/${name}`
+        if (image === names.at(-1)) continue
+        if (names.length === limit) return { names, more: true }
+        names.push(image)
       }
+      return { names, more: false }
     },
   }
 }
 
-function cursorOf(text: string): Pick<PackageName, 'project' | 'repo' | 'name'> {
+/** Of what repositories hold themselves. */
+async function* imagesOfRepositories(
+  reader: Reader,
+  filter: PackageNameFilter,
+  may: CallerReach['may'],
+): AsyncGenerator<CatalogEntry> {
+  let { after } = filter
+  while (true) {
+    const page = await listPackageNames(reader, { ...filter, after })
+    for (const row of page) {
+      const repository = { project: row.project, name: row.repo, id: row.repoId, public: row.public }
+      if (may('DOWNLOAD', repository, row.name)) yield row
+    }
+    if (page.length < filter.limit) return
+    after = page.at(-1)
+  }
+}
+
+function entryOf(text: string): CatalogEntry {
   const [project = '', repo = '', ...rest] = text.split('/')
   return { project, repo, name: rest.join('/') }
 }

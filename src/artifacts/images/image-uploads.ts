@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
-import type { Readable } from 'node:stream'
+import { hash } from 'node:crypto'
+import { Readable } from 'node:stream'
 import type { Clock } from '../../core/clock.ts'
 import { algorithmOf, type ContentName } from '../../core/content-name.ts'
 import { AppError, hasCode } from '../../core/errors.ts'
@@ -10,7 +10,7 @@ import type { BlobIntake } from '../blobs/blob-intake.ts'
 import { createRecentKeys } from '../proxies/recent-keys.ts'
 import { checkRoom } from '../repositories/quotas.ts'
 import { requireUploads } from '../repositories/repository-uploads.ts'
-import { createSmallBodies, SMALL_BYTES, type SmallBody } from '../uploads/small-bodies.ts'
+import { createSmallBodies, SMALL_BYTES, type SmallBody, type SmallContent } from '../uploads/small-bodies.ts'
 import { unlessCut } from '../uploads/uploads.ts'
 import type { ImagePlace } from './image-place.ts'
 import type { SmallImageBlobs } from './small-image-blobs.ts'
@@ -104,18 +104,43 @@ export function createImageUploads(deps: ImageUploadDeps): ImageUploads {
   }
 
   /** A whole blob that comes in one small chunk is never written by itself. */
-  async function takeSmall(
+  async function readSmall(place: ImagePlace, memory: SmallBody, chunk: UploadChunk, signal: AbortSignal) {
+    await checkRoom(db.read, place.repository, chunk.sizeBytes ?? 0)
+    const body = chunk.openBody()
+    return unlessCut(body, signal, () => memory.read(body, {}, signal))
+  }
+  async function keepSmall(
     place: ImagePlace,
+    name: ContentName,
+    { digest, bytes }: SmallContent,
+    signal: AbortSignal,
+  ): Promise<void> {
+    verify(name, digest, sha512Of(name, bytes))
+    await small.keep({ place, name, digest, bytes }, signal)
+  }
+  /**
+   * Of an upload of which nothing came under this name before. What is not the whole blob may be its end, when the rest came to another
+   * process, or for a client that goes on with the first name. @returns what is still to be appended; undefined: nothing, the blob is there.
+   */
+  async function finishSmall(
+    place: ImagePlace,
+    pushId: string,
     name: ContentName,
     memory: SmallBody,
     chunk: UploadChunk,
     signal: AbortSignal,
-  ): Promise<void> {
-    await checkRoom(db.read, place.repository, chunk.sizeBytes ?? 0)
-    const body = chunk.openBody()
-    const { digest, bytes } = await unlessCut(body, signal, () => memory.read(body, {}, signal))
-    verify(name, digest, wantedHash(name) && createHash('sha512').update(bytes).digest('hex'))
-    await small.keep({ place, name, digest, bytes }, signal)
+  ): Promise<UploadChunk | undefined> {
+    // Where it says that it begins, or that there is no more, counts for what is there.
+    const isEnd = chunk.start !== undefined || chunk.sizeBytes === 0
+    if (isEnd && (await spool.length(pushId, signal)) !== undefined) return chunk
+    const content = await readSmall(place, memory, chunk, signal)
+    const { bytes, digest } = content
+    const isWhole = nameOf(digest, sha512Of(name, bytes)) === name
+    if (!isWhole && !isEnd && (await spool.length(pushId, signal)) !== undefined) {
+      return { ...chunk, sizeBytes: bytes.length, openBody: () => Readable.from([bytes], { objectMode: false }) }
+    }
+    await keepSmall(place, name, content, signal)
+    return undefined
   }
 
   /** @throws AppError DIGEST_MISMATCH: then the push has ended; after anything else it goes on. */
@@ -171,14 +196,12 @@ export function createImageUploads(deps: ImageUploadDeps): ImageUploads {
       if (inMemory.has(pushId)) throw atWork(pushId)
       const isFresh = state === 'fresh' && (chunk.start ?? 0) === 0
       using memory = isFresh ? bodies.reserve({ sizeBytes: chunk.sizeBytes }) : undefined
+      let left: UploadChunk | undefined = chunk
       if (memory !== undefined && !inMemory.has(pushId)) {
         inMemory.add(pushId)
         try {
-          if ((await spool.length(pushId, signal)) === undefined) {
-            await takeSmall(place, name, memory, chunk, signal)
-            ended.add(pushId)
-            return
-          }
+          left = await finishSmall(place, pushId, name, memory, chunk, signal)
+          if (left === undefined) ended.add(pushId)
         } catch (error) {
           if (hasCode(error, 'DIGEST_MISMATCH')) ended.add(pushId)
           throw error
@@ -186,15 +209,17 @@ export function createImageUploads(deps: ImageUploadDeps): ImageUploads {
           inMemory.delete(pushId)
         }
       }
+      if (left === undefined) return
       // Nothing to append: only whether it would begin at the end is to be seen.
-      if (chunk.sizeBytes === 0 && chunk.start === undefined) chunk.openBody().resume()
-      else await take(place, session, chunk, { withHash: wantedHash(name), signal })
+      if (left.sizeBytes === 0 && left.start === undefined) left.openBody().resume()
+      else await take(place, session, left, { withHash: wantedHash(name), signal })
       await complete(place, pushId, name, signal)
     },
     async push(place, name, chunk, signal) {
       requireUploads(place.repository)
       using memory = bodies.reserve({ sizeBytes: chunk.sizeBytes })
-      if (memory !== undefined) return await takeSmall(place, name, memory, chunk, signal)
+      if (memory !== undefined)
+        return await keepSmall(place, name, await readSmall(place, memory, chunk, signal), signal)
       const session = ids.make(place)
       try {
         await take(place, session, chunk, { withHash: wantedHash(name), signal })
@@ -230,8 +255,12 @@ interface TakeOptions {
 
 const wantedHash = (name: ContentName): PushHash | undefined => (algorithmOf(name) === 'sha512' ? 'sha512' : undefined)
 
+const sha512Of = (name: ContentName, bytes: Buffer): string | undefined => wantedHash(name) && hash('sha512', bytes)
+const nameOf = (digest: string, sha512: string | undefined): string =>
+  sha512 === undefined ? digest : `sha512:${sha512}`
+
 function verify(name: ContentName, digest: string, sha512: string | undefined): void {
-  const found = sha512 === undefined ? digest : `sha512:${sha512}`
+  const found = nameOf(digest, sha512)
   if (found === name) return
   const message = `Digest mismatch: the content is ${found}, the request says ${name}; the upload has ended, push it again`
   throw new AppError('DIGEST_MISMATCH', message, { name: 'digest' })

@@ -4,6 +4,7 @@ import type { Digest } from '../../core/digest.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
 import { keepLoose } from '../../metadata/storage/loose-blobs.ts'
 import { isGivenUp } from '../../metadata/storage/packed-blobs.ts'
+import type { SmallBlobs } from '../../storage/small-blobs.ts'
 import type { BlobIntake, PackedBlobs } from '../blobs/blob-intake.ts'
 import { createGroupQueue } from '../uploads/group-queue.ts'
 import type { ImagePlace } from './image-place.ts'
@@ -26,15 +27,18 @@ interface SmallImageBlobDeps {
   readonly db: Pick<MetadataDatabase, 'transact'>
   readonly intake: Pick<BlobIntake, 'pack' | 'claimPacked'>
   readonly clock: Pick<Clock, 'now'>
+  readonly smallBlobs: Pick<SmallBlobs, 'remember'>
 }
 
+/** `{`: a configuration, which the manifest that comes next has us read. */
+const DOCUMENT = 0x7b
 const MOST_BLOBS = 256
 const MOST_BYTES = 4 * 1024 * 1024
 const MOST_PACKINGS = 3
 /** A group goes on for those who stay: nobody's going away ends it. */
 const NEVER = new AbortController().signal
 
-export function createSmallImageBlobs({ db, intake, clock }: SmallImageBlobDeps): SmallImageBlobs {
+export function createSmallImageBlobs({ db, intake, clock, smallBlobs }: SmallImageBlobDeps): SmallImageBlobs {
   function pack(blobs: readonly SmallImageBlob[]): Promise<PackedBlobs> {
     const once = new Map(blobs.map(({ digest, bytes }) => [digest, bytes]))
     return intake.pack(
@@ -66,6 +70,7 @@ export function createSmallImageBlobs({ db, intake, clock }: SmallImageBlobDeps)
     keyOf: ({ place, name }) => `${place.repository.id}/${place.image}/${name}`,
     async run(blobs) {
       await commit(blobs)
+      for (const { digest, bytes } of blobs) if (bytes[0] === DOCUMENT) smallBlobs.remember(digest, bytes)
       return blobs.map(() => ({ value: undefined }))
     },
   })

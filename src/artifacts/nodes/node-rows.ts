@@ -26,6 +26,8 @@ export interface FileWrite {
   /** `peer_link.id` and mark of the run; undefined: a local user. */
   readonly viaLink: number | undefined
   readonly viaMark: number | undefined
+  /** Left out: nobody has read it yet. */
+  readonly accessedAt?: number | null
 }
 
 /** As it will read back, but for its id. Written out, here and below: copying objects costs more than the database's work on a row. */
@@ -51,7 +53,7 @@ export function recordOf(repoId: number, write: FileWrite): NodeRecord {
     createdAt: write.createdAt,
     modifiedBy: write.modifiedBy,
     modifiedAt: write.modifiedAt,
-    accessedAt: null,
+    accessedAt: write.accessedAt ?? null,
   }
 }
 
@@ -84,7 +86,7 @@ export function fileRow(file: NodeRecord): NewNode {
     created_at: file.createdAt,
     modified_by: file.modifiedBy,
     modified_at: file.modifiedAt,
-    accessed_at: null,
+    accessed_at: file.accessedAt,
     deleted_by: null,
     deleted_at: null,
   }

@@ -77,7 +77,7 @@ export function keyNamed(rulesOf: RulesOf, repository: Repository, text: string)
 /** @throws AppError PARAMETER_INVALID naming `packageKey`. */
 export function packageNamed(
   rules: PackageRules,
-  { type }: Repository,
+  { type }: Pick<Repository, 'type'>,
   text: string,
 ): { readonly key: PackageKey; readonly name: string } {
   const key = checkPackageKey(text, type as RepositoryType)

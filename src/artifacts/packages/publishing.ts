@@ -5,7 +5,7 @@ import { metadataLanes, sameLanes } from '../../core/lanes.ts'
 import { type NodePath, parentOf, ROOT } from '../../core/paths.ts'
 import type { MetadataDatabase, Transaction } from '../../metadata/database.ts'
 import { isExpired, type NodeRecord } from '../../metadata/nodes/nodes.ts'
-import { claimedByOthers, replaceVersionFiles } from '../../metadata/packages/version-files.ts'
+import { claimedByOthers, dropVersionFiles } from '../../metadata/packages/version-files.ts'
 import type { KeyedVersion } from '../../metadata/packages/versions.ts'
 import { holdRepository, type Repository } from '../../metadata/repositories/repositories.ts'
 import { touchBlobs } from '../../metadata/storage/blobs.ts'
@@ -89,7 +89,7 @@ export function createPublishing({ db, intake, clock, hlc, rulesOf }: Publishing
     if (place.isSame) return { version: place.before!, outcome: 'unchanged' }
 
     // Until its files are written it claims none: those of it that are replaced or deleted are nobody's business but ours.
-    if (place.before !== undefined) await replaceVersionFiles(trx, repository.id, place.before.id, [])
+    if (place.before !== undefined) await dropVersionFiles(trx, [place.before.id])
     await writeFiles(trx, repository, draft, { place, current, known: known.paths, author, now })
     const version = await putVersion(trx, place, draft, parts, author, rules, now)
     if (place.before !== undefined) {

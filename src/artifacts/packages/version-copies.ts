@@ -49,6 +49,8 @@ export interface PackageCopy {
   /** Undefined: what is said here stays. Of the tags those count whose version is here. */
   readonly words: Pick<PackageRecord, 'description' | 'versionTag' | 'extension'> | undefined
   readonly saidBy: Deletion
+  /** As in `PackageChange`. */
+  readonly saidAt?: number
 }
 
 /** Of one call: `putFiles` takes no more at once. */
@@ -168,10 +170,10 @@ async function settleCopied(trx: Transaction, packages: readonly PackageCopy[]):
     Object.values(words?.versionTag ?? {}).map((name) => ({ packageId: owner.id, name })),
   )
   const there = new Set((await presentVersions(trx, tagged)).map(({ packageId, name }) => `${packageId}/${name}`))
-  const changes = packages.map(({ owner, isNew, words, saidBy }) => {
+  const changes = packages.map(({ owner, isNew, words, saidBy, saidAt }) => {
     const tags = Object.entries(words?.versionTag ?? {}).filter(([, name]) => there.has(`${owner.id}/${name}`))
     const wanted = words === undefined ? owner : { ...owner, ...words, versionTag: Object.fromEntries(tags) }
-    return { before: isNew ? undefined : owner, wanted, saidBy }
+    return { before: isNew ? undefined : owner, wanted, saidBy, saidAt }
   })
   await settlePackages(trx, changes, packages[0]!.saidBy)
 }

@@ -52,6 +52,8 @@ export interface PackageChange {
   readonly wanted: PackageRecord
   /** Who said what is new, where that is somebody else than who changed its versions. */
   readonly saidBy?: Deletion
+  /** When, in UTC epoch ms, where that is not the moment of the change. */
+  readonly saidAt?: number | undefined
 }
 /**
  * Writes packages whose versions or words changed, with what is derived from the versions they have now; those without a version
@@ -67,14 +69,14 @@ export async function settlePackages(
     changes.map(({ wanted }) => wanted.id),
   )
   const gone = changes.filter(({ wanted }) => !standing.has(wanted.id))
-  const left = changes.flatMap(({ before, wanted, saidBy = stamp }) => {
+  const left = changes.flatMap(({ before, wanted, saidBy = stamp, saidAt = saidBy.at }) => {
     const found = standing.get(wanted.id)
     if (found === undefined) return []
     const latest = wanted.versionTag.latest ?? found.highest
     const metadataLanes = lanesOfPackage(wanted)
     const isSaid = before === undefined || !sameLanes(before.metadataLanes, metadataLanes)
     const after = { ...wanted, metadataLanes, latest, versions: found.versions }
-    return [{ before, isSaid, saidBy, after: isSaid ? { ...after, ...stamped(saidBy) } : after }]
+    return [{ before, isSaid, saidBy, after: isSaid ? { ...after, ...stamped(saidBy, saidAt) } : after }]
   })
   const records = left.map(({ after }) => after)
   await savePackages(trx, records)
@@ -97,8 +99,7 @@ export async function settlePackages(
 }
 
 /** A change of what is said about it; counts alone leave the stamp as it is. */
-const stamped = ({ hlc, origin, viaLink, by, at }: Deletion) => ({
+const stamped = ({ hlc, origin, viaLink, by }: Deletion, modifiedAt: number) => ({
   ...{ hlc, origin, viaLink },
-  modifiedBy: by,
-  modifiedAt: at,
+  ...{ modifiedBy: by, modifiedAt },
 })

@@ -5,7 +5,7 @@ import { appendChanges } from '../../metadata/changes/change-log.ts'
 import type { Transaction } from '../../metadata/database.ts'
 import type { Deletion } from '../../metadata/nodes/node-writes.ts'
 import { claimPackage, type PackageRecord } from '../../metadata/packages/packages.ts'
-import { filesOfVersions, replaceVersionFiles, type VersionFile } from '../../metadata/packages/version-files.ts'
+import { addVersionFiles, filesOfVersions, type VersionFile } from '../../metadata/packages/version-files.ts'
 import { wasDeleted } from '../../metadata/packages/version-history.ts'
 import { findVersion, insertVersion, type KeyedVersion, updateVersion } from '../../metadata/packages/versions.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
@@ -62,7 +62,7 @@ export async function takePlace(
   const empty = emptyPackage(repository.id, named, draft.version, author)
   const locked = await claimPackage(trx, empty)
   const isNewPackage = locked.isNew
-  const before = await findVersion(trx, repository.id, key, draft.version)
+  const before = isNewPackage ? undefined : await findVersion(trx, repository.id, key, draft.version)
   const seen = known.version
   if (before?.id !== seen?.id || (before && seen && !sameLanes(before.contentLanes, seen.contentLanes))) {
     throw changedMeanwhile(`version [${draft.version}]`)
@@ -79,7 +79,10 @@ export async function takePlace(
   return { package: locked, isNewPackage, before, isSame }
 }
 
-/** Writes the version, its files' claims and its package, whose place is taken. The files are there as nodes. */
+/**
+ * Writes the version, its files' claims and its package, whose place is taken. The files are there as nodes; a version that was there
+ * claims none any more.
+ */
 export async function putVersion(
   trx: Transaction,
   place: VersionPlace,
@@ -117,7 +120,7 @@ export async function putVersion(
   }
   const version: KeyedVersion = { ...made, id: before?.id ?? (await insertVersion(trx, made)) }
   if (before !== undefined) await updateVersion(trx, version)
-  await replaceVersionFiles(trx, repoId, version.id, parts)
+  await addVersionFiles(trx, repoId, [{ versionId: version.id, files: parts }])
   const stamp = stampOf(author, at)
   await appendChanges(trx, [changeOfVersion(before, version, stamp)])
   const wanted = withWords(owner, draft)

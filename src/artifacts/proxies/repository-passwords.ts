@@ -16,7 +16,7 @@ export function createRepositoryPasswords(secrets: Secrets): RepositoryPasswords
     async save(trx, repoId, plans) {
       const stored = await listProxySecrets(trx, repoId)
       const kept = plans.flatMap(({ slot, value }): [string, string][] => {
-        if (value !== 'kept') return [[slot, secrets.encrypt(value.given, placeOf(repoId, slot))]]
+        if (value !== 'kept') return [[slot, secrets.encrypt(value.given, passwordPlace(repoId, slot))]]
         const secret = stored.get(slot)
         return secret === undefined ? [] : [[slot, secret]]
       })
@@ -24,10 +24,10 @@ export function createRepositoryPasswords(secrets: Secrets): RepositoryPasswords
     },
     async read(reader, repoId) {
       const stored = await listProxySecrets(reader, repoId)
-      return new Map([...stored].map(([slot, secret]) => [slot, secrets.decrypt(secret, placeOf(repoId, slot))]))
+      return new Map([...stored].map(([slot, secret]) => [slot, secrets.decrypt(secret, passwordPlace(repoId, slot))]))
     },
   }
 }
 
 /** Binds the ciphertext to its row: put into another one, it cannot be read. */
-const placeOf = (repoId: number, slot: string): string => `repository/${repoId}/${slot}`
+export const passwordPlace = (repoId: number, slot: string): string => `repository/${repoId}/${slot}`

@@ -53,7 +53,7 @@ export function createProjects({ db, clock, roles }: ProjectDeps): Projects {
   ): Promise<rows.Project> {
     if (name === '') throw empty('name')
     if (!isProjectName(name)) throw invalid('name', 'it must match ^[a-zA-Z_][a-zA-Z0-9\\-_]{1,99}$')
-    if (isReservedProjectName(name)) throw invalid('name', `[${name}] has another meaning in URLs below /generic`)
+    if (isReservedProjectName(name)) throw invalid('name', `[${name}] has another meaning in URLs: take another name`)
     checkDisplayName(displayName)
     checkMetadata(metadata)
     const now = clock.now()

@@ -21,7 +21,17 @@ const MAX_LEVELS = 20
  * Members that are deleted are left out. One statement per level.
  */
 export async function membersOf(reader: Reader, virtual: Repository): Promise<Member[]> {
-  const known = await reachable(reader, virtualMembers(virtual.configuration))
+  return membersAmong(await reachable(reader, virtualMembers(virtual.configuration), MAX_REPOSITORIES), virtual)
+}
+
+/** `membersOf` each of a few, in their order, in as many statements as one takes. */
+export async function membersOfEach(reader: Reader, virtual: readonly Repository[]): Promise<Member[][]> {
+  const members = virtual.flatMap(({ configuration }) => virtualMembers(configuration))
+  const known = await reachable(reader, members, MAX_REPOSITORIES * virtual.length)
+  return virtual.map((one) => membersAmong(known, one))
+}
+
+function membersAmong(known: ReadonlyMap<string, Repository>, virtual: Repository): Member[] {
   const seen = new Set<number>([virtual.id])
   const walk = (members: readonly VirtualMember[], through: readonly Repository[]): Member[] =>
     members.flatMap((member) => {
@@ -48,7 +58,7 @@ export async function checkMembers(
   await lockVirtualLayout(trx)
   const own = memberKey({ projectId: virtual.project, name: virtual.name })
   const old = new Set(before.map(memberKey))
-  const known = await reachable(trx, members)
+  const known = await reachable(trx, members, MAX_REPOSITORIES)
   for (const [index, member] of members.entries()) {
     const [field, key] = [`configuration.repositoryList[${index}]`, memberKey(member)]
     if (key === own) throw invalid(field, `[${key}] is this repository itself`)
@@ -82,11 +92,15 @@ function wayTo(
 }
 
 /** All that the members lead to, by key. */
-async function reachable(reader: Reader, members: readonly VirtualMember[]): Promise<Map<string, Repository>> {
+async function reachable(
+  reader: Reader,
+  members: readonly VirtualMember[],
+  most: number,
+): Promise<Map<string, Repository>> {
   const found = new Map<string, Repository>()
   const asked = new Set<string>()
   let next = [...members]
-  for (let level = 0; next.length > 0 && level < MAX_LEVELS && asked.size < MAX_REPOSITORIES; level++) {
+  for (let level = 0; next.length > 0 && level < MAX_LEVELS && asked.size < most; level++) {
     const places = next.filter((member) => !asked.has(memberKey(member)))
     for (const member of places) asked.add(memberKey(member))
     const rows = await repositoriesNamed(

@@ -11,6 +11,8 @@ export interface WriterRequest {
   readonly layout: 'FOLDER' | 'ZIP' | 'REPOSITORY'
   /** Bytes per second; null: no limit. */
   readonly rateLimit: number | null
+  /** Of REPOSITORY: contents and records are compressed where it gains. */
+  readonly compression: boolean
 }
 
 /** Every layout behind one door. */
@@ -22,9 +24,21 @@ export interface Layouts {
    */
   openReader(path: string, takes: 'whole' | 'legacy', signal: AbortSignal): Promise<BackupReader>
   /** Removes what a run that died has left in the place. */
-  sweep(request: Omit<WriterRequest, 'rateLimit'>, signal: AbortSignal): Promise<void>
+  sweep(request: Omit<WriterRequest, 'rateLimit' | 'compression'>, signal: AbortSignal): Promise<void>
   /** Whole runs of a name in a place (all names: undefined), newest first, for retention, drills and lists. */
   list(place: string, name: string | undefined, signal: AbortSignal): Promise<StoredRun[]>
+  /** Takes a run away: nobody sees it from the first moment on, its bytes go at once where nothing else needs them. Missing is fine. */
+  remove(run: StoredRun, signal: AbortSignal): Promise<void>
+}
+
+/** One layout. */
+export interface LayoutKind {
+  openWriter(request: WriterRequest, signal: AbortSignal): Promise<BackupWriter>
+  /** @returns undefined when what lies there is not of this layout. @throws AppError ARTIFACT_BROKEN. */
+  openReader(path: string, takes: 'whole' | 'legacy', signal: AbortSignal): Promise<BackupReader | undefined>
+  sweep: Layouts['sweep']
+  list: Layouts['list']
+  remove: Layouts['remove']
 }
 
 export interface StoredRun {

@@ -14,6 +14,7 @@ export interface MetadataDocument {
   readonly system?: boolean
   readonly description?: string | null
   readonly link?: string | null
+  readonly color?: string | null
 }
 
 export interface ProjectDocument extends Authored {
@@ -31,8 +32,10 @@ export interface RepositoryDocument extends Authored {
   readonly public: boolean
   readonly description: string | null
   readonly displayName: string | null
-  /** Passwords in it are sealed (`SecretCarrier`). */
+  /** Shows `******` where a password is. */
   readonly configuration: Readonly<Record<string, unknown>>
+  /** Those passwords by slot (`proxy_secret`), sealed (`SecretCarrier`, place `passwordPlace`); missing: there is none, or the reference made it. */
+  readonly secrets?: Readonly<Record<string, string>>
   /** Bytes. */
   readonly quota: number | null
   readonly used: number

@@ -7,14 +7,13 @@ import { type DistributionOptions, distributionBody } from '../distribution-body
 import { repositoryName } from '../remote-path.ts'
 import { type RecordInfo, recordLines, refuseFailed, watchRecord } from '../run-progress.ts'
 import type { ServerApi } from '../server-api.ts'
-import { TASKS, taskKeyOf } from '../task-names.ts'
 import { fields, type Terminal, table } from '../terminal.ts'
 import { wholeNumber } from '../whole-number.ts'
 
 interface DistributionInfo {
   readonly name: string
   readonly registry: string | null
-  readonly clusterId: string | null
+  readonly clusterName: string | null
   readonly remoteProjectId: string | null
   readonly remoteRepoName: string | null
   readonly replicaType: string
@@ -97,7 +96,7 @@ export function distributionCommands(program: Command, { clock, signal, ...conte
     .action(async (repository: string, name: string, { wait }: { wait: boolean }, command: Command) => {
       const server = await context.server(command)
       const terminal = context.terminal(command)
-      await start(server, repository, name)
+      await server.call('POST', `${PATH}/run/${placeOf(repository)}/${encodeURIComponent(name)}`)
       const read = () => newest(server, repository, name)
       const started = await read()
       if (!wait) return terminal.show(started, ({ id }) => [`Run ${id} has begun`])
@@ -172,17 +171,6 @@ async function find(server: ServerApi, repository: string, name: string): Promis
   return found
 }
 
-/** One that runs when it is told to is started by whoever may write the repository; others by administrators. */
-async function start(server: ServerApi, repository: string, name: string): Promise<void> {
-  const { replicaType } = await find(server, repository, name)
-  if (replicaType === 'RUN_ONCE') {
-    await server.call('POST', `${PATH}/execute/runOnceTask/${placeOf(repository)}?name=${encodeURIComponent(name)}`)
-    return
-  }
-  const { project, repo } = repositoryName(repository)
-  await server.call('POST', `${TASKS}/execute/${await taskKeyOf(server, `${project}/${repo}/${name}`)}`)
-}
-
 async function newest(server: ServerApi, repository: string, name: string): Promise<RecordInfo> {
   const path = `${PATH}/get/runOnceTaskStatus/${placeOf(repository)}?name=${encodeURIComponent(name)}`
   const record = await server.call<RecordInfo | null>('GET', path)
@@ -190,8 +178,9 @@ async function newest(server: ServerApi, repository: string, name: string): Prom
   return record
 }
 
-const targetText = ({ registry, clusterId, remoteProjectId, remoteRepoName }: DistributionInfo): string =>
-  registry ?? `${clusterId} (${remoteProjectId}/${remoteRepoName})`
+/** As `--to` takes it. */
+const targetText = ({ registry, clusterName, remoteProjectId, remoteRepoName }: DistributionInfo): string =>
+  registry ?? `cluster:${clusterName}:${remoteProjectId}/${remoteRepoName}`
 
 async function contentOf(file: string): Promise<string> {
   try {

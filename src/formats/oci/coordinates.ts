@@ -1,5 +1,11 @@
 import type { ImageName } from '../../artifacts/images/image-paths.ts'
-import { type ContentName, isTag, looksLikeContentName, parseContentName } from '../../core/content-name.ts'
+import {
+  type ContentName,
+  isImageName,
+  isTag,
+  looksLikeContentName,
+  parseContentName,
+} from '../../core/content-name.ts'
 import type { AppError } from '../../core/errors.ts'
 import { ociError } from './errors.ts'
 
@@ -9,13 +15,8 @@ export type Reference =
   | { readonly kind: 'tag'; readonly tag: string }
   | { readonly kind: 'digest'; readonly name: ContentName }
 
-/** The specification's `<name>`, section "Pulling manifests". */
-const IMAGE = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/
-/** Clients limit host and name together to 255 (specification, same section). */
-const MAX_IMAGE = 255
-
 export const parseImageName = (text: string): ImageName | undefined =>
-  text.length <= MAX_IMAGE && IMAGE.test(text) ? (text as ImageName) : undefined
+  isImageName(text) ? (text as ImageName) : undefined
 
 /** Undefined: neither a tag nor a digest. @throws AppError DIGEST_INVALID for a digest that is cut short or of an unknown algorithm. */
 export function parseReference(text: string): Reference | undefined {

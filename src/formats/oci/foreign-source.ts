@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { ImageArrivals } from '../../artifacts/images/image-arrivals.ts'
 import { findImageBlobs } from '../../artifacts/images/image-blobs.ts'
+import type { Packages } from '../../artifacts/packages/packages.ts'
 import { mapConcurrent } from '../../core/concurrency.ts'
 import type { ContentName } from '../../core/content-name.ts'
 import { hasCode } from '../../core/errors.ts'
@@ -17,6 +18,7 @@ import { kindOf } from './media-types.ts'
 
 export interface OciSourceDeps extends ForeignDeps, PublicationDeps {
   readonly clock: ForeignDeps['clock']
+  readonly packages: Pick<Packages, 'getVersion'>
   readonly arrivals: ImageArrivals
 }
 
@@ -159,7 +161,9 @@ export function createOciSource(client: RegistryClient, deps: OciSourceDeps): Fo
   }
 
   return {
-    check: (signal) => client.check(signal),
+    async check(signal) {
+      await client.check(signal)
+    },
     async packages(signal) {
       const { pathname } = new URL(client.url)
       const prefix = pathname === '/' ? '' : `${pathname.replace(/^\/|\/+$/g, '')}/`

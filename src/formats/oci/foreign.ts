@@ -4,6 +4,7 @@ import { AppError, messageOf } from '../../core/errors.ts'
 import { parseRegistryAddress, registryUrl, resolveRegistry } from '../../remotes/oci/registry-address.ts'
 import { createRegistryClient, knocking, type RegistryClient } from '../../remotes/oci/registry-client.ts'
 import { reasonsOfFailure } from '../../remotes/oci/registry-failure.ts'
+import { checkResolved } from '../../remotes/outgoing-url.ts'
 import type {
   ForeignDeps,
   ForeignFile,
@@ -18,6 +19,10 @@ import { parseManifest } from './manifest.ts'
 const BLOBS_AT_ONCE = 4
 /** From here on it is remembered how far an upload got. */
 const REMEMBERED_BYTES = 64 * 1024 * 1024
+/** To ask whether the registry has one costs as much as to send it. */
+const SMALL_BYTES = 64 * 1024
+/** One question for all of them is cheaper from here on. */
+const LEAST_SMALL_BLOBS = 2
 /** Names of contents that are known to be there, of one session. */
 const MOST_KNOWN = 200_000
 
@@ -25,9 +30,11 @@ const MOST_KNOWN = 200_000
 export function ociForeignRegistries(deps: ForeignDeps): ForeignRegistries {
   return {
     connect: (address) => createOciForeignRegistry(createRegistryClient(address, deps)),
-    assumedUrl(address) {
+    async assumedUrl(address, signal) {
       const parsed = parseRegistryAddress('registry', address, deps.rules)
-      return registryUrl(parsed, parsed.scheme ?? 'https')
+      const url = registryUrl(parsed, parsed.scheme ?? 'https')
+      await checkResolved('registry', new URL(url), deps.rules, signal)
+      return url
     },
     async reach({ address, ...login }, signal) {
       const parsed = parseRegistryAddress('registry', address, deps.rules)
@@ -35,14 +42,13 @@ export function ociForeignRegistries(deps: ForeignDeps): ForeignRegistries {
       const url = await resolveRegistry(resolving, parsed, { withCredentials: login.username !== undefined }, signal)
       using client = createRegistryClient({ url, ...login }, deps)
       try {
-        await client.check(signal)
+        return { url, ...(await client.check(signal)) }
       } catch (error) {
         signal.throwIfAborted()
         const { host } = new URL(url)
         const message = `remote cluster [${host}] connect error: ${messageOf(error)}`
         throw new AppError('CLUSTER_CONNECT_ERROR', message, { registry: host }, { cause: error })
       }
-      return url
     },
   }
 }
@@ -50,6 +56,8 @@ export function ociForeignRegistries(deps: ForeignDeps): ForeignRegistries {
 export function createOciForeignRegistry(client: RegistryClient): ForeignRegistry {
   /** Content → repositories that have it, or are getting it. */
   const known = new Map<ContentName, Map<string, Promise<boolean>>>()
+  /** Whether a repository was not there when we came: of its small blobs there are then none but ours. */
+  const lacking = new Map<string, Promise<boolean>>()
 
   function placesOf(name: ContentName): Map<string, Promise<boolean>> {
     const there = known.get(name)
@@ -58,6 +66,22 @@ export function createOciForeignRegistry(client: RegistryClient): ForeignRegistr
     const places = new Map<string, Promise<boolean>>()
     known.set(name, places)
     return places
+  }
+
+  /** Asked once, and only when that saves questions. */
+  function isLacking(repository: string, blobs: readonly ForeignBlob[], signal: AbortSignal): Promise<boolean> {
+    const asked = lacking.get(repository)
+    if (asked !== undefined) return asked
+    const small = blobs.filter((blob) => isSmall(blob) && !placesOf(blob.name).has(repository))
+    if (small.length < LEAST_SMALL_BLOBS) return Promise.resolve(false)
+    if (lacking.size >= MOST_KNOWN) lacking.clear()
+    // Whoever asks may be stopped: the others ask for each blob then.
+    const asking = client.lacksRepository(repository, signal).catch(() => {
+      lacking.delete(repository)
+      return false
+    })
+    lacking.set(repository, asking)
+    return asking
   }
 
   /** @returns whether it had to be sent. Whoever needs it meanwhile waits for the same. */
@@ -93,13 +117,15 @@ export function createOciForeignRegistry(client: RegistryClient): ForeignRegistr
   }
   async function bring(
     repository: string,
-    { name, file }: ForeignBlob,
+    blob: ForeignBlob,
     elsewhere: { readonly repository: string; readonly arrives: Promise<boolean> } | undefined,
     options: ForeignPushOptions,
     signal: AbortSignal,
   ): Promise<boolean> {
     const { uploads } = options
-    if (await client.hasBlob(repository, name, signal)) return false
+    const { name, file } = blob
+    const isAbsent = isSmall(blob) && (await lacking.get(repository))
+    if (!isAbsent && (await client.hasBlob(repository, name, signal))) return false
     // One that is on its way there yet cannot be mounted.
     const isElsewhere = elsewhere !== undefined && (await elsewhere.arrives)
     const mount = isElsewhere ? await client.mountBlob(repository, name, elsewhere.repository, signal) : undefined
@@ -138,6 +164,7 @@ export function createOciForeignRegistry(client: RegistryClient): ForeignRegistr
   /** What was seen there earlier may have been collected by the registry since. */
   function forget(repository: string, blobs: readonly ForeignBlob[]): void {
     for (const { name } of blobs) known.get(name)?.delete(repository)
+    lacking.set(repository, Promise.resolve(false))
   }
 
   return {
@@ -156,6 +183,7 @@ export function createOciForeignRegistry(client: RegistryClient): ForeignRegistr
         sentBytes += blob.file.sizeBytes
       }
       const bring = async () => {
+        await isLacking(repository, blobs, signal)
         await mapConcurrent(blobs, BLOBS_AT_ONCE, send, signal)
         for (const { name, file } of children) await putManifest(repository, [name], file, options, signal)
         const names = version.tags.length === 0 ? [version.digest] : version.tags
@@ -178,6 +206,7 @@ export function createOciForeignRegistry(client: RegistryClient): ForeignRegistr
 /** The registry lacks what a manifest names. */
 const LACKING: ReadonlySet<string> = new Set(['MANIFEST_BLOB_UNKNOWN', 'BLOB_UNKNOWN', 'MANIFEST_UNKNOWN'])
 
+const isSmall = ({ file }: ForeignBlob): boolean => file.sizeBytes <= SMALL_BYTES
 const isThere = () => true
 const isNot = () => false
 

@@ -1,9 +1,9 @@
-import type { Packages, VersionRecord } from '../../artifacts/packages/packages.ts'
 import type { Publishing } from '../../artifacts/packages/publishing.ts'
 import type { ContentName } from '../../core/content-name.ts'
 import { digestOfBytes } from '../../core/digest.ts'
 import { hasCode } from '../../core/errors.ts'
 import type { Metadata } from '../../core/metadata.ts'
+import { findVersion, type VersionRecord } from '../../metadata/packages/versions.ts'
 import { manifestPath } from './coordinates.ts'
 import type { Manifest } from './manifest.ts'
 import { type AbsentContents, type Closure, type ClosureDeps, closureOf } from './manifest-closure.ts'
@@ -22,7 +22,6 @@ export interface ManifestPublication {
 
 export interface PublicationDeps extends ClosureDeps {
   readonly publishing: Publishing
-  readonly packages: Pick<Packages, 'getVersion'>
 }
 
 export interface PublicationMore {
@@ -94,19 +93,9 @@ async function publishOnce(
 }
 
 /** @returns the words that a version with the same manifest keeps. */
-async function wordsKept(
-  { packages }: PublicationDeps,
-  place: Place,
-  version: string,
-  name: ContentName,
-): Promise<Words> {
-  try {
-    const before = await packages.getVersion(place.repository, keyOf(place), version)
-    return before.digest === name ? wordsOf(before) : NO_WORDS
-  } catch (error) {
-    if (hasCode(error, 'PACKAGE_NOT_FOUND', 'VERSION_NOT_FOUND')) return NO_WORDS
-    throw error
-  }
+async function wordsKept({ db }: PublicationDeps, place: Place, version: string, name: ContentName): Promise<Words> {
+  const before = await findVersion(db.read, place.repository.id, keyOf(place), version)
+  return before?.digest === name ? wordsOf(before) : NO_WORDS
 }
 
 const DIGEST_KEY = 'manifest_digest'

@@ -10,11 +10,15 @@ import { readManifestBody } from './manifest-body.ts'
 import { type PublicationDeps, publishManifest } from './manifest-publication.ts'
 import { keyOf, type StoredManifest } from './manifest-store.ts'
 import { bareType, isSchema1 } from './media-types.ts'
-import type { ImageReply, ImageRequest, Operations } from './operation.ts'
+import type { ImageFileReply, ImageReply, ImageRequest, Operations } from './operation.ts'
 import { fallbackIndex } from './referrers.ts'
 
 export interface ManifestDeps extends PublicationDeps {
   readonly deletion: Pick<PackageDeletion, 'untag' | 'deleteDigest'>
+}
+
+interface ManifestHeaders extends Readonly<Record<string, string>> {
+  readonly 'docker-content-digest': string
 }
 
 /** Manifests: "Pull", "Push" and "Content Management" of the specification. */
@@ -23,14 +27,21 @@ export function manifestOperations(
 ): Pick<Operations, 'getManifest' | 'putManifest' | 'deleteManifest'> {
   const { manifests, deletion } = deps
 
+  const served = new WeakMap<StoredManifest, ImageFileReply & { readonly headers: ManifestHeaders }>()
+
   async function serve(request: ImageRequest, stored: StoredManifest, name: string): Promise<ImageReply> {
     const mediaType = await manifests.mediaTypeOf(stored, request.signal)
     refuseSchema1Only(request.headers.accept, mediaType)
-    return {
+    const known = served.get(stored)
+    if (known?.headers['docker-content-digest'] === name) return known
+    const headers = { 'content-type': mediaType, 'docker-content-digest': name }
+    const reply = {
       file: stored.node,
       ...(stored.versionId === undefined ? {} : { countsFor: stored.versionId }),
-      headers: { 'content-type': mediaType, 'docker-content-digest': name },
+      headers,
     }
+    served.set(stored, reply)
+    return reply
   }
 
   return {
@@ -115,7 +126,8 @@ function nameOf(bytes: Buffer, reference: Reference): ContentName {
 
 /** Nothing is converted; a client that knows only schema 1 is told so. */
 function refuseSchema1Only(accept: string | undefined, mediaType: string): void {
-  const types = (accept ?? '')
+  if (accept === undefined || !/manifest\.v1/i.test(accept)) return
+  const types = accept
     .split(',')
     .map(bareType)
     .filter((type) => type !== '')

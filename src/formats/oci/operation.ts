@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Arrival, StoredContent } from '../../artifacts/proxies/arrival.ts'
 import type { Action } from '../../auth/grants.ts'
+import type { ContentName } from '../../core/content-name.ts'
 import type { Digest } from '../../core/digest.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
 import type { FileReply, ProtocolReply } from '../protocol.ts'
@@ -41,6 +42,8 @@ export interface ImageRequest {
   openBody(): Readable
   /** Whether the caller may do that in another image, e.g. DOWNLOAD from the source of a mount. */
   authorise(action: Action, image: ImagePlace): Promise<boolean>
+  /** Images that have the blob and that the caller may pull, as `{project}/{repo}/{image}`: for a mount that names no source. */
+  sourcesOf(name: ContentName): Promise<string[]>
   /** Whether the caller may read a member of a VIRTUAL repository: a token need not name it. */
   mayRead(member: ImagePlace): Promise<boolean>
   /** `/v2/{project}/{repo}/{image}`, percent-encoded: what `Location` and `Link` begin with. */

@@ -36,14 +36,9 @@ export function uploadOperations({ uploads, blobs, repositories }: UploadOperati
       throw error
     }
   }
-  async function sources(request: ImageRequest, name: ContentName): Promise<string[]> {
-    const { repository, image, query } = request
-    if (query.from !== undefined && query.from !== '') return [query.from]
-    const images = await blobs.imagesWith({ repository, image }, name)
-    return images.map((one) => `${repository.project}/${repository.name}/${one}`)
-  }
   async function mount(request: ImageRequest, name: ContentName): Promise<boolean> {
-    for (const from of await sources(request, name)) {
+    const { from: named } = request.query
+    for (const from of named === undefined || named === '' ? await request.sourcesOf(name) : [named]) {
       const source = await sourceOf(request, from)
       if (source !== undefined && (await blobs.mount(request, name, source))) return true
     }

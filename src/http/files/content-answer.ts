@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FileBody } from '../../artifacts/downloads/content-reads.ts'
 import { AppError } from '../../core/errors.ts'
 import type { ByteRange } from '../../storage/blob-store.ts'
-import { freeBytes, freeing } from '../../storage/given-chunks.ts'
+import { freeBytes, freeing, isGiven } from '../../storage/given-chunks.ts'
 import { parseByteRange } from './byte-range.ts'
 import { checkPreconditions, rangeApplies, type Validators } from './preconditions.ts'
 
@@ -33,7 +33,7 @@ export async function sendContent(
   const range = rangeApplies(headers, content) ? rangeOf(headers.range, content, reply) : undefined
   const body = await begin(() => content.open(range, gone))
   freeWhenSent(reply.raw, body)
-  reply.headers({ ...stateHeaders(content), 'accept-ranges': 'bytes', ...content.headers })
+  reply.headers(headersOf(content))
   if (range === undefined) return reply.header('content-length', content.sizeBytes).send(body)
   return reply
     .code(206)
@@ -45,7 +45,7 @@ export async function sendContent(
 /** What is sent and nobody else has leaves no garbage behind, however large it is. */
 function freeWhenSent(response: ServerResponse, body: FileBody): void {
   if (Buffer.isBuffer(body)) {
-    response.once('finish', () => freeBytes(body))
+    if (isGiven(body)) response.once('finish', () => freeBytes(body))
     return
   }
   const free = freeing(body)
@@ -63,7 +63,7 @@ export async function announceContent(
 ): Promise<FastifyReply> {
   if (conditionsHold(headers, reply, content) === 'answered') return reply
   await content.check(gone)
-  reply.headers({ ...stateHeaders(content), 'accept-ranges': 'bytes', ...content.headers })
+  reply.headers(headersOf(content))
   return reply.header('content-length', content.sizeBytes).send()
 }
 
@@ -85,6 +85,16 @@ function rangeOf(header: string | undefined, { sizeBytes }: Content, reply: Fast
     reply.header('content-range', `bytes */${sizeBytes}`)
     throw error
   }
+}
+
+/** Made once for a content that is asked for again and again. */
+const known = new WeakMap<Content, Readonly<Record<string, string>>>()
+function headersOf(content: Content): Readonly<Record<string, string>> {
+  const before = known.get(content)
+  if (before !== undefined) return before
+  const made = { ...stateHeaders(content), 'accept-ranges': 'bytes', ...content.headers }
+  known.set(content, made)
+  return made
 }
 
 const stateHeaders = ({ etag, modifiedAt }: Validators) => ({

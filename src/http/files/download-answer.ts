@@ -27,7 +27,8 @@ export interface DownloadAnswers {
   get(request: Download, reply: FastifyReply, asker: Asker, begin?: Begin): Promise<FastifyReply>
   head(request: Download, reply: FastifyReply, asker: Asker): Promise<FastifyReply>
   /**
-   * A file that is known already, whatever the URL: GET and HEAD. @param headers win over those that the file has.
+   * A file that is known already, whatever the URL: GET and HEAD. @param headers win over those that the file has; the same object for
+   * the same file saves making the answer's anew.
    * @throws AppError ARTIFACT_FORBIDDEN.
    */
   stored(
@@ -47,6 +48,15 @@ export function createDownloadAnswers(downloads: Downloads): DownloadAnswers {
     open: (range, signal) => downloads.open(file, range, signal),
     check: (signal) => downloads.check(file, signal),
   })
+  const told = new WeakMap<NodeRecord, { readonly headers: object; readonly content: Content }>()
+  function toldOf(file: NodeRecord, headers: Readonly<Record<string, string>>): Content {
+    const known = told.get(file)
+    if (known?.headers === headers) return known.content
+    const own = contentOf(file, {})
+    const content = { ...own, headers: { ...own.headers, ...headers } }
+    told.set(file, { headers, content })
+    return content
+  }
   return {
     async get(request, reply, asker, begin = (open) => open()) {
       const gone = clientGone(reply)
@@ -77,9 +87,8 @@ export function createDownloadAnswers(downloads: Downloads): DownloadAnswers {
       reply.headers(cacheStatusOf(found))
       return announceContent(request, reply, contentOf(file, query), gone)
     },
-    async stored(request, reply, file, begin = (open) => open(), headers = {}) {
-      const content = contentOf(allowed(file), {})
-      const told = { ...content, headers: { ...content.headers, ...headers } }
+    async stored(request, reply, file, begin = (open) => open(), headers = NONE) {
+      const told = toldOf(allowed(file), headers)
       const gone = clientGone(reply)
       return request.method === 'HEAD'
         ? announceContent(request, reply, told, gone)
@@ -88,6 +97,7 @@ export function createDownloadAnswers(downloads: Downloads): DownloadAnswers {
   }
 }
 
+const NONE: Readonly<Record<string, string>> = {}
 const etagOf = (file: NodeRecord): string => `"${digestHex(file.digest!)}"`
 
 const mediaHeaders = (path: NodePath, { preview, download }: Static<typeof DownloadQuery>) => ({

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { ContentReads } from '../../artifacts/downloads/content-reads.ts'
 import type { Downloads } from '../../artifacts/downloads/downloads.ts'
+import type { BlobSources } from '../../artifacts/images/blob-sources.ts'
 import type { DownloadCounts } from '../../artifacts/packages/download-counts.ts'
 import type { Repositories, Repository } from '../../artifacts/repositories/repositories.ts'
 import type { Action } from '../../auth/grants.ts'
@@ -39,6 +40,7 @@ export interface ImageRouteDeps {
   readonly downloads: Downloads
   readonly contents: ContentReads
   readonly counts: Pick<DownloadCounts, 'note'>
+  readonly blobSources: BlobSources
   readonly rights: Pick<Rights, 'repositoryFacts'>
   readonly clock: Clock
 }
@@ -105,7 +107,7 @@ export async function mountImages(app: App, deps: ImageRouteDeps): Promise<void>
     if (url === undefined) throw unknownUrl(request)
     const operation = operationFor(request, reply, url, deps.operations)
     const image = imageOf(url, projectId, repoName)
-    await requireTokenForSource(request, deps.rights)
+    if (request.method === 'POST') await requireTokenForSource(request, deps.rights)
     const repository = await imageRepository(deps.repositories, projectId, repoName)
     const { headers, sentMediaType } = request
     const place = [projectId, repoName, ...image.split('/')].map(encodeURIComponent)
@@ -115,6 +117,7 @@ export async function mountImages(app: App, deps: ImageRouteDeps): Promise<void>
       headers: sentMediaType === undefined ? headers : { ...headers, 'content-type': sentMediaType },
       openBody: () => openBody(request, reply),
       authorise: (action, other) => mayDo(request, action, other),
+      sourcesOf: (name) => deps.blobSources.list(request.principal, repository, name),
       mayRead: (member) => mayReadMember(deps.rights, request.principal, member),
       method: request.method,
       base: `/v2/${place.join('/')}`,

@@ -23,6 +23,9 @@ const UPLOAD = {
 } as const
 const TAGS = { GET: 'listTags' } as const
 const REFERRERS = { GET: 'listReferrers' } as const
+const OF_ONE: Readonly<Record<string, ImageUrl['operations']>> = Object.assign(Object.create(null), {
+  ...{ manifests: MANIFEST, blobs: BLOB, referrers: REFERRERS },
+})
 
 /**
  * Read from the end, for an image may have any of these words in its name: `a/blobs/uploads/manifests/1.0` is a tag of `a/blobs/uploads`.
@@ -31,27 +34,23 @@ const REFERRERS = { GET: 'listReferrers' } as const
 export function parseImageUrl(rest: string): ImageUrl | undefined {
   // To the rule of paths, by which access was checked, it is a slash; nothing that has a place here holds one.
   if (rest.includes('\\')) return undefined
-  const parts = rest.split('/')
-  const [last = '', before = '', third = ''] = parts.toReversed()
-  const image = (words: number) => parts.slice(0, parts.length - words).join('/')
-  if (before === 'uploads' && third === 'blobs') {
-    return last === ''
-      ? { image: image(3), reference: '', operations: UPLOADS }
-      : { image: image(3), reference: last, operations: UPLOAD }
+  const [beforeLast, last] = cut(rest)
+  const [image, before] = cut(beforeLast)
+  if (before === 'uploads') {
+    const [longer, third] = cut(image)
+    if (third !== 'blobs') return undefined
+    return { image: longer, reference: last, operations: last === '' ? UPLOADS : UPLOAD }
   }
-  if (before === 'tags' && last === 'list') return { image: image(2), reference: '', operations: TAGS }
-  if (before === 'blobs' && last === 'uploads') return { image: image(2), reference: '', operations: UPLOADS }
-  const named = { image: image(2), reference: last }
-  switch (before) {
-    case 'manifests':
-      return { ...named, operations: MANIFEST }
-    case 'blobs':
-      return { ...named, operations: BLOB }
-    case 'referrers':
-      return { ...named, operations: REFERRERS }
-    default:
-      return undefined
-  }
+  if (before === 'tags' && last === 'list') return { image, reference: '', operations: TAGS }
+  if (before === 'blobs' && last === 'uploads') return { image, reference: '', operations: UPLOADS }
+  const operations = OF_ONE[before]
+  return operations && { image, reference: last, operations }
+}
+
+/** At the last slash. */
+function cut(text: string): [before: string, last: string] {
+  const at = text.lastIndexOf('/')
+  return at < 0 ? ['', text] : [text.slice(0, at), text.slice(at + 1)]
 }
 
 /** Undefined: the URL names no image. */

@@ -1,12 +1,16 @@
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../../core/errors.ts'
+import { SERVER_HEADER } from '../../core/server-mark.ts'
 import type { App, Routes } from '../route.ts'
 import { type CatalogRouteDeps, mountCatalog } from './catalog-routes.ts'
 import { API_VERSION, imageErrors } from './image-errors.ts'
 import { type ImageRouteDeps, mountImages, unknownUrl } from './image-routes.ts'
 import { mountTokens, type TokenRouteDeps } from './token-routes.ts'
 
-export interface RegistryDeps extends ImageRouteDeps, CatalogRouteDeps, TokenRouteDeps {}
+export interface RegistryDeps extends ImageRouteDeps, CatalogRouteDeps, TokenRouteDeps {
+  /** `serverMark` of this installation. */
+  readonly server: string
+}
 
 const EVERY_METHOD = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
@@ -29,7 +33,7 @@ export const registryRoutes =
           config: { access: 'OPTIONAL_LOGIN' },
           async handler(request, reply) {
             mustSayWho(request)
-            return reply.type('application/json; charset=utf-8').send('{}')
+            return reply.header(SERVER_HEADER, deps.server).type('application/json; charset=utf-8').send('{}')
           },
         })
       }

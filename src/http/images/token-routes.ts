@@ -21,10 +21,10 @@ export interface TokenRouteDeps {
   readonly rights: Pick<Rights, 'repositoryFacts'>
   /** Where clients reach this server; undefined: where the request came to. */
   readonly publicUrl: string | undefined
+  /** A user's rights count at each request: the token's age limits how long a stolen one is of use. */
+  readonly tokenSeconds: number
 }
 
-/** As the management API has it, a user's rights count at each request: the token's age limits how long a stolen one is of use. */
-const TOKEN_S = 900
 const MAX_FORM_BYTES = 64 * 1024
 const tags = ['images']
 const Answer = Type.Object({
@@ -42,12 +42,12 @@ const config = { access: 'OPTIONAL_LOGIN' } as const
  * buildx prefer.
  */
 export async function mountTokens(app: App, deps: TokenRouteDeps): Promise<void> {
-  const { authenticate, bearerTokens, refreshTokens, rights } = deps
+  const { authenticate, bearerTokens, refreshTokens, rights, tokenSeconds } = deps
 
   async function answer(reply: FastifyReply, principal: Principal, asked: readonly string[], refresh?: string) {
     const scopes = await grantedScopes(parseScopes(asked), principal, rights)
     const { userId } = principal
-    const { token, issuedAt, expiresInS } = await bearerTokens.issue({ userId, scopes, expiresInS: TOKEN_S })
+    const { token, issuedAt, expiresInS } = await bearerTokens.issue({ userId, scopes, expiresInS: tokenSeconds })
     reply.header('cache-control', 'no-store')
     return {
       ...{ token, access_token: token, scope: scopeText(scopes), expires_in: expiresInS },

@@ -6,7 +6,7 @@ import { answers, ok } from '../envelope.ts'
 import { documented } from '../request-validation.ts'
 import type { Routes } from '../route.ts'
 import { DistributionCreate, DistributionUpdate, RemoteInfo, RunOnceCreate, toRemoteInfo } from './distribution-wire.ts'
-import { RecordInfo, toRecordInfo } from './record-wire.ts'
+import { mountRunOnce, NOTHING, READING, REPOSITORY, RepositoryParams, WRITING } from './run-once-routes.ts'
 
 export interface DistributionRouteDeps {
   readonly distributions: Distributions
@@ -14,19 +14,12 @@ export interface DistributionRouteDeps {
 }
 
 const PATH = '/replication/api/remote/distribution'
-const REPOSITORY = '/:projectId/:repoName'
-const tags = ['distribution']
-const writing = { access: { repo: 'WRITE' } } as const
-const reading = { access: { repo: 'READ' } } as const
-const nothing = answers(Type.Null())
-
-const RepositoryParams = Type.Object({ projectId: Type.String(), repoName: Type.String() })
+const tags = ['distribution'] as const
 const NamedParams = Type.Object({ projectId: Type.String(), repoName: Type.String(), name: Type.String() })
 const VersionQuery = Type.Object({
   packageName: Type.String({ description: 'Without scheme' }),
   version: Type.String(),
 })
-const NameQuery = Type.Object({ name: Type.String() })
 
 /** Contract 001: a repository is sent to other clusters and to registries by whoever may write it. */
 export const distributionRoutes =
@@ -40,9 +33,9 @@ export const distributionRoutes =
           summary: 'Distribute a repository',
           params: RepositoryParams,
           body: documented(DistributionCreate),
-          response: nothing,
+          response: NOTHING,
         },
-        config: writing,
+        config: WRITING,
       },
       async ({ params, body, principal }, reply) => {
         const { projectId, repoName } = params
@@ -58,9 +51,9 @@ export const distributionRoutes =
           summary: 'Change a distribution',
           params: NamedParams,
           body: documented(DistributionUpdate),
-          response: nothing,
+          response: NOTHING,
         },
-        config: writing,
+        config: WRITING,
       },
       async ({ params, body, principal }, reply) => {
         const { projectId, repoName, name } = params
@@ -75,7 +68,7 @@ export const distributionRoutes =
       `${PATH}/info${REPOSITORY}`,
       {
         schema: { tags, summary: 'Distributions of a repository', params: RepositoryParams, response: infoAnswer },
-        config: reading,
+        config: READING,
       },
       async ({ params }) => info(params.projectId, params.repoName),
     )
@@ -83,13 +76,13 @@ export const distributionRoutes =
       `${PATH}/info${REPOSITORY}/:name`,
       {
         schema: { tags, summary: 'A distribution of a repository', params: NamedParams, response: infoAnswer },
-        config: reading,
+        config: READING,
       },
       async ({ params }) => info(params.projectId, params.repoName, params.name),
     )
     app.delete(
       `${PATH}/delete${REPOSITORY}/:name`,
-      { schema: { tags, summary: 'Delete a distribution', params: NamedParams, response: nothing }, config: writing },
+      { schema: { tags, summary: 'Delete a distribution', params: NamedParams, response: NOTHING }, config: WRITING },
       async ({ params }) => {
         await distributions.delete(params.projectId, params.repoName, params.name)
         return ok(null)
@@ -98,8 +91,8 @@ export const distributionRoutes =
     app.post(
       `${PATH}/toggle/status${REPOSITORY}/:name`,
       {
-        schema: { tags, summary: 'Switch a distribution on or off', params: NamedParams, response: nothing },
-        config: writing,
+        schema: { tags, summary: 'Switch a distribution on or off', params: NamedParams, response: NOTHING },
+        config: WRITING,
       },
       async ({ params, principal }) => {
         await distributions.toggle(params.projectId, params.repoName, params.name, principal.userId)
@@ -108,6 +101,17 @@ export const distributionRoutes =
     )
 
     app.post(
+      `${PATH}/run${REPOSITORY}/:name`,
+      {
+        schema: { tags, summary: 'Start a run of a distribution', params: NamedParams, response: NOTHING },
+        config: WRITING,
+      },
+      async ({ params }) => {
+        await distributions.run(params.projectId, params.repoName, params.name)
+        return ok(null)
+      },
+    )
+    app.post(
       `${PATH}/push${REPOSITORY}/:name`,
       {
         schema: {
@@ -115,9 +119,9 @@ export const distributionRoutes =
           summary: 'Push one version again',
           params: NamedParams,
           querystring: VersionQuery,
-          response: nothing,
+          response: NOTHING,
         },
-        config: writing,
+        config: WRITING,
       },
       async ({ params, query }) => {
         await distributions.push(params.projectId, params.repoName, params.name, query)
@@ -133,9 +137,9 @@ export const distributionRoutes =
           summary: 'Prepare one distribution',
           params: RepositoryParams,
           body: documented(RunOnceCreate),
-          response: nothing,
+          response: NOTHING,
         },
-        config: writing,
+        config: WRITING,
       },
       async ({ params, body, principal }, reply) => {
         const { projectId, repoName } = params
@@ -143,55 +147,20 @@ export const distributionRoutes =
         return ok(null)
       },
     )
-    app.post(
-      `${PATH}/execute/runOnceTask${REPOSITORY}`,
+    mountRunOnce(
+      app,
       {
-        schema: {
-          tags,
-          summary: 'Start a prepared distribution',
-          params: RepositoryParams,
-          querystring: NameQuery,
-          response: nothing,
-        },
-        config: writing,
+        tags,
+        execute: [`${PATH}/execute/runOnceTask`, 'Start a prepared distribution'],
+        status: [`${PATH}/get/runOnceTaskStatus`, 'The newest run of a distribution'],
+        delete: [`${PATH}/delete/runOnceTask`, 'Delete a prepared distribution'],
+        deleting: { repo: 'DELETE' },
       },
-      async ({ params, query }) => {
-        await distributions.executeRunOnce(params.projectId, params.repoName, query.name)
-        return ok(null)
-      },
-    )
-    app.get(
-      `${PATH}/get/runOnceTaskStatus${REPOSITORY}`,
       {
-        schema: {
-          tags,
-          summary: 'The newest run of a prepared distribution',
-          params: RepositoryParams,
-          querystring: NameQuery,
-          response: answers(Type.Union([RecordInfo, Type.Null()])),
-        },
-        config: reading,
+        execute: distributions.executeRunOnce,
+        status: distributions.statusOfRunOnce,
+        delete: distributions.deleteRunOnce,
       },
-      async ({ params, query }) => {
-        const record = await distributions.statusOfRunOnce(params.projectId, params.repoName, query.name)
-        return ok(record === undefined ? null : toRecordInfo(record, dates))
-      },
-    )
-    app.delete(
-      `${PATH}/delete/runOnceTask${REPOSITORY}`,
-      {
-        schema: {
-          tags,
-          summary: 'Delete a prepared distribution',
-          params: RepositoryParams,
-          querystring: NameQuery,
-          response: nothing,
-        },
-        config: { access: { repo: 'DELETE' } },
-      },
-      async ({ params, query }) => {
-        await distributions.deleteRunOnce(params.projectId, params.repoName, query.name)
-        return ok(null)
-      },
+      dates,
     )
   }

@@ -5,7 +5,7 @@ import type { Dates } from '../dates.ts'
 import { answers, ok } from '../envelope.ts'
 import { documented } from '../request-validation.ts'
 import type { Routes } from '../route.ts'
-import { RecordInfo, toRecordInfo } from './record-wire.ts'
+import { mountRunOnce, REPOSITORY, RepositoryParams, WRITING } from './run-once-routes.ts'
 import { nullable, TaskSettingBody } from './task-schemas.ts'
 
 export interface ImportRouteDeps {
@@ -14,14 +14,7 @@ export interface ImportRouteDeps {
 }
 
 const PATH = '/replication/api/remote/import'
-const REPOSITORY = '/:projectId/:repoName'
-const tags = ['import']
-const writing = { access: { repo: 'WRITE' } } as const
-const reading = { access: { repo: 'READ' } } as const
-const nothing = answers(Type.Null())
-
-const RepositoryParams = Type.Object({ projectId: Type.String(), repoName: Type.String() })
-const NameQuery = Type.Object({ name: Type.String() })
+const tags = ['import'] as const
 const text = Type.String()
 const orNone = Type.Optional(nullable(text))
 /** For the OpenAPI document; bodies are checked by `tasks/imports/import-request.ts`. */
@@ -57,7 +50,7 @@ export const importRoutes =
           body: documented(ImportCreate),
           response: answers(Created),
         },
-        config: writing,
+        config: WRITING,
       },
       async ({ params, body, principal }, reply) => {
         const { projectId, repoName } = params
@@ -65,52 +58,16 @@ export const importRoutes =
         return ok({ taskKey })
       },
     )
-    app.post(
-      `${PATH}/execute${REPOSITORY}`,
+    mountRunOnce(
+      app,
       {
-        schema: {
-          ...{ tags, summary: 'Start a prepared import' },
-          params: RepositoryParams,
-          querystring: NameQuery,
-          response: nothing,
-        },
-        config: writing,
+        tags,
+        execute: [`${PATH}/execute`, 'Start a prepared import'],
+        status: [`${PATH}/status`, 'The newest run of an import'],
+        delete: [`${PATH}/delete`, 'Delete an import; what it brought stays'],
+        deleting: { repo: 'WRITE' },
       },
-      async ({ params, query }) => {
-        await imports.execute(params.projectId, params.repoName, query.name)
-        return ok(null)
-      },
-    )
-    app.get(
-      `${PATH}/status${REPOSITORY}`,
-      {
-        schema: {
-          ...{ tags, summary: 'The newest run of an import' },
-          params: RepositoryParams,
-          querystring: NameQuery,
-          response: answers(Type.Union([RecordInfo, Type.Null()])),
-        },
-        config: reading,
-      },
-      async ({ params, query }) => {
-        const record = await imports.status(params.projectId, params.repoName, query.name)
-        return ok(record === undefined ? null : toRecordInfo(record, dates))
-      },
-    )
-    app.delete(
-      `${PATH}/delete${REPOSITORY}`,
-      {
-        schema: {
-          ...{ tags, summary: 'Delete an import; what it brought stays' },
-          params: RepositoryParams,
-          querystring: NameQuery,
-          response: nothing,
-        },
-        config: writing,
-      },
-      async ({ params, query }) => {
-        await imports.delete(params.projectId, params.repoName, query.name)
-        return ok(null)
-      },
+      imports,
+      dates,
     )
   }

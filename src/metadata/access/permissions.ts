@@ -2,6 +2,7 @@ import type { Selectable } from 'kysely'
 import type { NodePath } from '../../core/paths.ts'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
+import { anyOf } from '../sql/any-of.ts'
 import type { ResourceType } from './granted-rights.ts'
 
 /** What is stored of a permission itself. Times are UTC epoch milliseconds. */
@@ -78,6 +79,22 @@ export async function listPermissions(reader: Reader, filter: PermissionFilter):
     query = query.where('id', 'in', named)
   }
   return withNames(reader, await query.orderBy('project').orderBy('name').orderBy('id').execute())
+}
+
+/** After this id, ascending by id. */
+export async function pagePermissions(reader: Reader, after: string, limit: number): Promise<Permission[]> {
+  const rows = reader.selectFrom('permission').selectAll().where('id', '>', after).orderBy('id').limit(limit)
+  return withNames(reader, await rows.execute())
+}
+/** Of these projects; empty: of the system. */
+export async function listPermissionsIn(reader: Reader, projects: readonly string[]): Promise<Permission[]> {
+  if (projects.length === 0) return []
+  const rows = reader
+    .selectFrom('permission')
+    .selectAll()
+    .where(anyOf(reader, 'project', projects))
+    .orderBy('id')
+  return withNames(reader, await rows.execute())
 }
 
 /** Undefined: stays as it is. */

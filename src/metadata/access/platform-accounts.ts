@@ -86,7 +86,7 @@ export async function deletePlatformAccount(trx: Transaction, appId: string): Pr
 
 export async function findPlatformAccount(reader: Reader, appId: string): Promise<PlatformAccount | undefined> {
   const row = await reader.selectFrom('platform_account').selectAll().where('app_id', '=', appId).executeTakeFirst()
-  return row === undefined ? undefined : toAccount(row)
+  return row === undefined ? undefined : toPlatformAccount(row)
 }
 
 /** Locks the account until the transaction ends, so that its credentials are counted in peace. False: there is none. */
@@ -101,7 +101,7 @@ export async function holdPlatformAccount(trx: Transaction, appId: string): Prom
 
 /** Ascending by id. */
 export async function listPlatformAccounts(reader: Reader): Promise<PlatformAccount[]> {
-  return (await reader.selectFrom('platform_account').selectAll().orderBy('app_id').execute()).map(toAccount)
+  return (await reader.selectFrom('platform_account').selectAll().orderBy('app_id').execute()).map(toPlatformAccount)
 }
 
 export async function insertPlatformCredential(
@@ -175,10 +175,10 @@ const byAccessKey = preparedQuery<{ accessKey: string }, LoginRow>((reader, { ac
 /** By primary keys: part of every request that comes with a key pair. */
 export async function findPlatformLogin(reader: Reader, accessKey: string): Promise<PlatformLoginFacts | undefined> {
   const [row] = await byAccessKey(reader, { accessKey })
-  return row && { account: toAccount(row), secretHash: row.secret_hash, enabled: row.enabled !== 0 }
+  return row && { account: toPlatformAccount(row), secretHash: row.secret_hash, enabled: row.enabled !== 0 }
 }
 
-function toAccount(row: Selectable<Schema['platform_account']>): PlatformAccount {
+export function toPlatformAccount(row: Selectable<Schema['platform_account']>): PlatformAccount {
   return {
     appId: row.app_id,
     locked: row.locked !== 0,

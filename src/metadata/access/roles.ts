@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
+import { anyOf } from '../sql/any-of.ts'
 
 /** A role as stored. Times are UTC epoch milliseconds. */
 export interface Role {
@@ -91,6 +92,22 @@ export async function listRoles(reader: Reader, { type, project, repoId }: RoleF
   if (repoId !== undefined) query = query.where('role.repo_id', '=', repoId)
   const rows = await query.orderBy('role.project').orderBy('repository.name').orderBy('role.role_id').execute()
   return rows.map(toRole)
+}
+
+/** After this id, ascending by id. */
+export async function pageRoles(reader: Reader, after: string, limit: number): Promise<Role[]> {
+  const rows = all(reader).where('role.id', '>', after).orderBy('role.id').limit(limit)
+  return (await rows.execute()).map(toRole)
+}
+/** Of these projects and their repositories. */
+export async function listRolesIn(reader: Reader, projects: readonly string[]): Promise<Role[]> {
+  if (projects.length === 0) return []
+  return (
+    await all(reader)
+      .where(anyOf(reader, 'role.project', projects))
+      .orderBy('role.id')
+      .execute()
+  ).map(toRole)
 }
 
 /** Missing is fine. */

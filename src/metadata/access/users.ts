@@ -131,7 +131,7 @@ export async function hasUsers(reader: Reader): Promise<boolean> {
   return (await reader.selectFrom('user_account').select('user_id').limit(1).executeTakeFirst()) !== undefined
 }
 
-function toUser(row: Selectable<Schema['user_account']>): UserAccount {
+export function toUser(row: Selectable<Schema['user_account']>): UserAccount {
   return {
     userId: row.user_id,
     name: row.name,

@@ -29,6 +29,7 @@ import { createImagesSchema } from './0026-images.ts'
 import { createDistributionsSchema } from './0027-distributions.ts'
 import { createImportsSchema } from './0028-imports.ts'
 import { createBackupsSchema } from './0029-backups.ts'
+import { createPlannedBytesSchema } from './0030-planned-bytes.ts'
 
 /** One step of the schema, in one transaction with the others that are due. Never changed once released. */
 export interface Migration {
@@ -67,4 +68,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: '0027-distributions', apply: createDistributionsSchema },
   { name: '0028-imports', apply: createImportsSchema },
   { name: '0029-backups', apply: createBackupsSchema },
+  { name: '0030-planned-bytes', apply: createPlannedBytesSchema },
 ]

@@ -1,4 +1,4 @@
-import { type Insertable, type Selectable, sql } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import type { Hlc } from '../../core/hlc.ts'
 import type { Lanes } from '../../core/lanes.ts'
 import type { PackageKey } from '../../core/package-key.ts'
@@ -6,12 +6,11 @@ import { type Page, type PageRequest, pageOffset } from '../../core/paging.ts'
 import { comparePaths } from '../../core/paths.ts'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
-import { anyOf } from '../sql/any-of.ts'
+import { anyListed, anyOf, listOf } from '../sql/any-of.ts'
 import { dialectOf } from '../sql/dialect-of.ts'
+import { insertingRows, type RowColumns, updatingRows } from '../sql/insert-rows.ts'
+import { preparedQuery } from '../sql/prepared-query.ts'
 import { startsWith } from '../sql/text-prefix.ts'
-
-/** 16 values a row: below the 32,766 parameters of a SQLite statement. */
-const ROWS_PER_STATEMENT = 250
 
 /** A package is there while it has a version. Times are UTC epoch milliseconds. */
 export interface PackageRecord {
@@ -66,6 +65,43 @@ export async function pagePackages(
   return { ...page, totalRecords: counted.total, records: rows.map(toPackage) }
 }
 
+const COLUMNS = {
+  repo_id: ['bigint', ({ repoId }) => repoId],
+  key: ['text', ({ key }) => key],
+  name: ['text', ({ name }) => name],
+  description: ['text', ({ description }) => description],
+  latest: ['text', ({ latest }) => latest],
+  versions: ['bigint', ({ versions }) => versions],
+  downloads: ['bigint', ({ downloads }) => downloads],
+  version_tag: ['text', ({ versionTag }) => JSON.stringify(versionTag)],
+  extension: ['text', ({ extension }) => JSON.stringify(extension)],
+  origin: ['bigint', ({ origin }) => origin],
+  hlc: ['text', ({ hlc }) => hlc],
+  via_link: ['bigint', ({ viaLink }) => viaLink],
+  m0: ['integer', ({ metadataLanes }) => metadataLanes[0]],
+  m1: ['integer', ({ metadataLanes }) => metadataLanes[1]],
+  m2: ['integer', ({ metadataLanes }) => metadataLanes[2]],
+  m3: ['integer', ({ metadataLanes }) => metadataLanes[3]],
+  created_by: ['text', ({ createdBy }) => createdBy],
+  created_at: ['bigint', ({ createdAt }) => createdAt],
+  modified_by: ['text', ({ modifiedBy }) => modifiedBy],
+  modified_at: ['bigint', ({ modifiedAt }) => modifiedAt],
+} as const satisfies RowColumns<Omit<PackageRecord, 'id'>>
+const { repo_id: _repo, key: _key, downloads: _downloads, created_by: _by, created_at: _at, ...CHANGING } = COLUMNS
+// Changes nothing, but locks the row that is there, and makes one when it goes away meanwhile.
+const claimRows = insertingRows<'package', Omit<PackageRecord, 'id'>, Selectable<Schema['package']>>({
+  into: 'package',
+  columns: COLUMNS,
+  onConflict: 'on conflict (repo_id, key) do update set versions = package.versions',
+  returning: '*',
+})
+const saveRows = updatingRows<PackageRecord>({
+  columns: { id: ['bigint', ({ id }) => id], ...CHANGING },
+  statement: `update package set ${Object.keys(CHANGING)
+    .map((column) => `${column} = v.${column}`)
+    .join(', ')} from v where package.id = v.id`,
+})
+
 /** A package that the transaction holds. */
 export interface ClaimedPackage extends PackageRecord {
   /** It was made in this transaction: it has no version. */
@@ -77,14 +113,8 @@ export interface ClaimedPackage extends PackageRecord {
  * changes versions takes this lock after those of nodes and blobs, and before it charges the repository's usage.
  */
 export async function claimPackage(trx: Transaction, made: Omit<PackageRecord, 'id'>): Promise<ClaimedPackage> {
-  const row = await trx
-    .insertInto('package')
-    .values(toRow(made))
-    // Changes nothing, but locks the row that is there, and makes one when it goes away meanwhile.
-    .onConflict((oc) => oc.columns(['repo_id', 'key']).doUpdateSet({ versions: (eb) => eb.ref('package.versions') }))
-    .returningAll()
-    .executeTakeFirstOrThrow()
-  const [claimed] = await withNewness(trx, [toPackage(row)])
+  const { returned } = await claimRows(trx, [made])
+  const [claimed] = await withNewness(trx, returned.map(toPackage))
   return claimed!
 }
 /** A package without any version is there only in the transaction that makes it. */
@@ -119,15 +149,8 @@ export async function claimPackages(
   const locked = await lockPackagesNamed(trx, repoId, keys)
   const there = new Set(locked.map(({ key }) => key))
   const missing = made.filter(({ key }) => !there.has(key)).sort((a, b) => comparePaths(a.key, b.key))
-  for (let from = 0; from < missing.length; from += ROWS_PER_STATEMENT) {
-    const rows = await trx
-      .insertInto('package')
-      .values(missing.slice(from, from + ROWS_PER_STATEMENT).map(toRow))
-      .onConflict((oc) => oc.columns(['repo_id', 'key']).doUpdateSet({ versions: (eb) => eb.ref('package.versions') }))
-      .returningAll()
-      .execute()
-    locked.push(...rows.map(toPackage))
-  }
+  const { returned } = await claimRows(trx, missing)
+  locked.push(...returned.map(toPackage))
   return withNewness(trx, locked)
 }
 
@@ -164,20 +187,7 @@ export async function lockPackages(trx: Transaction, ids: readonly number[]): Pr
 
 /** Writes all that can change. The rows are locked. */
 export async function savePackages(trx: Transaction, packages: readonly PackageRecord[]): Promise<void> {
-  for (let from = 0; from < packages.length; from += ROWS_PER_STATEMENT) {
-    const values = packages.slice(from, from + ROWS_PER_STATEMENT).map((one) => {
-      const row = toRow(one)
-      const texts = [row.name, row.description, row.latest, row.version_tag, row.extension, row.hlc, row.modified_by]
-      const numbers = [row.versions, row.origin, row.via_link, row.modified_at]
-      return sql`(cast(${one.id} as bigint), ${sql.join(texts.map((text) => sql`cast(${text} as text)`))},
-        ${sql.join(numbers.map((number) => sql`cast(${number} as bigint)`))},
-        ${sql.join(one.metadataLanes.map((lane) => sql`cast(${lane} as integer)`))})`
-    })
-    await sql`update package set name = v.column2, description = v.column3, latest = v.column4, version_tag = v.column5,
-        extension = v.column6, hlc = v.column7, modified_by = v.column8, versions = v.column9, origin = v.column10,
-        via_link = v.column11, modified_at = v.column12, m0 = v.column13, m1 = v.column14, m2 = v.column15, m3 = v.column16
-      from (values ${sql.join(values)}) as v where package.id = v.column1`.execute(trx)
-  }
+  await saveRows(trx, packages)
 }
 
 export async function deletePackages(trx: Transaction, ids: readonly number[]): Promise<void> {
@@ -188,15 +198,10 @@ export async function deletePackages(trx: Transaction, ids: readonly number[]): 
     .execute()
 }
 
-/** How many listed versions each package has, and which one is the highest; empty: none. Packages without any version are left out. */
-export async function standings(
-  reader: Reader,
-  ids: readonly number[],
-): Promise<Map<number, { readonly versions: number; readonly highest: string }>> {
-  if (ids.length === 0) return new Map()
-  const rows = await reader
+const standingRows = preparedQuery<{ ids: string }, StandingRow>((reader, { ids }) =>
+  reader
     .selectFrom('package')
-    .where(anyOf(reader, 'package.id', ids))
+    .where(anyListed(reader, 'package.id', 'bigint', ids))
     .select((eb) => [
       'package.id',
       eb
@@ -221,8 +226,20 @@ export async function standings(
       eb.exists(
         eb.selectFrom('package_version as some').whereRef('some.package_id', '=', 'package.id').select('some.id'),
       ),
-    )
-    .execute()
+    ),
+)
+interface StandingRow {
+  readonly id: number
+  readonly versions: number | null
+  readonly highest: string | null
+}
+/** How many listed versions each package has, and which one is the highest; empty: none. Packages without any version are left out. */
+export async function standings(
+  reader: Reader,
+  ids: readonly number[],
+): Promise<Map<number, { readonly versions: number; readonly highest: string }>> {
+  if (ids.length === 0) return new Map()
+  const rows = await standingRows(reader, { ids: listOf(reader, ids) })
   return new Map(rows.map(({ id, versions, highest }) => [id, { versions: versions ?? 0, highest: highest ?? '' }]))
 }
 
@@ -283,29 +300,6 @@ export async function addDownloads(
 
 const at = (reader: Reader, repoId: number, key: PackageKey) =>
   reader.selectFrom('package').where('repo_id', '=', repoId).where('key', '=', key)
-
-function toRow(one: Omit<PackageRecord, 'id'>): Insertable<Schema['package']> {
-  const [m0, m1, m2, m3] = one.metadataLanes
-  return {
-    repo_id: one.repoId,
-    key: one.key,
-    name: one.name,
-    description: one.description,
-    latest: one.latest,
-    versions: one.versions,
-    downloads: one.downloads,
-    version_tag: JSON.stringify(one.versionTag),
-    extension: JSON.stringify(one.extension),
-    origin: one.origin,
-    hlc: one.hlc,
-    via_link: one.viaLink,
-    ...{ m0, m1, m2, m3 },
-    created_by: one.createdBy,
-    created_at: one.createdAt,
-    modified_by: one.modifiedBy,
-    modified_at: one.modifiedAt,
-  }
-}
 
 export function toPackage(row: Selectable<Schema['package']>): PackageRecord {
   return {

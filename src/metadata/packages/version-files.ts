@@ -172,22 +172,6 @@ export async function addVersionFiles(
   await insertClaims(trx, rows)
 }
 
-/** In place of those it had. */
-export async function replaceVersionFiles(
-  trx: Transaction,
-  repoId: number,
-  versionId: number,
-  files: readonly Omit<VersionFile, 'versionId'>[],
-): Promise<void> {
-  await trx.deleteFrom('version_file').where('version_id', '=', versionId).execute()
-  for (let at = 0; at < files.length; at += ROWS_PER_INSERT) {
-    const rows = files
-      .slice(at, at + ROWS_PER_INSERT)
-      .map(({ path, role }, index) => ({ version_id: versionId, ord: at + index, repo_id: repoId, path, role }))
-    await trx.insertInto('version_file').values(rows).execute()
-  }
-}
-
 /** Claims of these versions on paths where no live file is any more. */
 export async function deleteVoidClaims(trx: Transaction, versionIds: readonly number[]): Promise<void> {
   if (versionIds.length === 0) return
@@ -209,6 +193,3 @@ export async function deleteVoidClaims(trx: Transaction, versionIds: readonly nu
     )
     .execute()
 }
-
-/** 5 values a row: below the 32,766 parameters of a SQLite statement. */
-const ROWS_PER_INSERT = 250

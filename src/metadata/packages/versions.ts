@@ -1,4 +1,4 @@
-import { type Insertable, type Selectable, sql } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import type { Hlc } from '../../core/hlc.ts'
 import type { Lanes } from '../../core/lanes.ts'
 import type { Metadata } from '../../core/metadata.ts'
@@ -8,6 +8,8 @@ import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
 import { anyOf } from '../sql/any-of.ts'
 import { givenRows } from '../sql/given-rows.ts'
+import { insertingRows, type RowColumns, updatingRows } from '../sql/insert-rows.ts'
+import { preparedQuery } from '../sql/prepared-query.ts'
 
 /** A version of a package. Times are UTC epoch milliseconds. */
 export interface VersionRecord {
@@ -53,16 +55,17 @@ export interface KeyedVersion extends VersionRecord {
   readonly packageKey: PackageKey
 }
 
+const versionNamed = preparedQuery<{ repoId: number; key: string; name: string }, KeyedRow>(
+  (reader, { repoId, key, name }) =>
+    keyed(reader, repoId).where('package.key', '=', key).where('package_version.name', '=', name),
+)
 export async function findVersion(
   reader: Reader,
   repoId: number,
   key: PackageKey,
   name: string,
 ): Promise<KeyedVersion | undefined> {
-  const row = await keyed(reader, repoId)
-    .where('package.key', '=', key)
-    .where('package_version.name', '=', name)
-    .executeTakeFirst()
+  const [row] = await versionNamed(reader, { repoId, key, name })
   return row && toKeyed(row)
 }
 
@@ -116,27 +119,71 @@ export async function versionsNamed(
   return rows.map(toKeyed)
 }
 
+const COLUMNS = {
+  package_id: ['bigint', ({ packageId }) => packageId],
+  repo_id: ['bigint', ({ repoId }) => repoId],
+  name: ['text', ({ name }) => name],
+  ordinal: ['text', ({ ordinal }) => ordinal],
+  prerelease: ['integer', ({ prerelease }) => Number(prerelease)],
+  size: ['bigint', ({ sizeBytes }) => sizeBytes],
+  downloads: ['bigint', ({ downloads }) => downloads],
+  manifest_path: ['text', ({ manifestPath }) => manifestPath],
+  artifact_path: ['text', ({ artifactPath }) => artifactPath],
+  stage_tags: ['text', ({ stageTags }) => JSON.stringify(stageTags)],
+  tags: ['text', ({ tags }) => JSON.stringify(tags)],
+  metadata: ['text', ({ metadata }) => JSON.stringify(metadata)],
+  extension: ['text', ({ extension }) => JSON.stringify(extension)],
+  listed: ['integer', ({ listed }) => Number(listed)],
+  digest: ['text', ({ digest }) => digest],
+  subject: ['text', ({ subject }) => subject],
+  origin: ['bigint', ({ origin }) => origin],
+  hlc: ['text', ({ hlc }) => hlc],
+  via_link: ['bigint', ({ viaLink }) => viaLink],
+  via_mark: ['bigint', ({ viaMark }) => viaMark],
+  c0: ['integer', ({ contentLanes }) => contentLanes[0]],
+  c1: ['integer', ({ contentLanes }) => contentLanes[1]],
+  c2: ['integer', ({ contentLanes }) => contentLanes[2]],
+  c3: ['integer', ({ contentLanes }) => contentLanes[3]],
+  m0: ['integer', ({ metadataLanes }) => metadataLanes[0]],
+  m1: ['integer', ({ metadataLanes }) => metadataLanes[1]],
+  m2: ['integer', ({ metadataLanes }) => metadataLanes[2]],
+  m3: ['integer', ({ metadataLanes }) => metadataLanes[3]],
+  created_by: ['text', ({ createdBy }) => createdBy],
+  created_at: ['bigint', ({ createdAt }) => createdAt],
+  modified_by: ['text', ({ modifiedBy }) => modifiedBy],
+  modified_at: ['bigint', ({ modifiedAt }) => modifiedAt],
+} as const satisfies RowColumns<Omit<VersionRecord, 'id'>>
+const { package_id: _package, name: _name, downloads: _downloads, ...WRITTEN_OVER } = COLUMNS
+const insertVersions = insertingRows<'package_version', Omit<VersionRecord, 'id'>, { id: number }>({
+  into: 'package_version',
+  columns: COLUMNS,
+  returning: 'id',
+})
+const upsertVersions = insertingRows<
+  'package_version',
+  Omit<VersionRecord, 'id'>,
+  { id: number; package_id: number; name: string }
+>({
+  into: 'package_version',
+  columns: COLUMNS,
+  onConflict: `on conflict (package_id, name) do update set ${Object.keys(WRITTEN_OVER)
+    .map((column) => `${column} = excluded.${column}`)
+    .join(', ')}`,
+  returning: 'id, package_id, name',
+})
+const updateVersions = updatingRows<VersionRecord>({
+  columns: { id: ['bigint', ({ id }) => id], ...WRITTEN_OVER },
+  statement: `update package_version set ${Object.keys(WRITTEN_OVER)
+    .map((column) => `${column} = v.${column}`)
+    .join(', ')} from v where package_version.id = v.id`,
+})
+
 /** Makes versions, or writes all but the downloads of those that are there. @returns their ids, in the order given. The caller holds the packages. */
 export async function putVersions(trx: Transaction, made: readonly Omit<VersionRecord, 'id'>[]): Promise<number[]> {
   const ids = new Map<string, number>()
   const idKey = (packageId: number, name: string) => `${packageId}/${name}`
-  for (let from = 0; from < made.length; from += ROWS_PER_STATEMENT) {
-    const rows = made.slice(from, from + ROWS_PER_STATEMENT).map(toRow)
-    const written = await trx
-      .insertInto('package_version')
-      .values(rows)
-      .onConflict((oc) =>
-        oc.columns(['package_id', 'name']).doUpdateSet((eb) => {
-          const { downloads: _, package_id: __, name: ___, ...kept } = rows[0]!
-          return Object.fromEntries(
-            (Object.keys(kept) as (keyof typeof kept)[]).map((column) => [column, eb.ref(`excluded.${column}`)]),
-          )
-        }),
-      )
-      .returning(['id', 'package_id', 'name'])
-      .execute()
-    for (const { id, package_id, name } of written) ids.set(idKey(package_id, name), id)
-  }
+  const { returned } = await upsertVersions(trx, made)
+  for (const { id, package_id, name } of returned) ids.set(idKey(package_id, name), id)
   return made.map(({ packageId, name }) => ids.get(idKey(packageId, name))!)
 }
 
@@ -155,13 +202,12 @@ export async function presentVersions(
 
 /** @returns the id. The caller holds the package. */
 export async function insertVersion(trx: Transaction, made: Omit<VersionRecord, 'id'>): Promise<number> {
-  const { id } = await trx.insertInto('package_version').values(toRow(made)).returning('id').executeTakeFirstOrThrow()
-  return id
+  const { returned } = await insertVersions(trx, [made])
+  return returned[0]!.id
 }
 /** Writes all but the downloads. */
 export async function updateVersion(trx: Transaction, version: VersionRecord): Promise<void> {
-  const { downloads: _, ...row } = toRow(version)
-  await trx.updateTable('package_version').set(row).where('id', '=', version.id).execute()
+  await updateVersions(trx, [version])
 }
 
 /** What a change of its files does to a version; the rest of it stays. */
@@ -245,38 +291,6 @@ const keyed = (reader: Reader, repoId: number) =>
     .selectAll('package_version')
     .select('package.key as package_key')
 
-function toRow(version: Omit<VersionRecord, 'id'>): Insertable<Schema['package_version']> {
-  const [c0, c1, c2, c3] = version.contentLanes
-  const [m0, m1, m2, m3] = version.metadataLanes
-  return {
-    package_id: version.packageId,
-    repo_id: version.repoId,
-    name: version.name,
-    ordinal: version.ordinal,
-    prerelease: Number(version.prerelease),
-    size: version.sizeBytes,
-    downloads: version.downloads,
-    manifest_path: version.manifestPath,
-    artifact_path: version.artifactPath,
-    stage_tags: JSON.stringify(version.stageTags),
-    tags: JSON.stringify(version.tags),
-    metadata: JSON.stringify(version.metadata),
-    extension: JSON.stringify(version.extension),
-    listed: Number(version.listed),
-    digest: version.digest,
-    subject: version.subject,
-    origin: version.origin,
-    hlc: version.hlc,
-    via_link: version.viaLink,
-    via_mark: version.viaMark,
-    ...{ c0, c1, c2, c3, m0, m1, m2, m3 },
-    created_by: version.createdBy,
-    created_at: version.createdAt,
-    modified_by: version.modifiedBy,
-    modified_at: version.modifiedAt,
-  }
-}
-
 export function toVersion(row: Selectable<Schema['package_version']>): VersionRecord {
   return {
     id: row.id,
@@ -308,7 +322,8 @@ export function toVersion(row: Selectable<Schema['package_version']>): VersionRe
     modifiedAt: row.modified_at,
   }
 }
-const toKeyed = (row: Selectable<Schema['package_version']> & { package_key: string }): KeyedVersion => ({
+type KeyedRow = Selectable<Schema['package_version']> & { package_key: string }
+const toKeyed = (row: KeyedRow): KeyedVersion => ({
   ...toVersion(row),
   packageKey: row.package_key as PackageKey,
 })

@@ -2,6 +2,7 @@ import type { Insertable, Selectable, Updateable } from 'kysely'
 import { type Page, type PageRequest, pageOffset } from '../../core/paging.ts'
 import type { MetadataDatabase, Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
+import { anyOf } from '../sql/any-of.ts'
 import { startsWith } from '../sql/text-prefix.ts'
 import { forgetUploadsTo } from './pushed-uploads.ts'
 
@@ -55,6 +56,15 @@ export async function findClusterByName(reader: Reader, name: string): Promise<C
   return reader.selectFrom('cluster').selectAll().where('name', '=', name).executeTakeFirst()
 }
 
+export async function findClusterRows(reader: Reader, ids: readonly string[]): Promise<ClusterRow[]> {
+  if (ids.length === 0) return []
+  return reader
+    .selectFrom('cluster')
+    .selectAll()
+    .where(anyOf(reader, 'id', ids))
+    .execute()
+}
+
 /** Those whose id or name is among `references`. */
 export async function findClusters(
   reader: Reader,
@@ -93,14 +103,14 @@ export async function pageClusters(
   return { ...page, totalRecords: total, records }
 }
 
-/** The registry of a distribution goes with its task: it has the task's name. */
+/** The registry of a distribution or an import goes with its task: it has the task's name. */
 export async function deleteRegistryOf(trx: Transaction, taskKey: string): Promise<void> {
   const found = await trx
     .selectFrom('cluster')
     .innerJoin('replication_task', 'replication_task.name', 'cluster.name')
     .select('cluster.id')
     .where('replication_task.key', '=', taskKey)
-    .where('replication_task.distribution', 'is not', null)
+    .where((eb) => eb.or([eb('distribution', 'is not', null), eb('imports', 'is not', null)]))
     .where('cluster.type', '=', 'REMOTE')
     .executeTakeFirst()
   if (found === undefined) return

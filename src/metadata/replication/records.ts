@@ -7,7 +7,7 @@ export type RecordRow = Selectable<Schema['execution_record']>
 
 export interface NewRecord {
   readonly id: string
-  readonly task: Pick<Selectable<Schema['replication_task']>, 'key' | 'object_type' | 'replica_type'>
+  readonly task: Pick<Selectable<Schema['replication_task']>, 'key' | 'object_type' | 'replica_type' | 'planned_bytes'>
   /** JSON of what the run uses. */
   readonly snapshot: string
   /** UTC epoch ms. */
@@ -30,7 +30,8 @@ export async function insertRecord(trx: Transaction, { id, task, snapshot, now }
       snapshot,
       overview: null,
       replicated_bytes: 0,
-      total_bytes: 0,
+      // Until it is known what there is to do.
+      total_bytes: task.planned_bytes ?? 0,
     })
     .onConflict((oc) => oc.doNothing())
     .executeTakeFirst()

@@ -2,6 +2,7 @@ import type { Insertable, Selectable, Updateable } from 'kysely'
 import { type Page, type PageRequest, pageOffset } from '../../core/paging.ts'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
+import { anyOf } from '../sql/any-of.ts'
 import { startsWith } from '../sql/text-prefix.ts'
 import { deleteRegistryOf } from './clusters.ts'
 import { forgetPushed, forgetPushedOfTask } from './pushed-versions.ts'
@@ -135,6 +136,16 @@ export async function deleteStaleLinks(trx: Transaction, key: string): Promise<v
 
 export async function listTaskObjects(reader: Reader, key: string): Promise<TaskObjectRow[]> {
   return reader.selectFrom('task_object').selectAll().where('task_key', '=', key).orderBy('ord').execute()
+}
+
+/** Of several tasks, in their order. */
+export async function listObjectsOfTasks(reader: Reader, keys: readonly string[]): Promise<TaskObjectRow[]> {
+  if (keys.length === 0) return []
+  const query = reader
+    .selectFrom('task_object')
+    .selectAll()
+    .where(anyOf(reader, 'task_key', keys))
+  return query.orderBy('task_key').orderBy('ord').execute()
 }
 
 /** JSON; null: the task names its objects. */

@@ -44,11 +44,11 @@ export type RepositoryCategory = 'LOCAL' | 'REMOTE' | 'VIRTUAL' | 'COMPOSITE'
 export type NewRepository = Omit<Repository, 'id' | 'floorSeq'>
 export interface RepositoryChange {
   readonly public?: boolean | undefined
-  readonly description?: string | undefined
-  readonly displayName?: string | undefined
+  readonly description?: string | null | undefined
+  readonly displayName?: string | null | undefined
   readonly display?: boolean | undefined
-  readonly owner?: string | undefined
-  readonly visibility?: string | undefined
+  readonly owner?: string | null | undefined
+  readonly visibility?: string | null | undefined
   readonly configuration?: Readonly<Record<string, unknown>> | undefined
 }
 export interface RepositoryFilter {

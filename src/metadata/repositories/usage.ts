@@ -31,6 +31,12 @@ export function chargeUsage(trx: Transaction, repository: HeldRepository, deltaB
   noted.set(repository.id, { repository, deltaBytes: before + deltaBytes })
 }
 
+const beyondQuotas = new WeakSet<Transaction>()
+/** What this transaction adds is counted and never refused: it puts back what was there before. */
+export function exceedQuotas(trx: Transaction): void {
+  beyondQuotas.add(trx)
+}
+
 /**
  * Writes what the transaction counted; `transact` does it, last of all: these rows are what writers of one repository wait for, so
  * they are locked as late and as shortly as can be, in order of repository, and nobody who holds one waits for anything else.
@@ -45,7 +51,7 @@ export async function settleUsage(trx: Transaction): Promise<void> {
 
 async function settle(trx: Transaction, { repository: { id, name, quota }, deltaBytes }: Charge): Promise<void> {
   await add(trx, id, deltaBytes, quota === null ? 'any slot' : 'quota slot')
-  if (quota === null || deltaBytes < 0) return
+  if (quota === null || deltaBytes < 0 || beyondQuotas.has(trx)) return
   // A statement of its own: READ COMMITTED shows it what others committed before they let go of the slot.
   const used = await usedBytes(trx, id)
   if (used > quota) throw overQuota({ name, quota, usedBytes: used - deltaBytes, wantedBytes: deltaBytes })

@@ -1,9 +1,10 @@
 import { sql } from 'kysely'
 import { type Digest, digestBytes, digestFromBytes } from '../../core/digest.ts'
 import type { Reader, Transaction } from '../database.ts'
-import { anyDigest } from '../sql/any-digest.ts'
+import { anyDigest, anyDigestListed, digestList } from '../sql/any-digest.ts'
 import { dialectOf } from '../sql/dialect-of.ts'
 import { insertingRows, type RowInsert } from '../sql/insert-rows.ts'
+import { preparedQuery } from '../sql/prepared-query.ts'
 
 export interface BlobRow {
   readonly digest: Digest
@@ -48,15 +49,18 @@ export async function touchBlobs(
   if (dialectOf(trx) === 'postgres') {
     await trx.selectFrom('blob').select('sha256').where(oneOf(trx, digests)).orderBy('sha256').forUpdate().execute()
   }
-  const rows = await trx
-    .updateTable('blob')
-    .set({ touched_at: now })
-    .where(oneOf(trx, digests))
-    .where('unneeded_since', 'is', null)
-    .returning(['sha256', 'size'])
-    .execute()
+  const rows = await touched(trx, { digests: digestList(trx, digests), now })
   return new Map(rows.map(({ sha256, size }) => [digestFromBytes(sha256), size]))
 }
+const touched = preparedQuery<{ digests: string; now: number }, { sha256: Uint8Array; size: number }>(
+  (trx, { digests, now }) =>
+    trx
+      .updateTable('blob')
+      .set({ touched_at: now })
+      .where(anyDigestListed(trx, 'blob.sha256', digests))
+      .where('unneeded_since', 'is', null)
+      .returning(['sha256', 'size']),
+)
 
 export interface ClaimedBlobs {
   /**

@@ -3,8 +3,9 @@ import type { ContentName } from '../../core/content-name.ts'
 import { type Digest, digestBytes, digestFromBytes } from '../../core/digest.ts'
 import type { Reader, Transaction } from '../database.ts'
 import type { Schema } from '../schema.ts'
-import { anyOf } from '../sql/any-of.ts'
+import { anyListed, listOf } from '../sql/any-of.ts'
 import { insertingRows } from '../sql/insert-rows.ts'
+import { preparedQuery } from '../sql/prepared-query.ts'
 
 /** A blob of an image that no manifest names yet. It keeps the content from the collection, as a node would. */
 export interface LooseBlob {
@@ -42,6 +43,15 @@ const upsertLoose = insertingRows<'loose_blob', LooseBlob & { readonly at: numbe
   onConflict: 'on conflict (repo_id, image, name) do update set touched_at = excluded.touched_at',
 })
 
+const looseNamed = preparedQuery<{ repoId: number; image: string; names: string }, LooseRow>(
+  (reader, { repoId, image, names }) =>
+    reader
+      .selectFrom('loose_blob')
+      .where('repo_id', '=', repoId)
+      .where('image', '=', image)
+      .where(anyListed(reader, 'name', 'text', names))
+      .selectAll(),
+)
 /** Those of the names that are there. */
 export async function findLoose(
   reader: Reader,
@@ -50,13 +60,7 @@ export async function findLoose(
   names: readonly ContentName[],
 ): Promise<Map<ContentName, LooseBlob>> {
   if (names.length === 0) return new Map()
-  const rows = await reader
-    .selectFrom('loose_blob')
-    .where('repo_id', '=', repoId)
-    .where('image', '=', image)
-    .where(anyOf(reader, 'name', names))
-    .selectAll()
-    .execute()
+  const rows = await looseNamed(reader, { repoId, image, names: listOf(reader, names) })
   return new Map(rows.map((row) => [row.name as ContentName, toLoose(row)]))
 }
 
@@ -112,7 +116,8 @@ export async function dropSliceOfLoose(trx: Transaction, repoId: number, limit: 
   return rows.length
 }
 
-const toLoose = ({ repo_id, image, name, sha256, size }: Selectable<Schema['loose_blob']>): LooseBlob => ({
+type LooseRow = Selectable<Schema['loose_blob']>
+const toLoose = ({ repo_id, image, name, sha256, size }: LooseRow): LooseBlob => ({
   ...{ repoId: repo_id, image, name: name as ContentName },
   ...{ digest: digestFromBytes(sha256), sizeBytes: size },
 })

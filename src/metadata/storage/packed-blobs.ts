@@ -1,8 +1,10 @@
+import type { Selectable } from 'kysely'
 import { type Digest, digestBytes, digestFromBytes } from '../../core/digest.ts'
 import { AppError, hasCode } from '../../core/errors.ts'
 import type { Reader, Transaction } from '../database.ts'
-import { anyDigest } from '../sql/any-digest.ts'
-import { anyOf } from '../sql/any-of.ts'
+import type { Schema } from '../schema.ts'
+import { anyDigest, anyDigestListed, digestList } from '../sql/any-digest.ts'
+import { anyListed, listOf } from '../sql/any-of.ts'
 import { dialectOf } from '../sql/dialect-of.ts'
 import { insertingRows, updatingRows } from '../sql/insert-rows.ts'
 import { preparedQuery } from '../sql/prepared-query.ts'
@@ -47,6 +49,17 @@ const upsertPacked = insertingRows<'blob', PackedBlob & DatedBlob>({
   onConflict: ON_CLAIM,
 })
 
+const heldSegments = preparedQuery<
+  { segments: string },
+  Pick<Selectable<Schema['segment']>, 'id' | 'owner' | 'state' | 'bytes'>
+>((trx, { segments }) => {
+  const query = trx
+    .selectFrom('segment')
+    .select(['id', 'owner', 'state', 'bytes'])
+    .where(anyListed(trx, 'segment.id', 'bigint', segments))
+  return dialectOf(trx) === 'postgres' ? query.orderBy('id').forShare() : query
+})
+
 /**
  * Keeps the segments from being given up until the transaction ends. Nothing may lie behind the end of a sealed one: its owner
  * has died, or a disk has failed.
@@ -61,11 +74,7 @@ async function holdSegments(trx: Transaction, blobs: readonly PackedBlob[]): Pro
     else known.end = Math.max(known.end, offset + sizeBytes)
   }
   const numbers = [...new Set([...ends.values()].map(({ segment }) => segment))]
-  const query = trx
-    .selectFrom('segment')
-    .select(['id', 'owner', 'state', 'bytes'])
-    .where(anyOf(trx, 'segment.id', numbers))
-  const rows = await (dialectOf(trx) === 'postgres' ? query.orderBy('id').forShare() : query).execute()
+  const rows = await heldSegments(trx, { segments: listOf(trx, numbers) })
   const byId = new Map(rows.map((row) => [row.id, row]))
   for (const { segment, owner, end } of ends.values()) {
     const row = byId.get(segment)
@@ -82,14 +91,17 @@ async function holdSegments(trx: Transaction, blobs: readonly PackedBlob[]): Pro
 /** `promised`: by a row that can be relied on; `withdrawn`: by one that cannot. */
 export type Standing = 'promised' | 'withdrawn'
 
+const standings = preparedQuery<{ digests: string }, Pick<Selectable<Schema['blob']>, 'sha256' | 'unneeded_since'>>(
+  (reader, { digests }) =>
+    reader
+      .selectFrom('blob')
+      .select(['sha256', 'unneeded_since'])
+      .where(anyDigestListed(reader, 'blob.sha256', digests)),
+)
 /** Of those that have a row. */
 export async function standingOf(reader: Reader, digests: readonly Digest[]): Promise<Map<Digest, Standing>> {
   if (digests.length === 0) return new Map()
-  const rows = await reader
-    .selectFrom('blob')
-    .select(['sha256', 'unneeded_since'])
-    .where(anyDigest(reader, 'blob.sha256', digests))
-    .execute()
+  const rows = await standings(reader, { digests: digestList(reader, digests) })
   return new Map(
     rows.map(({ sha256, unneeded_since }) => [
       digestFromBytes(sha256),

@@ -11,7 +11,7 @@ interface BackupTaskTable {
   type: string
   /** As it was asked for; never resolved. */
   store_location: string
-  /** What at most one running task may have: the resolved location and name of a backup, `restore` of every restore. */
+  /** What at most one running task may have, hashed: the resolved location and name of a backup, one word of every restore. */
   place: string
   /** JSON, as it was asked for. */
   content: string
@@ -26,6 +26,8 @@ interface BackupTaskTable {
   artifact_location: string | null
   started_at: number | null
   ended_at: number | null
+  /** When a run last ended without an error. */
+  succeeded_at: number | null
   /** When it runs by itself; null: nothing is planned. */
   next_execution_at: number | null
   /** The planned time that a run was started for last. */
@@ -39,6 +41,8 @@ interface BackupTaskTable {
 interface BackupRunTable {
   id: string
   task_id: string
+  /** Who asked for it; of a planned run the task's creator. */
+  started_by: string
   /** Who works on it: job and epoch of the claim; null: nobody began. Another claim that finds it set knows that a process died. */
   worker: string | null
   result: string | null

@@ -85,6 +85,8 @@ interface TaskTable {
   distribution: Generated<string | null>
   /** JSON of what the import API asked for; null: no import. */
   imports: Generated<string | null>
+  /** Of a task that runs once: bytes that it is about, as they were when it was stored; null: not known. */
+  planned_bytes: Generated<number | null>
   description: string | null
   status: string
   enabled: number

@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
+import { isImageName } from '../../core/content-name.ts'
 import { AppError, invalid, messageOf } from '../../core/errors.ts'
 import { checkOutgoingUrl, type OutgoingRules } from '../outgoing-url.ts'
 import { NotConnected, NotOurProtocol } from '../transport/failures.ts'
@@ -13,9 +14,6 @@ export interface RegistryAddress {
   readonly prefix: string
 }
 
-/** The specification's `<name>`. */
-const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/
-const MAX_NAME = 255
 /** Names under which one registry is known; its interface has a host of its own. */
 const DOCKER_HUB: ReadonlySet<string> = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io'])
 const DOCKER_HUB_HOST = 'registry-1.docker.io'
@@ -34,7 +32,7 @@ export function parseRegistryAddress(field: string, text: string, rules: Outgoin
   const scheme = written?.[1]?.toLowerCase() as RegistryAddress['scheme']
   const url = checkOutgoingUrl(field, trimmed.includes('://') ? trimmed : `https://${trimmed}`, rules)
   const prefix = url.pathname.replace(/^\/|\/+$/g, '')
-  if (prefix !== '' && !isRepositoryName(prefix)) {
+  if (prefix !== '' && !isImageName(prefix)) {
     throw invalid(
       field,
       `[${prefix}] cannot begin the name of an image: use lower-case letters, digits, and . _ - between them`,
@@ -60,11 +58,9 @@ export function repositoryAt(url: string, image: string): string {
   // Images without an owner have a folder of their own there.
   const official = host === DOCKER_HUB_HOST && prefix === '' && !image.includes('/') ? 'library' : ''
   const repository = [official, prefix, image].filter((part) => part !== '').join('/')
-  if (!isRepositoryName(repository)) throw invalid('packageName', `[${repository}] is no name of a repository`)
+  if (!isImageName(repository)) throw invalid('packageName', `[${repository}] is no name of a repository`)
   return repository
 }
-
-export const isRepositoryName = (text: string): boolean => text.length <= MAX_NAME && NAME.test(text)
 
 export interface Resolving {
   readonly clock: Clock

@@ -1,4 +1,5 @@
 import type { Random } from '../../core/ids.ts'
+import { SERVER_HEADER } from '../../core/server-mark.ts'
 import { asFailure, collect } from '../transport/http-client.ts'
 import { createBlobUploads } from './blob-uploads.ts'
 import { repositoryAt } from './registry-address.ts'
@@ -27,8 +28,8 @@ export interface RegistryClient extends RegistryManifests, RegistryBlobs, Regist
   readonly url: string
   /** The name that an image has there: with the prefix of the URL before it. @throws AppError PARAMETER_INVALID. */
   repositoryOf(image: string): string
-  /** That it is a registry, and takes the login. */
-  check(signal: AbortSignal): Promise<void>
+  /** That it is a registry, and takes the login. `server`: which of our kind (`core/server-mark.ts`). */
+  check(signal: AbortSignal): Promise<{ readonly server: string | undefined }>
   /** What it last said of how often we may ask; undefined: nothing. */
   rateLimit(): RateLimit | undefined
 }
@@ -67,7 +68,9 @@ export function createRegistryClient(registry: Registry, deps: RegistryDeps): Re
     url: registry.url,
     repositoryOf: (image) => repositoryAt(registry.url, image),
     async check(signal) {
-      await session.send({ method: 'GET', to: '/v2/', what: 'GET of /v2/', scopes: [], accepts: [200] }, signal)
+      const call = { method: 'GET', to: '/v2/', what: 'GET of /v2/', scopes: [], accepts: [200] } as const
+      const server = (await session.send(call, signal)).headers[SERVER_HEADER]
+      return { server: typeof server === 'string' ? server : undefined }
     },
     rateLimit: session.rateLimit,
     [Symbol.dispose]: () => session[Symbol.dispose](),

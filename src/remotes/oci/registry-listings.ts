@@ -1,11 +1,10 @@
-import { type ContentName, isTag, parseContentName } from '../../core/content-name.ts'
+import { type ContentName, isImageName, isTag, parseContentName } from '../../core/content-name.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { OutgoingRules } from '../outgoing-url.ts'
-import { isRepositoryName } from './registry-address.ts'
 import { notTrue, type RegistryAnswer, reasonsOfFailure, statusOf } from './registry-failure.ts'
 import type { ManifestContent, RegistryManifests } from './registry-manifests.ts'
 import type { RegistryCall, RegistrySession } from './registry-session.ts'
-import { pullScope, repositoryPath } from './repository-path.ts'
+import { pullScope, pushScope, repositoryPath } from './repository-path.ts'
 import { nextLocation } from './upload-location.ts'
 
 /** Of a manifest that is about another one, as an index describes it. */
@@ -20,6 +19,8 @@ export interface ReferrerDescriptor {
 export interface RegistryListings {
   /** Pages of tags, in the registry's order. @throws AppError UPSTREAM_FAILED, of a repository that is not there with `status` 404. */
   listTags(repository: string, signal: AbortSignal): AsyncIterable<readonly string[]>
+  /** Whether it says that it has no such repository. One that has will not, nor one that does not tell. */
+  lacksRepository(repository: string, signal: AbortSignal): Promise<boolean>
   /** Pages of repositories; few registries tell all. */
   catalog(signal: AbortSignal): AsyncIterable<readonly string[]>
   /**
@@ -146,6 +147,18 @@ export function createRegistryListings({ session, manifests, rules }: Deps): Reg
       }
       return names(call, repositoryPath(repository, 'tags/list'), 'tags', isTag, signal)
     },
+    async lacksRepository(repository, signal) {
+      const to = `${repositoryPath(repository, 'tags/list')}?n=1`
+      const call = { method: 'GET', to, what: `GET of tags of ${repository}`, accepts: [200] } as const
+      try {
+        // What comes next is a push.
+        await session.send({ ...call, scopes: [pushScope(repository)] }, signal)
+        return false
+      } catch (error) {
+        signal.throwIfAborted()
+        return statusOf(error) === 404 && reasonsOfFailure(error).includes('NAME_UNKNOWN')
+      }
+    },
     catalog(signal) {
       const call = {
         method: 'GET' as const,
@@ -153,7 +166,7 @@ export function createRegistryListings({ session, manifests, rules }: Deps): Reg
         scopes: ['registry:catalog:*'],
         accepts: [200],
       }
-      return names(call, '/v2/_catalog', 'repositories', isRepositoryName, signal)
+      return names(call, '/v2/_catalog', 'repositories', isImageName, signal)
     },
     async listReferrers(repository, subject, artifactType, signal) {
       let found: ReferrerDescriptor[] | undefined

@@ -1,9 +1,9 @@
+import { isImageName } from '../../core/content-name.ts'
 import { invalid } from '../../core/errors.ts'
-import { isRepositoryName } from './registry-address.ts'
 
 /** `/v2/team/nginx/manifests/1.1`. @throws AppError PARAMETER_INVALID for what is no name of a repository. */
 export function repositoryPath(repository: string, rest: string): string {
-  if (!isRepositoryName(repository)) throw invalid('repository', `[${repository}] is no name of a repository`)
+  if (!isImageName(repository)) throw invalid('repository', `[${repository}] is no name of a repository`)
   return `/v2/${repository}/${rest.split('/').map(encodeURIComponent).join('/').replaceAll('%3A', ':')}`
 }
 

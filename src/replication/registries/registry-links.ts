@@ -1,5 +1,6 @@
 import type { ClusterTarget } from '../../clusters/cluster.ts'
-import { messageOf, notBuilt } from '../../core/errors.ts'
+import { invalid, messageOf, notBuilt } from '../../core/errors.ts'
+import { isWithinRepository } from '../../core/server-mark.ts'
 import type { ForeignRegistries } from '../../formats/foreign.ts'
 import { type ClusterHealth, noteHealth } from '../../metadata/replication/clusters.ts'
 import type { BlobStore } from '../../storage/blob-store.ts'
@@ -21,6 +22,8 @@ export interface RegistryLinks {
 export interface RegistryLinksDeps extends VersionRunDeps {
   readonly store: BlobStore
   readonly remotes: RemoteStates
+  /** `serverMark` of this installation. */
+  readonly server: string
   /** How a repository type goes to registries of others; undefined: it does not. */
   foreignOf(repoType: string): ForeignRegistries | undefined
 }
@@ -28,7 +31,11 @@ export interface RegistryLinksDeps extends VersionRunDeps {
 export function createRegistryLinks(deps: RegistryLinksDeps): RegistryLinks {
   const { db, clock, store, remotes } = deps
 
-  function connect({ spec, object }: LinkWork, target: ClusterTarget, signal: AbortSignal): RegistryEnd & Disposable {
+  function connect(
+    { spec, object, repository }: LinkWork,
+    target: ClusterTarget,
+    signal: AbortSignal,
+  ): RegistryEnd & Disposable {
     const foreign = deps.foreignOf(object.repoType)
     if (foreign === undefined) throw notBuilt(`${object.repoType} to a registry`, 'is not built yet')
     const kind = spec.follows === undefined ? 'backfill' : 'live'
@@ -41,7 +48,8 @@ export function createRegistryLinks(deps: RegistryLinksDeps): RegistryLinks {
       registry,
       async greet(stop) {
         try {
-          await registry.check(stop)
+          const { server } = await registry.check(stop)
+          if (server === deps.server) refuseItself(target.url, repository)
         } catch (error) {
           stop.throwIfAborted()
           await heard({ status: 'UNHEALTHY', error_reason: messageOf(error) })
@@ -64,4 +72,10 @@ export function createRegistryLinks(deps: RegistryLinksDeps): RegistryLinks {
       return await runRegistryLink(deps, work, end, onStored, signal)
     },
   }
+}
+
+/** One that was stored without connecting, or that is another server's no more. */
+function refuseItself(url: string, { project, name }: LinkWork['repository']): void {
+  if (!isWithinRepository(url, project, name)) return
+  throw invalid('registry', `[${url}] is ${project}/${name} of this server: it would go to itself`)
 }

@@ -24,7 +24,7 @@ export interface RegistryEnd {
 }
 
 /** Of one link; each has several contents on the way. */
-export const VERSIONS_AT_ONCE = 8
+export const VERSIONS_AT_ONCE = 16
 const ATTEMPTS = 3
 /**
  * One run of a link to a registry: what it lacks by our record, or by its own word when the task wants that, is pushed version by

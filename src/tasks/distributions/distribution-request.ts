@@ -1,43 +1,16 @@
-import { checkCertificate, checkRemoteLogin } from '../../clusters/validate-cluster.ts'
-import { isTag } from '../../core/content-name.ts'
 import { empty, invalid, missing } from '../../core/errors.ts'
 import { type PackageKey, packageNameOf } from '../../core/package-key.ts'
-import { packageScheme, type RepositoryType } from '../../core/repository-type.ts'
-import { chosen, fieldsOf, type RequestFields, storableText } from '../../core/request-fields.ts'
+import { packageScheme } from '../../core/repository-type.ts'
+import { chosen, fieldsOf, type RequestFields } from '../../core/request-fields.ts'
 import { distributionTaskName } from './distribution.ts'
-
-/** The repository that is distributed, as the URL names it and the database knows it. */
-export interface DistributedRepository {
-  readonly project: string
-  readonly name: string
-  readonly type: RepositoryType
-}
-
-/** A target that is no cluster of ours. Texts are not empty. */
-export interface GivenRegistry {
-  readonly kind: 'registry'
-  /** `[scheme://]host[:port][/path]` */
-  readonly address: string
-  readonly username: string | undefined
-  /** Undefined: none, or in an update the stored one. */
-  readonly password: string | undefined
-  readonly certificate: string | undefined
-  /** Connect before storing. */
-  readonly ping: boolean
-}
-export interface GivenClusterTarget {
-  readonly kind: 'cluster'
-  readonly clusterId: string
-  readonly remoteProject: string
-  readonly remoteRepo: string
-  /** Whose right to write over there is looked at. */
-  readonly user: { readonly username: string; readonly password: string } | undefined
-}
+import type { GivenRepository } from './given-repository.ts'
+import { filled, type GivenTarget, targetOf } from './given-target.ts'
+import { type Renamed, targetTagsOf, withoutTargets } from './target-tags.ts'
 
 /** A checked configuration of contract 001: where it goes, and the task (contract 000) that it stands for, without its targets. */
 export interface DistributionRequest {
   readonly name: string
-  readonly target: GivenRegistry | GivenClusterTarget
+  readonly target: GivenTarget
   readonly task: Readonly<Record<string, unknown>>
   /** The request says something of it; otherwise an update keeps the stored one. */
   readonly hasSetting: boolean
@@ -47,11 +20,10 @@ export interface DistributionRequest {
 
 /** replication.md 1.4. */
 const NAME = /^[a-zA-Z_][a-zA-Z0-9\-_]{1,127}$/
-const MASK = '******'
 const MOST_CONFIGS = 100
 
 /** `{configs: […]}`, the bare array, or a bare configuration. Pure. @throws AppError PARAMETER_MISSING, PARAMETER_EMPTY, PARAMETER_INVALID, … */
-export function checkConfigs(body: unknown, repository: DistributedRepository): DistributionRequest[] {
+export function checkConfigs(body: unknown, repository: GivenRepository): DistributionRequest[] {
   const given = Array.isArray(body) ? body : configsOf(fieldsOf(body))
   if (given.length === 0) throw empty('configs')
   if (given.length > MOST_CONFIGS) throw invalid('configs', `more than ${MOST_CONFIGS}`)
@@ -80,7 +52,7 @@ const CONFIG_FIELDS = [
 export function checkConfig(
   fields: RequestFields,
   name: string,
-  repository: DistributedRepository,
+  repository: GivenRepository,
   stored: { readonly replicaType: string; readonly enabled: boolean } = NOTHING_STORED,
 ): DistributionRequest {
   const target = targetOf(fields)
@@ -114,7 +86,7 @@ const given = (fields: RequestFields, name: string, renamed: readonly { readonly
   fields.raw(name) === undefined ? undefined : renamed.map(({ constraint }) => constraint)
 
 /** Body of `create/runOnceTask`. @throws AppError as above. */
-export function checkRunOnce(body: unknown, repository: DistributedRepository): DistributionRequest {
+export function checkRunOnce(body: unknown, repository: GivenRepository): DistributionRequest {
   const fields = fieldsOf(body)
   const name = nameOf(fields)
   const target = targetOf(fields)
@@ -141,60 +113,16 @@ export function checkRunOnce(body: unknown, repository: DistributedRepository): 
   return { name, target, task, hasSetting: true, targetVersions: [chosen?.targetVersions] }
 }
 
-interface Renamed {
-  readonly constraint: unknown
-  readonly targetVersions: readonly string[] | undefined
-}
-
-function runOncePackage(
-  fields: RequestFields,
-  target: DistributionRequest['target'],
-  repository: DistributedRepository,
-): Renamed | undefined {
+function runOncePackage(fields: RequestFields, target: GivenTarget, repository: GivenRepository): Renamed | undefined {
   const packageName = filled(fields, 'packageName')
   const versions = listOf(fields, 'versions')
   if (packageName === undefined && versions.length > 0) throw invalid('packageName', 'versions are given without it')
   if (packageName !== undefined && versions.length === 0) throw invalid('versions', 'packageName is given without them')
-  const targetVersions = targetsOf(fields, versions, target, repository)
+  const targetVersions = targetTagsOf(fields, versions, target, repository)
   if (packageName === undefined) return undefined
   const name = packageName.includes('://') ? packageNameOf(packageName as PackageKey) : packageName
   const packageKey = `${packageScheme(repository.type)}://${name}`
   return { constraint: { packageKey, versions }, targetVersions }
-}
-
-/** @throws AppError PARAMETER_INVALID where a version cannot have another name at the target. */
-function targetsOf(
-  fields: RequestFields,
-  versions: readonly unknown[],
-  target: DistributionRequest['target'],
-  { type }: DistributedRepository,
-): readonly string[] | undefined {
-  const targets = listOf(fields, 'targetVersions')
-  if (targets.length === 0) return undefined
-  if (versions.length !== 1) throw invalid('targetVersions', 'it needs exactly one version')
-  if (target.kind !== 'registry') throw invalid('targetVersions', 'a cluster gets versions under their own names')
-  if (type !== 'DOCKER' && type !== 'OCI') throw invalid('targetVersions', `a ${type} version keeps its name`)
-  const names = targets.map((name) => storableText('targetVersions', name))
-  const wrong = names.find((name) => !isTag(name))
-  if (wrong === undefined) return [...new Set(names)]
-  throw invalid(
-    'targetVersions',
-    `[${wrong.slice(0, 160)}] is no tag: 128 letters, digits, _ . - at most, not beginning with . -`,
-  )
-}
-
-/** A constraint as those who judge constraints know it. */
-function withoutTargets(
-  constraint: unknown,
-  target: DistributionRequest['target'],
-  repository: DistributedRepository,
-): Renamed {
-  if (typeof constraint !== 'object' || constraint === null || !('targetVersions' in constraint)) {
-    return { constraint, targetVersions: undefined }
-  }
-  const { targetVersions: _, ...rest } = constraint
-  const fields = fieldsOf(constraint, 'packageConstraints')
-  return { constraint: rest, targetVersions: targetsOf(fields, listOf(fields, 'versions'), target, repository) }
 }
 
 export function nameOf(fields: RequestFields): string {
@@ -204,45 +132,6 @@ export function nameOf(fields: RequestFields): string {
 export function checkDistributionName(name: string): string {
   if (!NAME.test(name)) throw invalid('name', 'letters, digits, - and _, 2 to 128 of them, not beginning with a digit')
   return name
-}
-
-function targetOf(fields: RequestFields): DistributionRequest['target'] {
-  const clusterId = filled(fields, 'clusterId')
-  const address = filled(fields, 'registry')
-  if ((clusterId === undefined) === (address === undefined)) {
-    throw invalid(
-      'clusterId or registry',
-      `exactly one of them is needed, ${clusterId === undefined ? 'none' : 'both'} came`,
-    )
-  }
-  if (address !== undefined) {
-    return { kind: 'registry', ...registryIn(fields, address) }
-  }
-  const remoteProject = filled(fields, 'remoteProjectId')
-  const remoteRepo = filled(fields, 'remoteRepoName')
-  if (remoteProject === undefined) throw missing('remoteProjectId')
-  if (remoteRepo === undefined) throw missing('remoteRepoName')
-  const username = filled(fields, 'remoteUserUsername')
-  const password = filled(fields, 'remoteUserPassword')
-  if (username !== undefined && password === undefined) throw missing('remoteUserPassword')
-  const user = username === undefined ? undefined : { username, password: password! }
-  return { kind: 'cluster', clusterId: clusterId!, remoteProject, remoteRepo, user }
-}
-
-/** @throws AppError PARAMETER_MISSING, PARAMETER_INVALID. */
-export function registryIn(fields: RequestFields, address: string): Omit<GivenRegistry, 'kind'> {
-  const [username, password] = [filled(fields, 'username'), filled(fields, 'password')]
-  const certificate = filled(fields, 'certificate')
-  checkRemoteLogin(username, password)
-  if (password !== undefined && password !== MASK && username === undefined) throw missing('username')
-  if (certificate !== undefined) checkCertificate(certificate)
-  return {
-    address,
-    username,
-    password: password === MASK ? undefined : password,
-    certificate,
-    ping: fields.flag('ping') ?? true,
-  }
 }
 
 /** @throws AppError REQUEST_CONTENT_INVALID when it is no JSON object. */
@@ -257,21 +146,21 @@ function refuseFiles(fields: RequestFields, paths: readonly unknown[]): void {
 }
 
 /** replication.md 1.4: what was never asked for is not sent to a registry. */
-function settingFor(target: DistributionRequest['target'], setting: object | undefined): object {
+function settingFor(target: GivenTarget, setting: object | undefined): object {
   return target.kind === 'registry' ? { backfill: false, ...setting } : (setting ?? {})
 }
 
 const inferredType = (packages: readonly unknown[], paths: readonly unknown[]) =>
   paths.length > 0 ? 'PATH' : packages.length > 0 ? 'PACKAGE' : 'REPOSITORY'
 
-const taskNamed = ({ project, name: repo }: DistributedRepository, name: string) => ({
+const taskNamed = ({ project, name: repo }: GivenRepository, name: string) => ({
   name: distributionTaskName(project, repo, name),
   localProjectId: project,
 })
 
 const objectOf = (
-  { project, name, type }: DistributedRepository,
-  target: DistributionRequest['target'],
+  { project, name, type }: GivenRepository,
+  target: GivenTarget,
   packageConstraints: unknown,
   pathConstraints: unknown,
 ) => ({
@@ -284,9 +173,3 @@ const objectOf = (
 })
 
 const listOf = (fields: RequestFields, name: string): readonly unknown[] => fields.list(name) ?? []
-
-/** Empty texts count as absent. */
-function filled(fields: RequestFields, name: string): string | undefined {
-  const text = fields.text(name)
-  return text === undefined || text.trim() === '' ? undefined : text
-}

@@ -1,3 +1,4 @@
+import { AppError } from '../../core/errors.ts'
 import type { ReplicationTask, TaskObject } from '../task.ts'
 
 /** Where a distribution goes: another cluster, or a registry that somebody else runs, which has a cluster node of type REMOTE. */
@@ -29,3 +30,6 @@ export interface RegistryLogin {
 /** `projectId/repoName/name`: of the task, and of the node of its registry. */
 export const distributionTaskName = (project: string, repo: string, name: string): string =>
   `${project}/${repo}/${name}`
+
+export const taskNotFound = (taskName: string): AppError =>
+  new AppError('TASK_NOT_FOUND', `replica task [${taskName}] not found`, { name: taskName })

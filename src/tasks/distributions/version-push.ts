@@ -14,7 +14,7 @@ import { createPackageFilter } from '../constraints/package-filter.ts'
 import type { Runs } from '../runs.ts'
 import { objectsOfTask } from '../stored-task.ts'
 import { packagesOf, pathsOf } from '../task.ts'
-import type { DistributedRepository } from './distribution-request.ts'
+import type { GivenRepository } from './given-repository.ts'
 
 export interface VersionPushDeps {
   readonly db: MetadataDatabase
@@ -35,7 +35,7 @@ export interface NamedVersion {
  */
 export const createVersionPush =
   ({ db, clock, runs }: VersionPushDeps) =>
-  async (repository: DistributedRepository, { key: taskKey, name }: TaskRow, named: NamedVersion): Promise<void> => {
+  async (repository: GivenRepository, { key: taskKey, name }: TaskRow, named: NamedVersion): Promise<void> => {
     const key = await keyOf(db, repository, named)
     const path = versionPath(key, named.version)
 
@@ -70,7 +70,7 @@ export const createVersionPush =
 
 async function keyOf(
   db: MetadataDatabase,
-  { project, name, type }: DistributedRepository,
+  { project, name, type }: GivenRepository,
   { packageName, version }: NamedVersion,
 ): Promise<PackageKey> {
   const plain = packageName.includes('://') ? packageNameOf(packageName as PackageKey) : packageName

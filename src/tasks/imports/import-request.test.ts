@@ -51,6 +51,10 @@ describe('requests for imports', () => {
     ['a setting that is no object', { ...BODY, setting: 'x' }],
     ['what is no certificate', { ...BODY, certificate: 'x' }],
     ['a user with a colon', { ...BODY, username: 'a:b', password: 'c' }],
+    ['an image in capitals', { ...BODY, packageName: 'Team/Nginx' }],
+    ['an image of 256 characters', { ...BODY, packageName: 'a'.repeat(256) }],
+    ['a version that is no tag', { ...BODY, versions: ['1', 'a b'] }],
+    ['a digest as a version', { ...BODY, versions: [`sha256:${'0'.repeat(64)}`] }],
     ['a password of nobody', { ...BODY, password: 'c' }],
   ] as const) {
     it(`given ${what}, when checked, then it is refused`, () => {

@@ -1,20 +1,11 @@
+import { isImageName, isTag, TAG_RULES } from '../../core/content-name.ts'
 import { invalid } from '../../core/errors.ts'
 import { checkVersionName, type PackageKey, packageNameOf } from '../../core/package-key.ts'
-import { packageScheme, type RepositoryType } from '../../core/repository-type.ts'
+import { packageScheme } from '../../core/repository-type.ts'
 import { fieldsOf, type RequestFields, storableText } from '../../core/request-fields.ts'
-import {
-  checkDistributionName,
-  type GivenRegistry,
-  registryIn,
-  settingIn,
-} from '../distributions/distribution-request.ts'
-
-/** The repository that versions come to, as the URL names it and the database knows it. */
-export interface ImportingRepository {
-  readonly project: string
-  readonly name: string
-  readonly type: RepositoryType
-}
+import { checkDistributionName, settingIn } from '../distributions/distribution-request.ts'
+import type { GivenRepository } from '../distributions/given-repository.ts'
+import { filled, type GivenRegistry, registryIn } from '../distributions/given-target.ts'
 
 /** Where versions come from. */
 export type ImportedRegistry = Omit<GivenRegistry, 'kind'>
@@ -36,7 +27,7 @@ export const importTaskName = (project: string, repo: string, name: string): str
  * Body of `import/create`: that of a run-once distribution, read the other way round. Pure.
  * @throws AppError PARAMETER_MISSING, PARAMETER_EMPTY, PARAMETER_INVALID, REQUEST_CONTENT_INVALID.
  */
-export function checkImport(body: unknown, repository: ImportingRepository): ImportRequest {
+export function checkImport(body: unknown, repository: GivenRepository): ImportRequest {
   const fields = fieldsOf(body)
   const name = checkDistributionName(fields.requiredText('name'))
   const registry = sourceIn(fields)
@@ -67,7 +58,7 @@ function sourceIn(fields: RequestFields): ImportedRegistry {
 }
 
 /** Undefined: all that the registry has. */
-function packagesIn(fields: RequestFields, { type }: ImportingRepository) {
+function packagesIn(fields: RequestFields, { type }: GivenRepository) {
   const packageName = filled(fields, 'packageName')
   const given = fields.list('versions') ?? []
   if (given.length > MOST_VERSIONS) throw invalid('versions', `more than ${MOST_VERSIONS}`)
@@ -76,12 +67,19 @@ function packagesIn(fields: RequestFields, { type }: ImportingRepository) {
     return undefined
   }
   const name = packageName.includes('://') ? packageNameOf(packageName as PackageKey) : packageName
-  const versions = given.map((version) => checkVersionName(storableText('versions', version)))
+  const versions = given.map((version) => storableText('versions', version))
+  if (type === 'DOCKER' || type === 'OCI') checkImage(name, versions)
+  else for (const version of versions) checkVersionName(version)
   return [{ packageKey: `${packageScheme(type)}://${name}`, versions: [...new Set(versions)] }]
 }
 
-/** Empty texts count as absent. */
-function filled(fields: RequestFields, name: string): string | undefined {
-  const text = fields.text(name)
-  return text === undefined || text.trim() === '' ? undefined : text
+/** As the registry and we name images: what no name can be is not asked for. @throws AppError PARAMETER_INVALID. */
+function checkImage(name: string, versions: readonly string[]): void {
+  if (!isImageName(name)) {
+    const rules = 'up to 255 lower-case letters, digits and single separators . _ __ - between them, parts joined by /'
+    throw invalid('packageName', `[${name.slice(0, 160)}] is no image name: ${rules}`)
+  }
+  const wrong = versions.find((version) => !isTag(version))
+  if (wrong === undefined) return
+  throw invalid('versions', `[${wrong.slice(0, 160)}] is no tag: ${TAG_RULES}`)
 }

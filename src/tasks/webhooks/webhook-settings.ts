@@ -25,16 +25,17 @@ const MAX_URL_LENGTH = 2_048
 const MAX_SECRET_LENGTH = 1_024
 
 export function createWebhookSettings(secrets: Secrets, rules: OutgoingRules): WebhookSettings {
-  const secretOf = ({ url, secret }: Webhook) => (secret === null ? undefined : secrets.decrypt(secret, placeOf(url)))
+  const secretOf = ({ url, secret }: Webhook) =>
+    secret === null ? undefined : secrets.decrypt(secret, webhookSecretPlace(url))
   function sealed(url: string, given: string | undefined, stored: Webhook | null): string | null {
     if (given === '') return null
     if (given !== undefined && given !== MASK) {
       if (given.length > MAX_SECRET_LENGTH) throw invalid('webhook.secret', `more than ${MAX_SECRET_LENGTH} characters`)
-      return secrets.encrypt(given, placeOf(url))
+      return secrets.encrypt(given, webhookSecretPlace(url))
     }
     if (stored === null || stored.url === url) return stored?.secret ?? null
     const plain = secretOf(stored)
-    return plain === undefined ? null : secrets.encrypt(plain, placeOf(url))
+    return plain === undefined ? null : secrets.encrypt(plain, webhookSecretPlace(url))
   }
   return {
     judge(fields, stored) {
@@ -56,4 +57,4 @@ function checkWebhookUrl(url: string, rules: OutgoingRules): void {
 }
 
 /** Binds the ciphertext to where it is used: put beside another address, it cannot be read. */
-const placeOf = (url: string) => `webhook/${url}/secret`
+export const webhookSecretPlace = (url: string) => `webhook/${url}/secret`

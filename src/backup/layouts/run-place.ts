@@ -1,0 +1,67 @@
+import { basename, dirname } from 'node:path'
+import type { Clock } from '../../core/clock.ts'
+import { AppError } from '../../core/errors.ts'
+import type { Random } from '../../core/ids.ts'
+import type { BackupLocation, ChildName } from '../../storage/backup-location.ts'
+import { draftNameOf, isDraftName, isObjectName } from '../../storage/object-name.ts'
+import type { ManifestSeal } from '../manifest-seal.ts'
+import { runNameOf } from './run-name.ts'
+
+/** What folders and zips need to be written and read. */
+export interface RunPlaces {
+  /** A folder of this machine as a place of backups. */
+  readonly locate: (path: string) => BackupLocation
+  readonly seal: ManifestSeal
+  readonly random: Pick<Random, 'next'>
+  readonly clock: Clock
+  /** IANA name: runs are named in it. */
+  readonly timeZone: string
+}
+
+/** So many runs of one name that begin in the same second wait for one of their own. */
+const MOST_LATER_SECONDS = 600
+
+export const zipNameOf = (name: string, run: string): string => `${name}/${name}-${run}.zip`
+
+/** The name of a run that begins then, which neither a folder nor a zip has. @throws AppError RESOURCE_EXISTED. */
+export async function freeRunName(
+  place: BackupLocation,
+  name: string,
+  startedAt: number,
+  timeZone: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const taken = new Set((await place.children(name, signal)).map((child) => child.name))
+  for (let later = 0; later < MOST_LATER_SECONDS; later++) {
+    const run = runNameOf(startedAt + later * 1_000, timeZone)
+    const zip = basename(zipNameOf(name, run))
+    if (![run, draftNameOf(run), zip, draftNameOf(zip)].some((used) => taken.has(used))) return run
+  }
+  throw new AppError('RESOURCE_EXISTED', `${place.path}/${name} has a backup for every second of the last minutes`, {})
+}
+
+/** Names that a run that began then may have. */
+export const runNamesOf = (startedAt: number, timeZone: string): ReadonlySet<string> =>
+  new Set(Array.from({ length: MOST_LATER_SECONDS }, (_, later) => runNameOf(startedAt + later * 1_000, timeZone)))
+
+/** Names below a place that may have runs. */
+export async function runOwners(
+  place: BackupLocation,
+  name: string | undefined,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  if (name !== undefined) return isObjectName(name) ? [name] : []
+  return (await place.children('', signal))
+    .filter((child) => child.kind === 'folder' && isObjectName(child.name) && !isDraftName(child.name))
+    .map((child) => child.name)
+}
+
+/** What lies at a path, without following it when it is a link; undefined: nothing. */
+export async function kindAt(
+  locate: (path: string) => BackupLocation,
+  path: string,
+  signal: AbortSignal,
+): Promise<ChildName['kind'] | undefined> {
+  const beside = await locate(dirname(path)).children('', signal)
+  return beside.find(({ name }) => name === basename(path))?.kind
+}

@@ -1,0 +1,88 @@
+import { lstat, realpath, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { invalid } from '../../core/errors.ts'
+import { MANIFEST } from '../run-paths.ts'
+import { isInside, type LocationMapping, type PathRules, readLocation } from './location-form.ts'
+
+/** Where backups may be: what a `storeLocation` means on this machine, and whether that is allowed (backup.md 7). */
+export interface Places {
+  /**
+   * The folder or file that is meant: absolute, without links, inside an allowed root. It need not be there; nothing is made.
+   * @param field names it in refusals. @throws AppError PARAMETER_INVALID.
+   */
+  resolve(location: string, field?: string): Promise<string>
+  /**
+   * As `resolve`, of something that is there.
+   * @throws AppError PARAMETER_INVALID when it is not, or when it is a file of a kind that no backup has.
+   */
+  resolveExisting(location: string, field?: string): Promise<string>
+  /** As `resolveExisting`, of what can be restored: a folder needs a manifest, unless it is taken as `legacy`. */
+  resolveRun(location: string, takes: 'whole' | 'legacy'): Promise<string>
+}
+
+export interface PlacesDeps {
+  readonly rules: PathRules
+  /** Absolute; at least one. Relative locations are below the first. */
+  readonly roots: readonly string[]
+  readonly map: readonly LocationMapping[]
+}
+
+export function createPlaces({ rules, roots, map }: PlacesDeps): Places {
+  async function resolve(location: string, field = 'storeLocation'): Promise<string> {
+    const meant = readLocation(location, { rules, base: roots[0]!, map }, field)
+    const real = await realPathOf(meant, field)
+    for (const root of roots) if (isInside(real, await realPathOf(root, field), rules)) return real
+    throw invalid(field, 'it is outside of the folders that the setting backup.allowedRoots names')
+  }
+  async function resolveExisting(location: string, field = 'storeLocation'): Promise<string> {
+    const path = await resolve(location, field)
+    const found = await stat(path).catch(() => undefined)
+    if (found === undefined) throw invalid(field, 'nothing is there')
+    if (!found.isDirectory() && !(found.isFile() && isBackupFile(path)))
+      throw invalid(field, 'it is neither a folder nor a zip file of a backup')
+    return path
+  }
+  return {
+    resolve,
+    resolveExisting,
+    async resolveRun(location, takes) {
+      const path = await resolveExisting(location)
+      if (takes === 'legacy' || !(await stat(path)).isDirectory()) return path
+      if (await isThere(join(path, MANIFEST), 'storeLocation')) return path
+      throw invalid('storeLocation', `the folder has no ${MANIFEST}: it is no run, or one that did not come to its end`)
+    },
+  }
+}
+
+/** A zip, or a snapshot of a repository (`…/snapshots/<name>/<run>`). */
+const isBackupFile = (path: string): boolean =>
+  /\.zip$/i.test(path) || path.split(/[\\/]/).slice(0, -1).includes('snapshots')
+
+/** The longest part of a path that is there without its links, and the rest as it is. */
+async function realPathOf(path: string, field: string): Promise<string> {
+  try {
+    return await realpath(path)
+  } catch (error) {
+    const parent = dirname(path)
+    if (!isAbsent(error) || parent === path) throw unusable(field, error)
+    // A link to nowhere is there: what is written through it would be made wherever it points.
+    if (await isThere(path, field)) throw invalid(field, 'it holds a link that points to nothing')
+    return join(await realPathOf(parent, field), basename(path))
+  }
+}
+
+async function isThere(path: string, field: string): Promise<boolean> {
+  try {
+    await lstat(path)
+    return true
+  } catch (error) {
+    if (isAbsent(error)) return false
+    throw unusable(field, error)
+  }
+}
+
+const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
+
+/** A file where a folder should be, a name that is too long, links in a circle, no permission. */
+const unusable = (field: string, error: unknown): Error =>
+  invalid(field, `it cannot be used (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`)
