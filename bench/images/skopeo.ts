@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { watchUsage } from '../process-usage.ts'
+import { measuredProgram } from '../measured-program.ts'
 import type { CopiedImage, CopyEnd } from './copier.ts'
 
 const QUIET = ['--insecure-policy']
@@ -52,15 +50,4 @@ const login = (side: 'src' | 'dest', { username, password }: CopyEnd): string[] 
   username === undefined ? [] : [`--${side}-creds`, `${username}:${password}`]
 const hostOf = ({ url }: CopyEnd): string => new URL(url).host
 
-async function skopeo(args: readonly string[]): Promise<{ readonly cpuSeconds: number }> {
-  const child = spawn('skopeo', [...QUIET, ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
-  let errors = ''
-  child.stderr.on('data', (chunk) => {
-    errors = `${errors}${chunk}`.slice(-2_000)
-  })
-  const watch = watchUsage([child.pid!])
-  const [code] = await once(child, 'close')
-  const [used] = watch.end()
-  if (code !== 0) throw new Error(`skopeo ${args[0]} ended with code ${code}: ${errors.slice(-500)}`)
-  return { cpuSeconds: used!.cpuSeconds }
-}
+const skopeo = (args: readonly string[]) => measuredProgram('skopeo', [...QUIET, ...args])

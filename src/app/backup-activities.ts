@@ -14,17 +14,18 @@ import type { LayoutKind } from '../backup/layouts/layouts.ts'
 import { createRepositoryLayout, type RepositoryLayout } from '../backup/layouts/repository/repository-layout.ts'
 import { parseSnapshotPath } from '../backup/layouts/repository/repository-place.ts'
 import { createZipLayout } from '../backup/layouts/zip/zip-layout.ts'
-import { createManifestSeal } from '../backup/manifest-seal.ts'
+import { createManifestSeal } from '../backup/manifest/manifest-seal.ts'
 import type { SpaceGuards } from '../backup/places/space.ts'
 import type { Activities } from '../backup/tasks/run-job.ts'
 import { createRateLimiter } from '../replication/limits/rate-limiter.ts'
 import { createFsBackupLocation } from '../storage/fs/backup-location.ts'
 import type { BackupServices } from './backups.ts'
+import type { Ground } from './ground.ts'
 import { createScratchServers } from './scratch-server.ts'
-import type { Ground } from './wiring.ts'
 
 export interface ActivityTable extends AsyncDisposable {
   readonly activities: Activities
+  readonly repository: RepositoryLayout
 }
 
 /** Of repositories, which hash, compress and seal beside the requests. */
@@ -94,14 +95,16 @@ export function createBackupActivities(
       }),
     }),
   }
-  return { activities, [Symbol.asyncDispose]: () => repository[Symbol.asyncDispose]() }
+  return { activities, repository, [Symbol.asyncDispose]: () => repository[Symbol.asyncDispose]() }
 }
 
 /** A repository among the other layouts. */
 const repositoryKind = (repository: RepositoryLayout): LayoutKind => ({
   ...repository,
-  openReader: async (path, _takes, signal) =>
-    repository.isSnapshot(path) ? repository.openReader(path, signal) : undefined,
+  isRun: async (path) => repository.isSnapshot(path),
+  incomplete: async () => [],
+  openReader: async (path, takes, signal) =>
+    repository.isSnapshot(path) ? repository.openReader(path, takes, signal) : undefined,
   async remove({ path }, signal) {
     const parsed = parseSnapshotPath(path)
     if (parsed !== undefined) await repository.removeSnapshots(parsed.repository, [parsed.snapshot], signal)

@@ -3,8 +3,8 @@ import type { PackageDeletion } from '../artifacts/packages/package-deletion.ts'
 import type { RulesOf } from '../artifacts/packages/package-rules.ts'
 import type { Repositories } from '../artifacts/repositories/repositories.ts'
 import type { Secrets } from '../auth/secrets.ts'
+import { createBackupKeys } from '../backup/keys/backup-keys.ts'
 import { createPlaces } from '../backup/places/places.ts'
-import { filesystemRoom } from '../backup/places/room.ts'
 import { createSpaceGuards } from '../backup/places/space.ts'
 import { createBackupRuns, FIRE_BACKUP, RUN_BACKUP } from '../backup/tasks/backup-runs.ts'
 import { createBackupTasks } from '../backup/tasks/backup-tasks.ts'
@@ -15,12 +15,13 @@ import type { HlcClock } from '../core/hlc.ts'
 import type { Dates } from '../http/dates.ts'
 import { deleteOldBackupRuns } from '../metadata/backup/runs.ts'
 import type { OutgoingRules } from '../remotes/outgoing-url.ts'
+import { filesystemRoom } from '../storage/fs/filesystem-room.ts'
 import type { Timetable } from '../tasks/schedule/timetable.ts'
 import type { TaskPlacing } from '../tasks/task-placing.ts'
 import type { TaskStore } from '../tasks/task-store.ts'
 import type { WebhookSettings } from '../tasks/webhooks/webhook-settings.ts'
 import { createBackupActivities } from './backup-activities.ts'
-import type { Ground } from './wiring.ts'
+import type { Ground } from './ground.ts'
 
 /** Of the rest of the server. */
 export interface BackupServices {
@@ -56,6 +57,11 @@ export function createBackups(ground: Ground, services: BackupServices) {
   const waits = createRunWaits({ db, clock })
   const runJob = createRunJob({
     ...{ db, clock, runs, places, activities, waits },
+    onBegun: (about) => ground.note('a run of backup or restore has begun', { ...about }),
+    onEnded: ({ reason, ...about }) =>
+      about.result === 'FAILED' || about.result === 'PARTIAL'
+        ? ground.warn('a run of backup or restore has ended, and not well', { ...about, reason })
+        : ground.note('a run of backup or restore has ended', about),
     onDefect: (err, about) => ground.warn('a run of backup or restore failed by a fault of ours', { err, ...about }),
   })
   const fireJob = createFireJob({
@@ -68,6 +74,7 @@ export function createBackups(ground: Ground, services: BackupServices) {
       parseTime: services.dates.parse,
       cut: runJob.cut,
     }),
+    keys: createBackupKeys({ places, repository: table.repository }),
     /** They take long. */
     runHandlers: new Map([[RUN_BACKUP, runJob.handler]]),
     fireHandlers: new Map([[FIRE_BACKUP, fireJob.handler]]),

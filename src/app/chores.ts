@@ -6,8 +6,9 @@ import { sweepPushedUploads } from '../metadata/replication/pushed-uploads.ts'
 import { deleteOrphanDeliveries } from '../metadata/replication/webhook-deliveries.ts'
 import { saveCollectionReport } from '../metadata/storage/collection-reports.ts'
 import { forgetFindings } from '../metadata/storage/scrub-findings.ts'
+import type { Ground } from './ground.ts'
 import type { Chore } from './maintenance.ts'
-import type { Ground, Services } from './wiring.ts'
+import type { Services } from './wiring.ts'
 
 const MINUTE_MS = 60_000
 /** What failed is due half a minute later at the earliest. */

@@ -184,12 +184,12 @@ export const SETTINGS = {
     parse: text,
     shown: 'none: backups are not encrypted',
     secret: true,
-    doc: 'Encrypts repositories of backups, and secrets in all backups',
+    doc: 'Encrypts repositories of backups, and secrets in all backups; 12 characters or more',
   }),
   'backup.passphraseFile': optional({
     parse: text,
     shown: 'none',
-    doc: 'File that holds it, in its place',
+    doc: 'File that holds it, in its place; nobody but its owner may read it (mode 0600)',
   }),
   'replication.linkTimeoutMs': setting({
     parse: wholeNumber(0, DAY),

@@ -13,7 +13,7 @@ import type { Records } from '../tasks/records.ts'
 import type { Runs } from '../tasks/runs.ts'
 import type { TaskControl } from '../tasks/task-control.ts'
 import type { TaskPlacing } from '../tasks/task-placing.ts'
-import type { Ground } from './wiring.ts'
+import type { Ground } from './ground.ts'
 
 interface DistributionServices {
   readonly secrets: Parameters<typeof createRegistries>[0]['secrets']

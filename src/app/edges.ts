@@ -9,7 +9,7 @@ import { createWakeUp } from '../jobs/wake-up.ts'
 import { hasTunnelElsewhere } from '../metadata/replication/edge-reports.ts'
 import { createTunnelHub } from '../remotes/tunnel/tunnel-hub.ts'
 import { TUNNEL_LIMITS } from '../remotes/tunnel/tunnel-pool.ts'
-import type { Ground } from './wiring.ts'
+import type { Ground } from './ground.ts'
 
 /** Both sides of edges: those that come to this server, and its own centre, if it is an edge (docs/design/edges.md). */
 export type Edges = ReturnType<typeof createEdges>

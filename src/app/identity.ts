@@ -10,7 +10,7 @@ import { createPlatformAccounts } from '../auth/platform-accounts.ts'
 import { createPlatformLogins } from '../auth/platform-logins.ts'
 import { createRefreshTokens } from '../auth/refresh-tokens.ts'
 import type { Users } from '../auth/users.ts'
-import type { Ground } from './wiring.ts'
+import type { Ground } from './ground.ts'
 
 /** Who a request comes from, and what is kept of it. */
 export function createIdentity(ground: Ground, users: Users, passwords: Passwords) {

@@ -8,8 +8,8 @@ import { fetchingOperations } from '../formats/oci/fetching-repository.ts'
 import { createManifestCompletion } from '../formats/oci/manifest-completion.ts'
 import type { ManifestStore } from '../formats/oci/manifest-store.ts'
 import type { Operations } from '../formats/oci/operation.ts'
+import type { Ground } from './ground.ts'
 import type { ImageParts } from './images.ts'
-import type { Ground } from './wiring.ts'
 
 type Parts = Pick<ImageParts, 'intake' | 'packages' | 'publishing' | 'passwordsOfProxies' | 'rules'> & {
   /** Of what is here. */

@@ -27,8 +27,8 @@ import { uploadOperations } from '../formats/oci/uploads.ts'
 import { virtualOperations } from '../formats/oci/virtual-repository.ts'
 import type { OutgoingRules } from '../remotes/outgoing-url.ts'
 import type { SmallBlobs } from '../storage/small-blobs.ts'
+import type { Ground } from './ground.ts'
 import { createImageFetching } from './image-fetching.ts'
-import type { Ground } from './wiring.ts'
 
 export interface ImageParts {
   readonly rights: Rights

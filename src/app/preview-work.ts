@@ -4,7 +4,8 @@ import { createLinkPlanner } from '../replication/planning/link-plan.ts'
 import { createPreviews, type PreviewDeps, type Previews } from '../replication/previews/plans.ts'
 import { createPreviewStore } from '../replication/previews/preview-store.ts'
 import { repositoryFingerprints } from '../replication/recon/repository-fingerprints.ts'
-import type { Ground, Services } from './wiring.ts'
+import type { Ground } from './ground.ts'
+import type { Services } from './wiring.ts'
 
 /** What a run would do, found out beside the runs: by the same planner, with nothing of theirs. */
 export function createPreviewWork(

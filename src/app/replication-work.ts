@@ -18,7 +18,8 @@ import { meterOutcomes } from '../replication/runs/outcome-metrics.ts'
 import { createRemoteStates } from '../replication/runs/remote-states.ts'
 import { createRunHandlers } from '../replication/runs/run-handlers.ts'
 import { createSetWatch } from '../tasks/set-watch.ts'
-import type { Ground, Services } from './wiring.ts'
+import type { Ground } from './ground.ts'
+import type { Services } from './wiring.ts'
 
 export interface ReplicationWork {
   readonly handlers: ReadonlyMap<string, JobHandler>

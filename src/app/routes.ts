@@ -7,6 +7,7 @@ import { roleRoutes } from '../http/access/role-routes.ts'
 import { userRoleRoutes } from '../http/access/user-role-routes.ts'
 import { userRoutes } from '../http/access/user-routes.ts'
 import { backupRoutes } from '../http/backup/backup-routes.ts'
+import { backupKeyRoutes } from '../http/backup/key-routes.ts'
 import { blockRoutes } from '../http/files/block-routes.ts'
 import { genericRoutes } from '../http/files/generic-routes.ts'
 import { temporaryRoutes } from '../http/files/temporary-routes.ts'
@@ -56,8 +57,9 @@ import { repositoryNames } from '../metadata/repositories/named-repositories.ts'
 import { listCollectionReports } from '../metadata/storage/collection-reports.ts'
 import { pageFindings } from '../metadata/storage/scrub-findings.ts'
 import { repositoryFingerprints } from '../replication/recon/repository-fingerprints.ts'
+import type { Ground } from './ground.ts'
 import { hurryChore } from './maintenance.ts'
-import type { Ground, Services } from './wiring.ts'
+import type { Services } from './wiring.ts'
 
 /** Everything that answers requests. */
 export function routesOf(ground: Ground, services: Services, metrics: ServerMetrics): Routes[] {
@@ -146,6 +148,7 @@ export function routesOf(ground: Ground, services: Services, metrics: ServerMetr
       hurry: (kind) => hurryChore(kind, ground),
     }),
     backupRoutes({ tasks: services.backups.tasks, dates }),
+    backupKeyRoutes({ keys: services.backups.keys, dates }),
     blobRoutes({ target, clock }),
     reconRoutes({ repositories, clock, fingerprintsOf: (id) => repositoryFingerprints(fingerprints, id) }),
     streamRoutes({ target, inlineMaxBytes, clock }),

@@ -34,16 +34,15 @@ export function createScratchServers({
     const child = fork(ENTRY, ['serve', '--port', '0', '--data', folder], {
       cwd: folder,
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: {
-        PATH: process.env.PATH,
-        TMPDIR: process.env.TMPDIR,
-        ENTREPOT_ADMIN_PASSWORD: password,
-        ENTREPOT_SECRET_KEY: secretKey,
-        ENTREPOT_TIME_ZONE: timeZone,
-        ENTREPOT_BACKUP_ALLOWED_ROOTS: roots.join(delimiter),
-        ENTREPOT_REPLICATION_HEALTH_CHECK_MS: String(SELDOM_MS),
-        ...(passphrase === undefined ? {} : { ENTREPOT_BACKUP_PASSPHRASE: passphrase }),
-      },
+      env: { PATH: process.env.PATH, TMPDIR: process.env.TMPDIR },
+    })
+    child.send({
+      ENTREPOT_ADMIN_PASSWORD: password,
+      ENTREPOT_SECRET_KEY: secretKey,
+      ENTREPOT_TIME_ZONE: timeZone,
+      ENTREPOT_BACKUP_ALLOWED_ROOTS: roots.join(delimiter),
+      ENTREPOT_REPLICATION_HEALTH_CHECK_MS: String(SELDOM_MS),
+      ...(passphrase === undefined ? {} : { ENTREPOT_BACKUP_PASSPHRASE: passphrase }),
     })
     const url = await addressOf(child, signal).catch(async (error: unknown) => {
       await end(child)

@@ -39,6 +39,7 @@ import { readBackupPassphrase } from './backup-passphrase.ts'
 import { createChores } from './chores.ts'
 import type { Config } from './config.ts'
 import { openDataDirectory } from './data-directory.ts'
+import type { Ground } from './ground.ts'
 import { choreHandlers, enqueueChores } from './maintenance.ts'
 import { createReplicationWork } from './replication-work.ts'
 import { routesOf } from './routes.ts'
@@ -46,7 +47,7 @@ import { systemClock } from './system-clock.ts'
 import { createSystemIds } from './system-ids.ts'
 import { systemRandom } from './system-random.ts'
 import { waking } from './waking-queue.ts'
-import { createServices, type Ground } from './wiring.ts'
+import { createServices } from './wiring.ts'
 
 export interface RunningServer extends AsyncDisposable {
   /** Address listened on. */

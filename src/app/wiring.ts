@@ -44,25 +44,16 @@ import { createClusterConnections } from '../clusters/cluster-connections.ts'
 import { createClusters } from '../clusters/clusters.ts'
 import { createGivenClusters } from '../clusters/given-clusters.ts'
 import { createSyncProbe } from '../clusters/sync-probe.ts'
-import type { Clock } from '../core/clock.ts'
 import { HlcClock } from '../core/hlc.ts'
-import type { Ids, Random } from '../core/ids.ts'
 import type { Metrics } from '../core/metrics.ts'
-import type { Format } from '../formats/format.ts'
 import { createDates } from '../http/dates.ts'
-import type { JobQueue } from '../jobs/job-queue.ts'
 import { createWakeUp } from '../jobs/wake-up.ts'
-import type { MetadataDatabase } from '../metadata/database.ts'
 import type { NodeRecord } from '../metadata/nodes/nodes.ts'
 import { createUpstreamClient } from '../remotes/upstream/upstream-client.ts'
 import { createWebhookClient } from '../remotes/webhook-client.ts'
 import { stopRun } from '../replication/runs/record-close.ts'
 import { createSyncTarget } from '../replication/target/sync-target.ts'
-import type { BlobStore } from '../storage/blob-store.ts'
-import type { BlockSpool } from '../storage/block-spool.ts'
-import type { PushSpool } from '../storage/push-spool.ts'
 import { createSmallBlobs } from '../storage/small-blobs.ts'
-import type { UploadSpool } from '../storage/upload-spool.ts'
 import { createEdgePulls } from '../tasks/edges/edge-pulls.ts'
 import { createEvents } from '../tasks/events.ts'
 import { createFailures } from '../tasks/failures.ts'
@@ -83,11 +74,10 @@ import { createTasks } from '../tasks/tasks.ts'
 import { createV1Tasks } from '../tasks/v1/v1-tasks.ts'
 import { createWebhookDeliveries } from '../tasks/webhooks/webhook-deliveries.ts'
 import { createWebhookSettings } from '../tasks/webhooks/webhook-settings.ts'
-import type { BackupPassphrase } from './backup-passphrase.ts'
 import { createBackups } from './backups.ts'
-import type { Config } from './config.ts'
 import { createDistributionServices, createImportServices, foreignRegistries, registryProbe } from './distributions.ts'
 import { createEdges } from './edges.ts'
+import type { Ground } from './ground.ts'
 import { createIdentity } from './identity.ts'
 import { createImages } from './images.ts'
 import { createPreviewWork } from './preview-work.ts'
@@ -97,34 +87,6 @@ const DAY_MS = 86_400_000
 const PACKED_MS = 10_000
 /** Contents of small files that were read lately. */
 const SMALL_BLOBS_BYTES = 8 * 1024 * 1024
-
-/** What the outside gives: opened stores, time, chance, a place for errors that nobody waits for. */
-export interface Ground {
-  readonly config: Config
-  readonly db: MetadataDatabase
-  readonly queue: JobQueue
-  readonly store: BlobStore
-  readonly spool: UploadSpool
-  readonly blocks: BlockSpool
-  readonly pushes: PushSpool
-  readonly clock: Clock
-  readonly ids: Ids
-  readonly random: Random
-  /** `FORMATS`; tests bring more. */
-  readonly formats: readonly Format[]
-  /** 32 bytes. */
-  readonly secretKey: Buffer
-  /** Undefined: backups are not encrypted. */
-  readonly backupPassphrase: BackupPassphrase | undefined
-  /** Identity of this cluster towards others. */
-  readonly clusterId: string
-  /** Of this program. */
-  readonly version: string
-  /** Of this process: `installationId:bootId`. */
-  readonly owner: string
-  warn(message: string, about: Readonly<Record<string, unknown>>): void
-  note(message: string, about: object): void
-}
 
 export type Services = ReturnType<typeof createServices>
 

@@ -17,7 +17,7 @@ export interface BackupInfo {
   readonly startDate: string | null
   readonly endDate: string | null
   readonly createdDate: string
-  readonly nextExecutionTime?: string | null
+  readonly nextExecutionDate: string | null
   readonly progress?: BackupProgress | null
   readonly report?: Readonly<Record<string, unknown>> | null
 }
@@ -38,6 +38,7 @@ export interface BackupProgress {
 export const BACKUPS = '/job/api/job/backup'
 const ID = /^[0-9a-f]{24}$/
 const PAGE_SIZE = 1_000
+const PARAMETER_INVALID = 250105
 
 /** Newest first. */
 export async function listBackups(server: ServerApi): Promise<BackupInfo[]> {
@@ -61,6 +62,21 @@ export async function backupNamed(server: ServerApi, named: string, type?: strin
   )
   if (found === undefined) throw new CliFailure(`There is no backup task "${named}"`, EXIT.notFound)
   return found
+}
+
+/**
+ * Runs `work` on a place by its path on the server; when nothing is there and a backup has that name, on the place where it stores.
+ * @throws CliFailure.
+ */
+export async function inPlaceOf<T>(server: ServerApi, named: string, work: (place: string) => Promise<T>): Promise<T> {
+  try {
+    return await work(named)
+  } catch (error) {
+    if (!(error instanceof CliFailure) || error.code !== PARAMETER_INVALID || /[/\\]/.test(named)) throw error
+    const task = (await listBackups(server)).find(({ name, type }) => name === named && type === 'DATA_BACKUP')
+    if (task === undefined) throw error
+    return work(task.storeLocation)
+  }
 }
 
 /** What a backup made last, by its name or id; anything with a slash or a backslash is a location itself. @throws CliFailure. */

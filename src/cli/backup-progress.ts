@@ -2,6 +2,7 @@ import { Presets, SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
 import type { Clock } from '../core/clock.ts'
 import { BACKUPS, type BackupInfo, type BackupProgress, getBackup } from './backup-names.ts'
+import { reportLines } from './backup-report.ts'
 import { CliFailure, EXIT } from './cli-failure.ts'
 import type { CommandContext } from './command-context.ts'
 import type { ServerApi } from './server-api.ts'
@@ -22,7 +23,6 @@ export const watchingOf = async (context: CommandContext, command: Command): Pro
 })
 
 const POLL_MS = 500
-const SHOWN_FINDINGS = 20
 
 /** Starts the run of a task and shows how far it is until its end. @throws CliFailure when it is FAILED, and when contents are missing. */
 export async function runBackup(id: string, watching: Watching): Promise<void> {
@@ -36,7 +36,7 @@ export async function watchBackup(id: string, { server, terminal, clock, signal 
   try {
     for (;;) {
       const task = await getBackup(server, id)
-      if (task.progress) bar.show(task.progress)
+      if (task.progress) bar.show(task.progress, task.type)
       if (task.state !== 'RUNNING') {
         bar.end()
         terminal.show(task, backupLines)
@@ -50,67 +50,61 @@ export async function watchBackup(id: string, { server, terminal, clock, signal 
   }
 }
 
-function progressBar(terminal: Terminal): { show(progress: BackupProgress): void; end(): void } {
+function progressBar(terminal: Terminal): { show(progress: BackupProgress, type: string): void; end(): void } {
   if (terminal.screen === undefined) return { show: () => {}, end: () => {} }
   const stream = terminal.screen as NodeJS.WritableStream
   const bar = new SingleBar({ stream, hideCursor: true, format: '{phase} {bar} {text}' }, Presets.shades_classic)
   bar.start(1, 0, { phase: '', text: '' })
   return {
-    show(progress) {
+    show(progress, type) {
       const { phase, bytes, totalBytes, etaSeconds } = progress
       bar.setTotal(Math.max(totalBytes ?? 0, bytes, 1))
       const eta = etaSeconds === null ? '' : `, ${etaSeconds} s left`
-      bar.update(bytes, { phase, text: `${bytesText(bytes)}, ${countsOf(progress)}${eta}` })
+      bar.update(bytes, { phase, text: `${bytesText(bytes)}, ${countsOf(progress, type)}${eta}` })
     },
     end: () => bar.stop(),
   }
 }
 
-function countsOf({ nodes, versions, failed, skipped }: BackupProgress): string {
-  const parts = [`${nodes} files`]
+/** @param type what is counted has its own name where no files are. */
+function countsOf({ nodes, versions, success, failed, skipped }: BackupProgress, type: string): string {
+  const parts =
+    type === 'DATA_VERIFY'
+      ? [`${nodes} objects`]
+      : type === 'DATA_PRUNE'
+        ? [`${success} runs removed`]
+        : [`${nodes} files`]
   if (versions > 0) parts.push(`${versions} versions`)
   if (skipped > 0) parts.push(`${skipped} left as they are`)
   if (failed > 0) parts.push(`${failed} failed`)
   return parts.join(', ')
 }
 
+/** A task that waits for its next time tells of the run before. */
+function stateFields({ state, result }: BackupInfo): Readonly<Record<string, string>> {
+  if (result === null) return { state }
+  return state === 'FINISHED' ? { state: `${state}, ${result}` } : { state, 'last run': result }
+}
+
 /** A task and its last run, for people. */
 export function backupLines(task: BackupInfo): string[] {
-  const { progress, report, artifactLocation, errorReason, nextExecutionTime } = task
+  const { progress, artifactLocation, errorReason, nextExecutionDate } = task
   return [
     ...fields({
       task: `${task.name} (${task.id})`,
       type: task.type,
-      state: task.result === null ? task.state : `${task.state}, ${task.result}`,
+      ...stateFields(task),
       location: task.storeLocation,
       ...(artifactLocation === null ? {} : { made: artifactLocation }),
       started: task.startDate,
       ended: task.endDate,
-      ...(nextExecutionTime ? { next: nextExecutionTime } : {}),
-      ...(progress ? { done: `${bytesText(progress.bytes)}, ${countsOf(progress)}` } : {}),
+      ...(nextExecutionDate ? { 'next run': nextExecutionDate } : {}),
+      ...(progress ? { done: `${bytesText(progress.bytes)}, ${countsOf(progress, task.type)}` } : {}),
       ...(errorReason === null ? {} : { reason: errorReason.replaceAll('\n', '; ') }),
     }),
-    ...(report ? reportLines(report) : []),
+    ...reportLines(task),
   ]
 }
-
-/** Numbers and words as they are; of lists the beginning. */
-function reportLines(report: Readonly<Record<string, unknown>>): string[] {
-  const lists = Object.entries(report).filter(([, value]) => Array.isArray(value)) as [string, unknown[]][]
-  const rest = Object.entries(report).filter(([, value]) => !Array.isArray(value))
-  const shown = ([name, list]: [string, unknown[]]) => [
-    `${name}: ${list.length}`,
-    ...list.slice(0, SHOWN_FINDINGS).map((one) => `  ${lineOf(one)}`),
-    ...(list.length > SHOWN_FINDINGS ? [`  and ${list.length - SHOWN_FINDINGS} more (--json shows all)`] : []),
-  ]
-  return [
-    ...(rest.length === 0 ? [] : fields(Object.fromEntries(rest))),
-    ...lists.filter(([, list]) => list.length > 0).flatMap(shown),
-  ]
-}
-
-const lineOf = (one: unknown): string =>
-  typeof one === 'object' && one !== null ? Object.values(one).map(String).join(': ') : String(one)
 
 /** Ends the command with 1 when the last run is not what was asked for. */
 function refuseWrong({ result, errorReason, type }: BackupInfo): void {

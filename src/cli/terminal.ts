@@ -11,8 +11,8 @@ export interface Terminal {
   note(line: string): void
   /** Progress bars are drawn on it; undefined when nobody looks. */
   readonly screen: Writable | undefined
-  /** Reads a secret from the terminal without showing it. @throws CliFailure when there is no terminal. */
-  askSecret(question: string): Promise<string>
+  /** Reads a secret from the terminal without showing it. @param instead option to advise. @throws CliFailure when there is no terminal. */
+  askSecret(question: string, instead?: string): Promise<string>
   /** All of the standard input, without the line break at its end. */
   readInput(): Promise<string>
 }
@@ -33,15 +33,15 @@ export function createTerminal({ input, out, err }: TerminalStreams, format: 'js
       if (format === 'people') err.write(`${line}\n`)
     },
     screen: err.isTTY === true && format === 'people' ? err : undefined,
-    async askSecret(question) {
+    async askSecret(question, instead = '--password-stdin') {
       if (input.isTTY !== true) {
-        throw new CliFailure('There is no terminal to ask for the password: use --password-stdin', EXIT.usage)
+        throw new CliFailure(`There is no terminal to ask on: use ${instead}`, EXIT.usage)
       }
       err.write(question)
       // A line editor that echoes into nothing.
       const lines = createInterface({ input, output: undefined, terminal: true })
       const answer = await new Promise<string>((resolve, reject) => {
-        const given = () => new CliFailure('No password was given', EXIT.usage)
+        const given = () => new CliFailure('Nothing was given', EXIT.usage)
         lines.once('close', () => reject(given()))
         // In raw mode Ctrl-C is a key: told on as the signal that it stands for, which ends the command as everywhere.
         lines.once('SIGINT', () => {

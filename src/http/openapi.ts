@@ -10,6 +10,9 @@ export interface ApiDocument {
 }
 
 const TITLE = 'Entrepot'
+/** `aliases.ts` */
+const PREFIXES =
+  'Paths of services answer without the first part, too, as gateways leave them: /api/job/backup is /job/api/job/backup.'
 
 /**
  * `/openapi.json` (OpenAPI 3.1) and a page to browse it at `/docs`, both from the schemas of the routes. Must be there before the
@@ -23,7 +26,7 @@ export async function documentApi(app: App, { version, publicUrl }: ApiDocument)
       info: {
         title: TITLE,
         version,
-        description: 'Answers are envelopes: code 0 is success. See docs/errors.md for the others.',
+        description: `Answers are envelopes: code 0 is success. See docs/errors.md for the others. ${PREFIXES}`,
       },
       servers: publicUrl === undefined ? [] : [{ url: publicUrl }],
       components: {

@@ -188,16 +188,35 @@ export function backupLocationContract(name: string, make: () => Promise<BackupL
         await assert.rejects(place.find(hostile, signal), refused)
         await assert.rejects(place.delete(hostile, signal), refused)
         await assert.rejects(place.deleteAll(hostile, signal), refused)
+        await assert.rejects(place.deleteIfEmpty(hostile, signal), refused)
+        if (hostile !== '') await assert.rejects(place.sync(hostile, signal), refused)
         await assert.rejects(place.rename(hostile, 'a', signal), refused)
         await assert.rejects(place.rename('a', hostile, signal), refused)
         if (hostile !== '') await assert.rejects(namesIn(place, hostile), refused)
       })
     }
 
-    it('given a place, when it is asked for its room, then the free bytes are no more than all, also before it is made', async () => {
+    it('given folders, when they are to go where they are empty, then what holds anything stays, and so does its place', async () => {
       await using ctx = await make()
-      const room = await ctx.place.room(signal)
-      if (room !== undefined) assert.ok(room.freeBytes >= 0 && room.freeBytes <= room.totalBytes)
+      const { place } = ctx
+      await place.put('a/b/c', bytes('x'), signal)
+      await place.deleteIfEmpty('a/b', signal)
+      await place.deleteIfEmpty('a/b/c', signal)
+      await place.deleteIfEmpty('never', signal)
+      assert.deepEqual(await namesIn(ctx.again(), ''), ['a/b/c'])
+      await place.delete('a/b/c', signal)
+      await place.deleteIfEmpty('a', signal)
+      await place.deleteIfEmpty('a/b', signal)
+      assert.deepEqual(await ctx.again().children('a', signal), [])
+      await place.put('a/b/d', bytes('x'), signal)
+      assert.deepEqual(await namesIn(ctx.again(), ''), ['a/b/d'])
+    })
+
+    it('given folders, when their names are to be durable, then what is missing is fine, and nothing else changes', async () => {
+      await using ctx = await make()
+      await ctx.place.put('a/b/c', bytes('x'), signal)
+      for (const prefix of ['', 'a', 'a/b', 'a/b/c', 'never/was']) await ctx.again().sync(prefix, signal)
+      assert.deepEqual(await namesIn(ctx.again(), ''), ['a/b/c'])
     })
 
     it('given an aborted signal, when anything is begun, then it is refused with its reason', async () => {

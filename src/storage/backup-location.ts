@@ -60,6 +60,8 @@ export interface BackupLocation {
   rename(draft: string, name: string, signal: AbortSignal): Promise<void>
   /** Everything below `prefix/`, drafts and empty folders too. Missing is fine. */
   deleteAll(prefix: string, signal: AbortSignal): Promise<void>
-  /** Bytes that the place has in all and that are free; undefined where nobody can say. */
-  room(signal: AbortSignal): Promise<{ readonly totalBytes: number; readonly freeBytes: number } | undefined>
+  /** Names directly below `prefix/` survive a power cut, whoever gave them. Missing is fine. */
+  sync(prefix: string, signal: AbortSignal): Promise<void>
+  /** A folder with nothing in it is gone; one with anything stays. Missing is fine. */
+  deleteIfEmpty(prefix: string, signal: AbortSignal): Promise<void>
 }

@@ -34,8 +34,15 @@ eachDialect('drills', (dialect) => {
     assert.equal(report?.files, 6)
     assert.deepEqual(await readdir(join(dirname(on.server.blobsDir), 'drills')), [])
 
+    await api.upload('team/files', '/d/b', Buffer.from('b again'), { 'x-bkrepo-overwrite': 'true' }, signal)
+    await api.call('DELETE', '/repository/api/node/delete/team/files/d/a', undefined, signal)
+    const since = { ...EVERYTHING, increment: true }
+    const next = await completeBackup(api, { name: 'mine', storeLocation: root, content: since }, signal)
+    const chained = await completeBackup(api, { ...drill, storeLocation: join(root, 'mine') }, signal)
+    assert.deepEqual([chained.report?.backup, chained.report?.runs], [next.artifactLocation, 2])
+
     const nodes = join(made.artifactLocation!, 'team', 'files', 'node.json')
-    await writeFile(nodes, (await readFile(nodes, 'utf8')).replace('/d/a', '/d/x'))
+    await writeFile(nodes, (await readFile(nodes, 'utf8')).replace('ü 1', 'ü 2'))
     const failed = await endOfBackup(api, await startBackup(api, drill, signal), signal)
     assert.equal(failed.result, 'FAILED')
     assert.match(failed.errorReason ?? '', /node\.json/)

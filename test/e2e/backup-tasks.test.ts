@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it } from 'node:test'
+import { backUp, repositoryLayout } from '../helpers/backup-repositories.ts'
 import { sampleBackup } from '../helpers/backup-tasks.ts'
 import { until } from '../helpers/edge-calls.ts'
 import { eachDialect, type LocalCluster, startCluster, type TestDialect } from '../helpers/local-cluster.ts'
@@ -311,6 +312,52 @@ eachDialect('tasks of backup', (dialect) => {
     })
   }
 
+  it('given a folder `repo` that is a link, when a backup goes there, then it is FAILED and nothing is written through it', async (t) => {
+    await using at = await site(dialect, t.signal)
+    await using outside = await tempDir()
+    await mkdir(join(at.root, 't12'))
+    await symlink(outside.path, join(at.root, 't12', 'repo'))
+    const id = await at.create({ storeLocation: 't12', backupSetting: { layout: 'REPOSITORY' } })
+    const { result, errorReason } = await at.execute(id)
+    assert.equal(result, 'FAILED')
+    assert.match(errorReason!, /repo.* is a link/)
+    assert.deepEqual(await readdir(outside.path), [])
+  })
+
+  it('given a passphrase, when a snapshot that is not encrypted is restored, then it is refused, but for legacy', async (t) => {
+    await using at = await site(dialect, t.signal, { ENTREPOT_BACKUP_PASSPHRASE: 'correct horse battery' })
+    await using plain = repositoryLayout({ passphrase: async () => undefined })
+    const { path } = await backUp(plain, at.root, { '/a': Buffer.from('forged') })
+    const restore = (legacy: boolean) => ({
+      ...{ type: 'DATA_RESTORE', storeLocation: path, backupSetting: { legacy } },
+      content: { projects: [{ projectRegex: '*' }] },
+    })
+    const { result, errorReason } = await at.execute(await at.create(restore(false)))
+    assert.equal(result, 'FAILED')
+    assert.match(errorReason!, /not encrypted.*legacy=true/)
+    assert.doesNotMatch(String((await at.execute(await at.create(restore(true)))).errorReason), /not encrypted/)
+  })
+
+  it('given tasks of one name that keep the last run, when they end within a second, then what each says it made is there', async (t) => {
+    await using at = await site(dialect, t.signal)
+    for (const [layout, compression] of [
+      ['FOLDER', false],
+      ['FOLDER', true],
+      ['REPOSITORY', false],
+    ] as const) {
+      for (let turn = 0; turn < 4; turn++) {
+        const id = await at.create({
+          ...{ name: 'often', storeLocation: `${layout}-${compression}` },
+          content: { projects: [{ projectRegex: '*' }], compression },
+          backupSetting: { layout, retention: { keepLast: 1 } },
+        })
+        const { result, errorReason, artifactLocation } = await at.execute(id)
+        assert.equal(result, 'SUCCESS', `${errorReason}`)
+        await stat(artifactLocation!)
+      }
+    }
+  })
+
   it('case 36: given a cron of every second, when seconds pass, then runs come by themselves, one after the other', async (t) => {
     await using at = await site(dialect, t.signal)
     const cron = { executionStrategy: 'CRON_EXPRESSION', executionPlan: { cronExpression: '* * * * * ?' } }
@@ -326,6 +373,22 @@ eachDialect('tasks of backup', (dialect) => {
       t.signal,
     )
     assert.equal(task.result, 'SUCCESS')
+  })
+
+  it('given the API document, when it is read, then content is needed by those alone that move data, and both prefixes are told', async (t) => {
+    await using at = await site(dialect, t.signal)
+    const answered = await fetch(`${at.cluster.url}/openapi.json`, { signal: t.signal })
+    const { paths } = (await answered.json()) as {
+      paths: Record<string, { post: { description: string; requestBody: { content: object } } }>
+    }
+    const { description, requestBody } = paths[PATH]!.post
+    assert.match(description, /\/api\/job\/backup/)
+    const { schema } = Object.values(requestBody.content)[0] as {
+      schema: { required: string[]; properties: Record<string, { description: string; required?: string[] }> }
+    }
+    assert.deepEqual(schema.required, ['name', 'storeLocation'])
+    assert.match(schema.properties.content!.description, /DATA_RESTORE need it/)
+    assert.equal(schema.properties.content!.required, undefined)
   })
 
   it('case 31: given a filesystem above the threshold, when a task checks that, then it is FAILED at once; without the check it runs', async (t) => {

@@ -7,7 +7,7 @@ import {
   type RepositoryLayout,
   type RepositoryLayoutDeps,
 } from '../../src/backup/layouts/repository/repository-layout.ts'
-import type { Manifest } from '../../src/backup/manifest.ts'
+import type { Manifest } from '../../src/backup/manifest/manifest.ts'
 import type { Clock } from '../../src/core/clock.ts'
 import { type Digest, digestHex, digestOfBytes } from '../../src/core/digest.ts'
 import { pulledFrom } from '../../src/core/pull-source.ts'
@@ -111,6 +111,7 @@ export const draftOf = (files: ManifestDraft['files'], { name, startedAt, result
   name: name ?? 'nightly',
   startDate: new Date(startedAt ?? START).toISOString(),
   snapshotSeq: 1,
+  snapshotMark: '1.1',
   fromSeq: null,
   since: null,
   content: { commonData: false, compression: false, increment: null, incrementDate: null, projects: null },

@@ -4,8 +4,8 @@ import { createFolderLayout } from '../../src/backup/layouts/folder/folder-layou
 import type { BackupReader, BackupWriter, ManifestDraft, RecordChunk } from '../../src/backup/layouts/layout.ts'
 import type { LayoutKind, Layouts, WriterRequest } from '../../src/backup/layouts/layouts.ts'
 import { createZipLayout } from '../../src/backup/layouts/zip/zip-layout.ts'
-import type { Manifest, RecordFile } from '../../src/backup/manifest.ts'
-import { createManifestSeal } from '../../src/backup/manifest-seal.ts'
+import type { Manifest, RecordFile } from '../../src/backup/manifest/manifest.ts'
+import { createManifestSeal } from '../../src/backup/manifest/manifest-seal.ts'
 import { type Digest, digestOfBytes } from '../../src/core/digest.ts'
 import { type PullSource, pulledFrom } from '../../src/core/pull-source.ts'
 import type { BackupLocation } from '../../src/storage/backup-location.ts'
@@ -34,6 +34,8 @@ export function plainLayouts(
 const noLayout: LayoutKind = {
   openWriter: () => Promise.reject(new Error('there are no repositories here')),
   openReader: async () => undefined,
+  isRun: async () => false,
+  incomplete: async () => [],
   sweep: async () => {},
   list: async () => [],
   remove: async () => {},
@@ -78,7 +80,8 @@ export async function putRecords(
 export function manifestDraft(files: readonly RecordFile[]): ManifestDraft {
   return {
     ...{ formatVersion: 1, serverVersion: '0.1.0', clusterId: 'c', taskId: 't', runId: 'run-1', name: 'test1' },
-    ...{ startDate: new Date(RUN_AT).toISOString(), snapshotSeq: 7, fromSeq: null, since: null },
+    ...{ startDate: new Date(RUN_AT).toISOString(), snapshotSeq: 7, snapshotMark: '7.1' },
+    ...{ fromSeq: null, since: null },
     content: { commonData: false, compression: false, increment: null, incrementDate: null, projects: null },
     repositories: [{ projectId: 'p1', repoName: 'r1', repoId: 1, epoch: 'e', seq: 7, quiet: 'q' }],
     ...{ files, result: 'SUCCESS', errors: 0 },

@@ -57,6 +57,8 @@ export interface BackupBench extends AsyncDisposable {
   readonly fire: FireJob
   readonly skipped: string[]
   readonly defects: unknown[]
+  /** Begin and end of runs, as the log has them. */
+  readonly told: string[]
   /** An allowed root. */
   readonly root: string
   /** A backup of everything, called `name`, in the root. */
@@ -87,8 +89,12 @@ export async function backupBench(db: MetadataDatabase): Promise<BackupBench> {
   const waits = createRunWaits({ db, clock })
   const skipped: string[] = []
   const defects: unknown[] = []
+  const told: string[] = []
   const runJob = createRunJob({
     ...{ db, clock, runs, places, activities, waits },
+    onBegun: ({ name }) => told.push(`${name} has begun`),
+    onEnded: ({ name, result, seconds, bytes, reason }) =>
+      told.push(`${name}: ${result}, ${seconds} s, ${bytes} bytes, ${reason}`),
     onDefect: (error) => defects.push(error),
   })
   const fire = createFireJob({
@@ -112,7 +118,7 @@ export async function backupBench(db: MetadataDatabase): Promise<BackupBench> {
     else await queue.postpone(job, OWNER, outcome.retryAt)
   }
   return {
-    ...{ db, clock, queue, tasks, places, activity, fire, skipped, defects, root, handle },
+    ...{ db, clock, queue, tasks, places, activity, fire, skipped, defects, told, root, handle },
     create: (change = {}) => tasks.create({ ...sampleBackup(`task-${++made}`), ...change }, 'admin'),
     get: async (id) => (await tasks.get(id)).task,
     claim: (kind) => queue.claim(OWNER, [kind], LEASE_MS),

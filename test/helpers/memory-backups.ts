@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import type { BackupWriter, RecordChunk } from '../../src/backup/layouts/layout.ts'
-import type { Layouts } from '../../src/backup/layouts/layouts.ts'
-import type { Manifest, RecordFile, RecordPart } from '../../src/backup/manifest.ts'
+import type { BackupReader, BackupWriter, RecordChunk } from '../../src/backup/layouts/layout.ts'
+import type { Layouts, WriterRequest } from '../../src/backup/layouts/layouts.ts'
+import type { Manifest, RecordFile, RecordPart } from '../../src/backup/manifest/manifest.ts'
 import { type Digest, digestFromBytes } from '../../src/core/digest.ts'
 import { AppError } from '../../src/core/errors.ts'
 import { chunksOf } from '../../src/core/pull-source.ts'
@@ -9,6 +9,7 @@ import { chunksOf } from '../../src/core/pull-source.ts'
 /** A run that was published. */
 export interface MemoryRun {
   readonly manifest: Manifest
+  readonly layout: WriterRequest['layout']
   /** By path. */
   readonly files: ReadonlyMap<string, string>
   /** Ids of parts that were kept from the base. */
@@ -25,7 +26,7 @@ export function memoryBackups() {
   const swept: string[] = []
   const open = new Set<unknown>()
 
-  function openWriter(): BackupWriter {
+  function openWriter({ layout }: WriterRequest): BackupWriter {
     const files = new Map<string, string>()
     open.add(files)
     const kept = new Set<string>()
@@ -83,7 +84,7 @@ export function memoryBackups() {
       },
       async publish(draft) {
         const manifest = { ...draft, blobCount: contents.size, blobBytes: 0, basedOn: [] }
-        runs.push({ manifest, files, kept, given })
+        runs.push({ manifest, layout, files, kept, given })
         return manifest
       },
       async [Symbol.asyncDispose]() {
@@ -91,8 +92,22 @@ export function memoryBackups() {
       },
     }
   }
-  const layouts: Pick<Layouts, 'openWriter' | 'sweep'> = {
-    openWriter: async () => openWriter(),
+  const layouts: Pick<Layouts, 'openWriter' | 'sweep' | 'list' | 'openReader'> = {
+    openWriter: async (request) => openWriter(request),
+    async list(_place, name) {
+      const mine = runs.filter(({ manifest }) => manifest.name === name)
+      return mine.reverse().map(({ layout, manifest: { name, startDate, runId } }) => {
+        return { name, path: runId, layout, startedAt: Date.parse(startDate) }
+      })
+    },
+    async openReader(path) {
+      const manifest = runs.find((run) => run.manifest.runId === path)?.manifest
+      const reader: Pick<BackupReader, 'manifest' | typeof Symbol.asyncDispose> = {
+        manifest,
+        async [Symbol.asyncDispose]() {},
+      }
+      return reader as BackupReader
+    },
     async sweep({ runId }) {
       swept.push(runId)
     },

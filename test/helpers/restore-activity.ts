@@ -3,7 +3,7 @@ import type { ActivityOutcome, ActivityRun } from '../../src/backup/activities/a
 import { createProgress } from '../../src/backup/activities/progress.ts'
 import { createRestoreActivity } from '../../src/backup/activities/restore.ts'
 import type { BackupReader } from '../../src/backup/layouts/layout.ts'
-import type { Manifest } from '../../src/backup/manifest.ts'
+import type { Manifest } from '../../src/backup/manifest/manifest.ts'
 import type { RestoreDeps } from '../../src/backup/restore/restore-deps.ts'
 import type { BackupSetting, BackupTask } from '../../src/backup/tasks/backup-task.ts'
 import type { Digest } from '../../src/core/digest.ts'

@@ -1,6 +1,6 @@
 import type { ManifestDraft } from '../layouts/layout.ts'
 import type { WriterRequest } from '../layouts/layouts.ts'
-import type { Manifest, RecordFile } from '../manifest.ts'
+import type { Manifest, RecordFile } from '../manifest/manifest.ts'
 import { dateOf } from '../records/encode-records.ts'
 import type { ParseTime } from '../records/record-fields.ts'
 import { createSelection } from '../records/selection.ts'
@@ -27,19 +27,28 @@ export const placeOfRun = ({ id, task, place, startedAt }: StartedRun) => ({
   layout: layoutOf(task),
 })
 
-/** What a run takes. Snapshots of a repository are always whole: what is there already costs nothing. */
+/** Snapshots of a repository are always whole: what is there already costs nothing. */
+export const isIncrement = (task: BackupTask): boolean =>
+  task.content.increment === true && layoutOf(task) !== 'REPOSITORY'
+
+/** What a run takes. @param follows the run before it, of an increment. */
 export function snapshotRequest(
   { task, startedAt }: StartedRun,
   base: Manifest | undefined,
+  follows: Manifest | undefined,
   parseTime: ParseTime,
 ): SnapshotRequest {
-  const { increment, incrementDate, projects, commonData } = task.content
+  const { incrementDate, projects, commonData } = task.content
   const inParts = layoutOf(task) === 'REPOSITORY'
-  const date = incrementDate === null ? startedAt - DAY_MS : parseTime('incrementDate', incrementDate)
+  const before = follows && { ...follows, startedAt: Date.parse(follows.startDate) }
+  const date =
+    incrementDate === null
+      ? Math.min(startedAt - DAY_MS, before?.startedAt ?? startedAt)
+      : parseTime('incrementDate', incrementDate)
   return {
     selection: projects === null || projects.length === 0 ? undefined : createSelection(projects),
     common: commonData ? 'with common data' : 'without',
-    since: increment === true && !inParts ? date : undefined,
+    increment: isIncrement(task) ? { date, follows: before } : undefined,
     parts: inParts ? 'kept' : 'none',
     base: inParts ? base : undefined,
   }
@@ -54,7 +63,7 @@ interface Maker {
 export const manifestOf = (
   { serverVersion, clusterId }: Maker,
   { id, task, startedAt }: StartedRun,
-  { seq, fromSeq, since, states }: Snapshot,
+  { seq, mark, fromSeq, since, states }: Snapshot,
   files: readonly RecordFile[],
   errors: number,
 ): ManifestDraft => ({
@@ -66,6 +75,7 @@ export const manifestOf = (
   name: task.name,
   startDate: dateOf(startedAt),
   snapshotSeq: seq,
+  snapshotMark: mark,
   fromSeq,
   since: since === undefined ? null : dateOf(since),
   content: task.content,

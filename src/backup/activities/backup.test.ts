@@ -221,10 +221,24 @@ eachDatabase('a run of backup', (make) => {
     await site.upload({ '/a.txt': 'a', '/b/b.txt': 'b', '/b/same.txt': 'b', '/large.bin': large })
     site.blobs.delete(digestOf('b'))
     site.blobs.set(digestOf(large), Buffer.from('y'.repeat(100_000)))
-    const { result, errorReason, run } = await site.backups.backUp()
+    const { result, errorReason, run, report } = await site.backups.backUp()
     assert.equal(result, 'PARTIAL')
-    assert.match(errorReason!, /3 files are missing: see errors.json/)
-    assert.equal(run.progress.now.failed, 2)
+    assert.match(
+      errorReason!,
+      /3 files are not .* first: demo\/files\/b\/b\.txt: it is missing from the store; .* errors\.json of memory\/1/,
+    )
+    const { failed, success, nodes, totalNodes } = run.progress.now
+    // A project and its repository are records, too.
+    assert.deepEqual([failed, success, nodes, totalNodes], [3, 4, 5, 5])
+    const { errors, ...counts } = report!
+    assert.deepEqual(counts, {
+      ...{ repos: 1, nodes: 5, versions: 0, contents: 1, bytes: run.progress.now.bytes, kept: 0, failed: 3 },
+      warnings: [],
+    })
+    const [missing, , damaged, ...others] = errors as { path: string; reason: string }[]
+    assert.deepEqual(missing, { path: 'demo/files/b/b.txt', reason: 'it is missing from the store' })
+    assert.match(`${damaged!.path}: ${damaged!.reason}`, /^demo\/files\/large\.bin: .*damaged/)
+    assert.equal(others.length, 0)
     const [backup] = site.backups.runs
     assert.deepEqual(
       recordsIn(backup!, 'errors.json').map(({ path }) => path),
@@ -232,8 +246,9 @@ eachDatabase('a run of backup', (make) => {
     )
     assert.equal(recordsIn(backup!, 'demo/files/node.json').length, 5)
     assert.deepEqual([backup!.manifest.result, backup!.manifest.errors], ['PARTIAL', 3])
-    await assert.rejects(site.backups.backUp({ setting: { errorStrategy: 'FAST_FAIL' } }), (error) =>
-      hasCode(error, 'ARTIFACT_BROKEN'),
+    await assert.rejects(
+      site.backups.backUp({ setting: { errorStrategy: 'FAST_FAIL' } }),
+      (error) => hasCode(error, 'ARTIFACT_BROKEN') && /^demo\/files\/.* cannot be backed up: /.test(error.message),
     )
     assert.equal(site.backups.runs.length, 1)
   })

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
-import { messageOf } from '../../core/errors.ts'
+import { AppError, hasCode, messageOf } from '../../core/errors.ts'
 import { storageTrouble } from '../../core/storage-trouble.ts'
 import { releaseHold } from '../../metadata/backup/holds.ts'
 import type { MetadataDatabase } from '../../metadata/database.ts'
@@ -10,28 +10,28 @@ import type { CommonFile, SecretCarrier } from '../common/common-file.ts'
 import { copyContents } from '../contents/copy-contents.ts'
 import { createFailedContents, type FailedContents } from '../contents/failed-contents.ts'
 import { leaveOutHeld } from '../contents/held-contents.ts'
+import { createMissingFiles } from '../contents/missing-files.ts'
 import type { BackupWriter } from '../layouts/layout.ts'
 import type { Layouts } from '../layouts/layouts.ts'
-import type { RecordFile } from '../manifest.ts'
+import type { RecordFile } from '../manifest/manifest.ts'
 import type { SpaceGuards } from '../places/space.ts'
 import type { ErrorDocument } from '../records/documents.ts'
 import type { ParseTime } from '../records/record-fields.ts'
-import { ERRORS } from '../records/record-files.ts'
 import { createBlobList } from '../snapshot/blob-list.ts'
 import { whileHolding } from '../snapshot/hold.ts'
-import { lineOf } from '../snapshot/repository-records.ts'
 import { type Snapshot, takeSnapshot } from '../snapshot/snapshot.ts'
 import { openSpool, type Spool } from '../snapshot/spool.ts'
-import { chunksOfFile, createFileSpool, type SpooledFile } from '../snapshot/spooled-file.ts'
+import { chunksOfFile, type SpooledFile } from '../snapshot/spooled-file.ts'
 import type { Retention } from '../tasks/backup-task.ts'
 import type { Activity, ActivityOutcome, ActivityRun } from './activity.ts'
-import { manifestOf, placeOfRun, snapshotRequest } from './backup-request.ts'
+import { isIncrement, manifestOf, placeOfRun, snapshotRequest } from './backup-request.ts'
+import { followedRun } from './followed-run.ts'
 
 export interface BackupDeps {
   readonly db: MetadataDatabase
   readonly store: BlobStore
   readonly clock: Clock
-  readonly layouts: Pick<Layouts, 'openWriter' | 'sweep'>
+  readonly layouts: Pick<Layouts, 'openWriter' | 'sweep' | 'list' | 'openReader'>
   readonly commonFiles: readonly CommonFile[]
   readonly secrets: SecretCarrier
   readonly spaceGuards: SpaceGuards
@@ -66,17 +66,17 @@ export function createBackupActivity(deps: BackupDeps): Activity {
     { small, large }: Snapshot,
     failed: FailedContents,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<CopiedContents> {
     const { progress, task, place } = run
     const space = spaceGuards(place, task.setting)
     const wanted = { small: createBlobList(spool), large: createBlobList(spool) }
-    let skipped = await leaveOutHeld(writer, small, wanted.small, signal)
-    skipped += await leaveOutHeld(writer, large, wanted.large, signal)
+    let kept = await leaveOutHeld(writer, small, wanted.small, signal)
+    kept += await leaveOutHeld(writer, large, wanted.large, signal)
     const totalBytes = wanted.small.bytes + wanted.large.bytes
     await space.begin(totalBytes)
-    progress.add({ skipped })
-    progress.set({ phase: 'contents', totalBytes })
+    progress.set({ phase: 'contents', totalBytes, totalNodes: progress.now.nodes })
     await copyContents({ store, writer, space, progress, failed }, wanted.small, wanted.large, signal)
+    return { contents: wanted.small.count + wanted.large.count - failed.count, bytes: progress.now.bytes, kept }
   }
 
   async function backUp(run: ActivityRun, spool: Spool, signal: AbortSignal): Promise<ActivityOutcome> {
@@ -87,22 +87,30 @@ export function createBackupActivity(deps: BackupDeps): Activity {
     const { compression } = task.content
     await using writer = await layouts.openWriter({ ...request, rateLimit, compression }, signal)
     progress.set({ phase: 'snapshot' })
-    const asked = snapshotRequest(run, writer.base, deps.parseTime)
+    const follows = isIncrement(task) ? await followedRun(layouts, run, deps.clusterId, signal) : undefined
+    const asked = snapshotRequest(run, writer.base, follows, deps.parseTime)
     const snapshot = await takeSnapshot(deps, asked, spool, progress, signal)
     const failed = createFailedContents(task.setting.errorStrategy)
-    await copyAll(run, writer, spool, snapshot, failed, signal)
+    const copied = await copyAll(run, writer, spool, snapshot, failed, signal).catch(async (error) => {
+      throw await namingFile(error, failed.errors(spool, snapshot.files))
+    })
     progress.set({ phase: 'records' })
-    const errors = await errorsFile(spool, failed.errors(spool, snapshot.files))
+    const missing = createMissingFiles(spool)
+    for await (const error of failed.errors(spool, snapshot.files)) await missing.add(error)
+    const errors = await missing.done()
     const files = await putFiles(writer, spool, [...snapshot.files, ...(errors.records > 0 ? [errors] : [])], signal)
     progress.set({ phase: 'manifest' })
     await writer.publish(manifestOf(deps, run, snapshot, files, errors.records), signal)
-    const missing = `The contents of ${errors.records} files are missing: see ${ERRORS}`
-    const warnings = [...(errors.records > 0 ? [missing] : []), ...snapshot.warnings]
+    const { projects, repos, nodes, versions } = progress.now
+    progress.set({ success: projects + repos + nodes + versions - errors.records, failed: errors.records })
+    const { artifactLocation } = writer
+    const { warnings } = snapshot
+    const reasons = [missing.words(artifactLocation) ?? [], ...warnings].flat()
     return {
       result: errors.records > 0 ? 'PARTIAL' : 'SUCCESS',
-      errorReason: warnings.length === 0 ? null : warnings.join('; '),
-      artifactLocation: writer.artifactLocation,
-      report: null,
+      errorReason: reasons.length === 0 ? null : reasons.join('; '),
+      artifactLocation,
+      report: { repos, nodes, versions, ...copied, failed: errors.records, errors: missing.errors, warnings },
     }
   }
 
@@ -133,10 +141,22 @@ export function createBackupActivity(deps: BackupDeps): Activity {
   }
 }
 
-async function errorsFile(spool: Spool, errors: AsyncIterable<ErrorDocument>): Promise<SpooledFile> {
-  const file = createFileSpool(spool, ERRORS)
-  for await (const error of errors) if (file.add('', lineOf(error))) await file.flush()
-  return file.done()
+/** What became of the contents. */
+interface CopiedContents {
+  /** Written by this run, and their bytes. */
+  readonly contents: number
+  readonly bytes: number
+  /** They were there. */
+  readonly kept: number
+}
+
+/** The end of a run at its first error, by the file that has the content. */
+async function namingFile(error: unknown, errors: AsyncIterable<ErrorDocument>): Promise<unknown> {
+  if (!hasCode(error, 'ARTIFACT_BROKEN')) return error
+  for await (const { path, reason } of errors) {
+    return new AppError('ARTIFACT_BROKEN', `${path} cannot be backed up: ${reason}`, { path }, { cause: error })
+  }
+  return error
 }
 
 async function putFiles(

@@ -4,14 +4,14 @@ import type { Random } from '../../core/ids.ts'
 import type { Format } from '../../formats/format.ts'
 import { compareFiles } from '../drill/compare-files.ts'
 import { createDifferences } from '../drill/differences.ts'
-import { newestRun } from '../drill/newest-run.ts'
+import { runsToDrill } from '../drill/newest-run.ts'
 import { sampleVersions } from '../drill/sample-versions.ts'
 import { createScratchClient, type ScratchClient } from '../drill/scratch-client.ts'
 import type { StartScratchServer } from '../drill/scratch-server.ts'
 import type { BackupReader } from '../layouts/layout.ts'
 import type { Layouts } from '../layouts/layouts.ts'
-import type { RepositoryDocument } from '../records/documents.ts'
-import { repositoryFile } from '../records/record-files.ts'
+import type { NodeDocument, RepositoryDocument, TombstoneDocument } from '../records/documents.ts'
+import { repositoryFile, TOMBSTONES } from '../records/record-files.ts'
 import type { Activity, ActivityRun } from './activity.ts'
 
 export interface DrillDeps {
@@ -54,23 +54,34 @@ export function createDrillActivity(deps: DrillDeps): Activity {
     }
   }
 
-  async function compare(reader: BackupReader, client: ScratchClient, run: ActivityRun, signal: AbortSignal) {
+  /** @param later paths that later runs of the chain have, or deleted; those of this one are added. */
+  async function compare(
+    reader: BackupReader,
+    client: ScratchClient,
+    run: ActivityRun,
+    later: Set<string>,
+    signal: AbortSignal,
+  ) {
     const { progress, task } = run
     const percent = task.setting.readDataPercent
     const differences = createDifferences()
     let [files, contentsRead, samples] = [0, 0, 0]
+    const isLater = (path: string) => later.has(path) || later.has(path.split('/', 2).join('/'))
     for (const { projectId, repoName } of reader.manifest!.repositories) {
       const repository = await repositoryIn(reader, projectId, repoName, signal)
       if (repository === undefined) differences.note(`${projectId}/${repoName}`, 'its record is not in the backup')
       // A proxy may ask its upstream, which has no place in a drill.
       else if (repository.category !== 'REMOTE' && repository.category !== 'VIRTUAL') {
         const nodes = repositoryFile(projectId, repoName, 'node')
-        const done = await compareFiles(reader, nodes, client, { percent, random, progress }, differences, signal)
+        const how = { percent, random, progress, now: clock.now, isLater }
+        const done = await compareFiles(reader, nodes, client, how, differences, signal)
         files += done.files
         contentsRead += done.read
-        const format = formats.find(({ type }) => type === repository.type)
-        const versions = repositoryFile(projectId, repoName, 'version')
-        samples += await sampleVersions(reader, versions, format, client, differences, signal)
+        if (later.size === 0) {
+          const format = formats.find(({ type }) => type === repository.type)
+          const versions = repositoryFile(projectId, repoName, 'version')
+          samples += await sampleVersions(reader, { versions, nodes }, format, client, clock.now, differences, signal)
+        }
       }
       progress.add({ repos: 1 })
     }
@@ -79,26 +90,42 @@ export function createDrillActivity(deps: DrillDeps): Activity {
 
   return {
     async run(run, signal) {
-      const path = await newestRun(layouts, run.place, signal)
+      const chain = await runsToDrill(layouts, run.place, roots, signal)
       const place = folderOf(run)
       await using _left = { [Symbol.asyncDispose]: () => removeFolder(place) }
-      await using reader = await layouts.openReader(path, 'whole', signal)
       run.progress.set({ phase: 'scratch server' })
       await using server = await start(place, roots, signal)
       const client = createScratchClient(server)
       run.progress.set({ phase: 'restore' })
-      const restored = await restore(client, path, signal)
-      const about = { backup: path, restored: restored.result, ...restored.report }
-      if (restored.result !== 'SUCCESS') {
-        const errorReason = `The backup could not be restored as a whole (${restored.result}): ${restored.errorReason}`
+      let about: Record<string, unknown> = {}
+      for (const path of chain) {
+        const restored = await restore(client, path, signal)
+        about = { backup: path, runs: chain.length, restored: restored.result, ...restored.report }
+        if (restored.result === 'SUCCESS') continue
+        const errorReason = `${path} could not be restored as a whole (${restored.result}): ${restored.errorReason}`
         return { result: 'FAILED', errorReason, artifactLocation: null, report: about }
       }
       run.progress.set({ phase: 'comparison' })
-      const { differences, ...counts } = await compare(reader, client, run, signal)
-      const report = { ...about, ...counts, wrong: differences.count, differences: differences.shown }
-      const isProven = differences.count === 0
-      const errorReason = isProven ? null : `${differences.count} files or versions are not what the backup says`
-      return { result: isProven ? 'SUCCESS' : 'FAILED', errorReason, artifactLocation: null, report }
+      const found = { files: 0, contentsRead: 0, samples: 0, wrong: 0, differences: [] as object[] }
+      const later = new Set<string>()
+      for (const path of chain.toReversed()) {
+        await using reader = await layouts.openReader(path, 'whole', signal)
+        const { differences, ...counts } = await compare(reader, client, run, later, signal)
+        found.files += counts.files
+        found.contentsRead += counts.contentsRead
+        found.samples += counts.samples
+        found.wrong += differences.count
+        found.differences.push(...differences.shown)
+        if (reader.manifest?.since != null) for await (const path of touchedBy(reader, signal)) later.add(path)
+      }
+      const isProven = found.wrong === 0
+      const errorReason = isProven ? null : `${found.wrong} files or versions are not what the backup says`
+      return {
+        result: isProven ? 'SUCCESS' : 'FAILED',
+        errorReason,
+        artifactLocation: null,
+        report: { ...about, ...found },
+      }
     },
     sweep: (run) => removeFolder(folderOf(run)),
   }
@@ -114,4 +141,18 @@ async function repositoryIn(
     return JSON.parse(line) as RepositoryDocument
   }
   return undefined
+}
+
+/** Paths that an increment has files at, or deleted, as people know them; `project/repository` where all of it was. */
+async function* touchedBy(reader: BackupReader, signal: AbortSignal): AsyncGenerator<string> {
+  for (const { projectId, repoName } of reader.manifest!.repositories) {
+    for await (const line of reader.records(repositoryFile(projectId, repoName, 'node'), signal)) {
+      yield `${projectId}/${repoName}${(JSON.parse(line) as NodeDocument).fullPath}`
+    }
+  }
+  for await (const line of reader.records(TOMBSTONES, signal)) {
+    const { kind, projectId, repoName, fullPath } = JSON.parse(line) as TombstoneDocument
+    if (kind === 'REPOSITORY') yield `${projectId}/${repoName}`
+    else if (fullPath !== undefined) yield `${projectId}/${repoName}${fullPath}`
+  }
 }

@@ -24,7 +24,7 @@ export function createPruneActivity(deps: PruneDeps): Activity {
       if (retention === null)
         throw new AppError('PARAMETER_INVALID', 'A prune needs rules of retention: nothing was removed')
       run.progress.set({ phase: 'retention' })
-      const plan = await planFor(deps, run.place, undefined, retention, signal)
+      const plan = await planFor(deps, run, {}, retention, signal)
       if (!dryRun) await carryOut(deps, plan, run, signal)
       run.progress.set({ phase: 'prune' })
       const path = await deps.repository.find(run.place, signal)
@@ -58,7 +58,7 @@ export async function applyRetention(
   retention: Retention,
   signal: AbortSignal,
 ): Promise<void> {
-  const plan = await planFor(deps, run.place, run.task.name, retention, signal)
+  const plan = await planFor(deps, run, { name: run.task.name, runId: run.id }, retention, signal)
   await carryOut(deps, plan, run, signal)
   if (!plan.remove.some(({ layout }) => layout === 'REPOSITORY')) return
   const path = await deps.repository.find(run.place, signal)
@@ -72,13 +72,14 @@ export async function applyRetention(
 
 async function planFor(
   { layouts, clock, timeZone }: PruneDeps,
-  place: string,
-  name: string | undefined,
+  { place, task }: ActivityRun,
+  { name, runId }: { readonly name?: string; readonly runId?: string },
   retention: Retention,
   signal: AbortSignal,
 ): Promise<RetentionPlan> {
-  const runs = await keepableRuns(layouts, await layouts.list(place, name, signal), signal)
-  return retentionPlan(runs, retention, { now: clock.now(), timeZone })
+  const takes = task.setting.legacy ? 'legacy' : 'whole'
+  const runs = await keepableRuns(layouts, await layouts.list(place, name, signal), takes, signal)
+  return retentionPlan(runs, retention, { now: clock.now(), timeZone, ...(runId === undefined ? {} : { runId }) })
 }
 
 /** Increments go before what they are based on: a chain that is cut short here has its beginning still. */

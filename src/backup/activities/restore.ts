@@ -14,7 +14,7 @@ import { restoreLeftNodes, restoreNodes } from '../restore/restore-nodes.ts'
 import { createRestoreNotes, type RestoreNotes } from '../restore/restore-notes.ts'
 import { planRestore, type RepositoryToRestore, type RestorePlan } from '../restore/restore-plan.ts'
 import { type OpenRepository, restoreRepositories } from '../restore/restore-repositories.ts'
-import { restoreTombstones } from '../restore/restore-tombstones.ts'
+import { createTombstones, type OtherKinds } from '../restore/restore-tombstones.ts'
 import { restoreVersions } from '../restore/restore-versions.ts'
 import type { Activity, ActivityOutcome, ActivityRun } from './activity.ts'
 
@@ -47,6 +47,8 @@ async function restore(
   const run = createRestoreNotes(activity)
   const { setting } = run.task
   const plan = planRestore(reader.files, run.task)
+  refuseNoBackup(run, reader, plan)
+  for (const place of plan.misnamed) run.fail(place, MISNAMED)
   for (const warning of [...plan.warnings, ...backupWarnings(run, reader)]) run.warn(warning)
   await checkRecords(run, reader, plan, signal)
 
@@ -57,7 +59,8 @@ async function restore(
   run.progress.set({ phase: 'common data' })
   await common.restore('beforeRepositories', signal)
   run.progress.set({ phase: 'repositories' })
-  let deleted = await restoreTombstones(context, plan, 'repositories', signal)
+  const tombstones = createTombstones(context, plan)
+  let deleted = await tombstones.endRepositories(signal)
   const open = await restoreRepositories(context, plan, signal)
   run.progress.set({ phase: 'common data' })
   await common.restore('afterRepositories', signal)
@@ -66,7 +69,9 @@ async function restore(
   const restoring = setting.dryRun ? rehearsing(context, signal) : restoringContents(context, signal)
   for (const one of open) {
     try {
-      await restoring(one)
+      const gone = await tombstones.endOtherKinds(one, signal)
+      deleted += gone.deleted
+      await restoring(one, gone)
     } catch (error) {
       // Somebody deleted it meanwhile: the others are restored all the same.
       const isGone = error instanceof AppError && error.code === 'REPOSITORY_NOT_FOUND'
@@ -75,7 +80,7 @@ async function restore(
     }
   }
   run.progress.set({ phase: 'deletions' })
-  deleted += await restoreTombstones(context, plan, 'contents', signal)
+  deleted += await tombstones.endContents(signal)
   await warnOfQuotas(deps, run, open)
   signal.throwIfAborted()
   return outcomeOf(run, deleted)
@@ -96,8 +101,8 @@ function restoringContents(context: RestoreContext, signal: AbortSignal) {
 function rehearsing(context: RestoreContext, signal: AbortSignal) {
   const contents = createRehearsedContents(context)
   const seen: SeenContents = { all: new Set(), broken: new Map() }
-  return async ({ place, repository, record }: OpenRepository): Promise<void> => {
-    await rehearseNodes(context, contents, place, repository, seen, signal)
+  return async ({ place, repository, record }: OpenRepository, gone: OtherKinds): Promise<void> => {
+    await rehearseNodes(context, contents, place, repository, seen, gone.paths, signal)
     const rules = context.deps.rulesOf(record.type)
     if (rules !== undefined) await rehearseVersions(context, place, { repository, record }, rules, signal)
     else await warnOfPackages(context, place, signal)
@@ -115,6 +120,18 @@ async function warnOfPackages(
     return
   }
 }
+
+/** Without a manifest a folder may be anything. */
+function refuseNoBackup({ place }: ActivityRun, { manifest, files }: BackupReader, plan: RestorePlan): void {
+  if (manifest !== undefined || plan.holdsRepositories) return
+  if (files.some((path) => Object.values<string>(COMMON_FILES).includes(path))) return
+  const why = 'it has no record files, neither of users nor of repositories; name the folder of the run itself'
+  throw new AppError('ARTIFACT_BROKEN', `[${place}] is no backup: ${why}`, {})
+}
+const MISNAMED = new AppError(
+  'PARAMETER_INVALID',
+  'it is left out: no project or repository here may have such a name (2 to 100 and 2 to 64 letters, digits, - and _, and dots in repositories)',
+)
 
 /** What somebody should know of the backup itself. */
 function backupWarnings({ task }: ActivityRun, { layout, manifest }: BackupReader): string[] {

@@ -18,6 +18,7 @@ const run = (date: string, changes: Partial<KeepableRun> = {}): KeepableRun => (
   startedAt: Date.parse(date),
   state: 'good',
   extent: 'full',
+  runId: date,
   ...changes,
 })
 const moment = { now: Date.parse('2026-03-10T12:00:00Z'), timeZone: 'UTC' }
@@ -42,6 +43,29 @@ describe('retention plan', () => {
       run('2026-03-03T01:00:00Z', { state: 'partial' }),
     ]
     assert.deepEqual(kept(runs, { keepLast: 1 }), ['2026-03-03T01:00:00Z', '2026-03-01T01:00:00Z'])
+  })
+
+  it('given runs of a clock that was ahead, when the last two are kept, then these stay for their own reason and take nobody’s place', () => {
+    const dates = ['2028-08-27', '2028-08-28', '2026-03-10', '2026-03-09', '2026-03-08']
+    const runs = dates.map((day) => run(`${day}T01:00:00Z`))
+    for (const rule of ['keepLast', 'keepDaily'] as const) {
+      const plan = retentionPlan(runs, { ...NONE, [rule]: 2 }, moment)
+      assert.deepEqual(
+        plan.remove.map(({ path }) => path),
+        ['2026-03-08T01:00:00Z'],
+      )
+      const ahead = plan.keep.filter(({ run: { startedAt } }) => startedAt > moment.now)
+      assert.deepEqual(
+        ahead.map(({ reasons }) => reasons),
+        [['it is dated later than now'], ['it is dated later than now']],
+      )
+    }
+  })
+
+  it('given a run that was just made and counts as older, when the last one is kept, then it stays, too', () => {
+    const runs = [run('2026-03-02T01:00:00Z'), run('2026-03-01T01:00:00Z'), run('2026-02-01T01:00:00Z')]
+    const own = { ...moment, runId: '2026-03-01T01:00:00Z' }
+    assert.deepEqual(kept(runs, { keepLast: 1 }, own), ['2026-03-02T01:00:00Z', '2026-03-01T01:00:00Z'])
   })
 
   it('given several runs a day, when days are kept, then the newest good one of each day with runs stays', () => {

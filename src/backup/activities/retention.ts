@@ -7,6 +7,8 @@ export interface KeepableRun extends StoredRun {
   readonly state: 'good' | 'partial' | 'unknown'
   /** An increment is nothing without the run before it. */
   readonly extent: 'full' | 'increment'
+  /** Undefined: it cannot be read. */
+  readonly runId: string | undefined
 }
 
 export interface RetentionPlan {
@@ -19,11 +21,13 @@ interface Moment {
   readonly now: number
   /** Whose days, weeks, months and years are meant. */
   readonly timeZone: string
+  /** Of the run that asks, whose own backup stays; undefined: nobody made one. */
+  readonly runId?: string
 }
 
 /**
  * Which runs stay (backup.md 11), for each name by itself: those that a rule names, the last good one, what increments that stay are
- * based on, and what cannot be read. Pure.
+ * based on, what cannot be read, and what is dated later than now. Pure.
  */
 export function retentionPlan(runs: readonly KeepableRun[], retention: Retention, moment: Moment): RetentionPlan {
   const groups = Map.groupBy(runs, (run) => `${run.layout === 'REPOSITORY'} ${run.name}`)
@@ -31,15 +35,20 @@ export function retentionPlan(runs: readonly KeepableRun[], retention: Retention
   return { keep: plans.flatMap(({ keep }) => keep), remove: plans.flatMap(({ remove }) => remove) }
 }
 
-function planOf(group: readonly KeepableRun[], retention: Retention, { now, timeZone }: Moment): RetentionPlan {
+function planOf(group: readonly KeepableRun[], retention: Retention, { now, timeZone, runId }: Moment): RetentionPlan {
   const newestFirst = [...group].sort((a, b) => b.startedAt - a.startedAt)
   const reasons = new Map<KeepableRun, string[]>(newestFirst.map((run) => [run, []]))
   const keep = (run: KeepableRun | undefined, reason: string) => {
     if (run !== undefined) reasons.get(run)!.push(reason)
   }
-  const readable = newestFirst.filter(({ state }) => state !== 'unknown')
-  for (const run of newestFirst) if (run.state === 'unknown') keep(run, 'it cannot be read')
+  const readable = newestFirst.filter(({ state, startedAt }) => state !== 'unknown' && startedAt <= now)
+  for (const run of newestFirst) {
+    if (run.state === 'unknown') keep(run, 'it cannot be read')
+    // A clock was ahead. Counted, they would take the places of what is made now.
+    else if (run.startedAt > now) keep(run, 'it is dated later than now')
+  }
   keep(readable.find(({ state }) => state === 'good') ?? readable[0], 'the last good one')
+  for (const run of readable) if (runId !== undefined && run.runId === runId) keep(run, 'it was just made')
   for (const run of readable.slice(0, retention.keepLast ?? 0)) keep(run, 'keepLast')
   for (const { rule, unit } of PERIODS) {
     const periods = Map.groupBy(readable, ({ startedAt }) => unit(zoned(startedAt, timeZone)))

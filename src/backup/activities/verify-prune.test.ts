@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { backUp, repositoryLayout, SIGNAL, START, settableClock } from '../../../test/helpers/backup-repositories.ts'
+import { backedUp, plainLayouts, requestFor, writeRun } from '../../../test/helpers/backup-runs.ts'
 import { tempDir } from '../../../test/helpers/temp.ts'
 import type { Layouts } from '../layouts/layouts.ts'
 import type { RepositoryLayout } from '../layouts/repository/repository-layout.ts'
@@ -24,16 +25,20 @@ const KEEP_NONE: Retention = {
   keepWithin: null,
 }
 
-const layoutsOver = (repository: RepositoryLayout): Pick<Layouts, 'list' | 'openReader' | 'remove'> => ({
+const layoutsOver = (
+  repository: RepositoryLayout,
+): Pick<Layouts, 'incomplete' | 'isRun' | 'list' | 'openReader' | 'remove'> => ({
+  incomplete: async () => [],
+  isRun: async (path) => repository.isSnapshot(path),
   list: repository.list,
-  openReader: (path, _, signal) => repository.openReader(path, signal),
+  openReader: repository.openReader,
   async remove({ path }, signal) {
     const { repository: folder, snapshot } = parseSnapshotPath(path)!
     await repository.removeSnapshots(folder, [snapshot], signal)
   },
 })
 const runOf = (place: string, setting: Partial<BackupSetting>): ActivityRun => ({
-  id: 'r',
+  id: 'run',
   task: { name: 'nightly', setting: { readDataPercent: 100, subset: null, dryRun: false, ...setting } } as never,
   by: 'admin',
   startedAt: START,
@@ -86,13 +91,92 @@ describe('verify', () => {
     assert.ok(bytes > 20 * 300_000)
   })
 
-  it('given a path without a backup, when it is verified, then it fails and says so', async () => {
+  it('given the folder of all snapshots, when it is verified, then all of them are', async () => {
     await using dir = await tempDir()
     await using repository = repositoryLayout()
     const activity = createVerifyActivity({ layouts: layoutsOver(repository), repository })
-    const outcome = await activity.run(runOf(dir.file('nothing'), {}), SIGNAL)
-    assert.equal(outcome.result, 'FAILED')
-    assert.match(outcome.errorReason!, /is no snapshot/)
+    for (const name of ['nightly', 'other']) await backUp(repository, dir.path, { '/a': Buffer.from(name) }, { name })
+    for (const place of [dir.file('repo', 'snapshots'), dir.file('repo')]) {
+      const outcome = await activity.run(runOf(place, {}), SIGNAL)
+      const [verified] = outcome.report!.verified as [{ readonly snapshots: number }]
+      assert.deepEqual([outcome.result, verified.snapshots], ['SUCCESS', 2], place)
+    }
+  })
+
+  it('given folders and zips, when a name, a place or a run is verified, then it is all runs there, or that one', async () => {
+    await using dir = await tempDir()
+    await using repository = repositoryLayout()
+    const layouts = plainLayouts()
+    const activity = createVerifyActivity({ layouts, repository })
+    const files = [backedUp('/a', 'one')]
+    const folder = await writeRun(layouts, requestFor(dir.path, 'FOLDER'), files, SIGNAL)
+    const zip = await writeRun(layouts, requestFor(dir.path, 'ZIP'), files, SIGNAL)
+    const other = await writeRun(layouts, { ...requestFor(dir.path, 'FOLDER'), name: 'other' }, files, SIGNAL)
+    // Somebody has made a backup into a run.
+    await writeRun(layouts, requestFor(folder, 'FOLDER'), [backedUp('/b', 'two')], SIGNAL)
+    for (const [place, paths] of [
+      [dir.path, [folder, zip, other]],
+      [dir.file('test1'), [folder, zip]],
+      [folder, [folder]],
+      [zip, [zip]],
+    ] as const) {
+      const { result, report } = await activity.run(runOf(place, {}), SIGNAL)
+      const verified = (report!.verified as { readonly path: string }[]).map(({ path }) => path)
+      assert.deepEqual([result, verified.sort()], ['SUCCESS', [...paths].sort()], place)
+    }
+  })
+
+  it('given a repository that has lost its config beside a whole run, when the place is verified or pruned, then it is told', async () => {
+    await using dir = await tempDir()
+    await using repository = repositoryLayout()
+    const layouts = plainLayouts()
+    await writeRun(layouts, requestFor(dir.path, 'FOLDER'), [backedUp('/a', 'one')], SIGNAL)
+    await backUp(repository, dir.path, { '/a': Buffer.from('a') })
+    await rm(dir.file('repo/config'))
+    const verified = await createVerifyActivity({ layouts, repository }).run(runOf(dir.path, {}), SIGNAL)
+    assert.equal(verified.result, 'FAILED')
+    assert.match(verified.errorReason!, /has lost its config/)
+    const deps = { layouts: layoutsOver(repository), repository, clock: settableClock(), timeZone: 'UTC' }
+    const pruning = createPruneActivity(deps).run(runOf(dir.path, { retention: { ...KEEP_NONE, keepLast: 9 } }), SIGNAL)
+    await assert.rejects(pruning, /has lost its config/)
+  })
+
+  it('given a run that has lost its manifest beside a whole one, when the place is verified, then it is told as incomplete', async () => {
+    await using dir = await tempDir()
+    await using repository = repositoryLayout()
+    const layouts = plainLayouts()
+    const activity = createVerifyActivity({ layouts, repository })
+    const lost = await writeRun(layouts, requestFor(dir.path, 'FOLDER'), [backedUp('/a', 'one')], SIGNAL)
+    await writeRun(layouts, requestFor(dir.path, 'FOLDER'), [backedUp('/a', 'one')], SIGNAL)
+    await rm(join(lost, 'manifest.json'))
+    const { result, errorReason } = await activity.run(runOf(dir.path, {}), SIGNAL)
+    assert.equal(result, 'FAILED')
+    assert.ok(errorReason!.includes(`${lost}: [${lost}] has no manifest`), errorReason!)
+  })
+
+  it('given a path without a backup, when it is verified, also as legacy, then it says that there is none', async () => {
+    await using dir = await tempDir()
+    await using repository = repositoryLayout()
+    const activity = createVerifyActivity({ layouts: plainLayouts(), repository })
+    for (const legacy of [false, true]) {
+      const verifying = activity.run(runOf(dir.path, { legacy }), SIGNAL)
+      const isWords = (error: unknown) => error instanceof Error && /^There is no backup in/.test(error.message)
+      await assert.rejects(verifying, isWords)
+    }
+  })
+
+  it('given a repository that is not encrypted, when there is a passphrase, then it is verified and the report says so', async () => {
+    await using dir = await tempDir()
+    await using plain = repositoryLayout({ passphrase: async () => undefined })
+    const { path } = await backUp(plain, dir.path, { '/a': Buffer.from('a') })
+    await using repository = repositoryLayout()
+    const activity = createVerifyActivity({ layouts: layoutsOver(repository), repository })
+    for (const place of [dir.path, path]) {
+      const { result, report } = await activity.run(runOf(place, {}), SIGNAL)
+      const [verified] = report!.verified as [{ readonly findings: readonly { readonly reason: string }[] }]
+      assert.equal(result, 'SUCCESS')
+      assert.match(verified.findings.at(-1)!.reason, /not encrypted, though this server has a passphrase/)
+    }
   })
 })
 
@@ -108,6 +192,7 @@ describe('prune', () => {
     const clock = settableClock()
     await using repository = repositoryLayout({ clock })
     await days(repository, dir.path, 4)
+    clock.at += 4 * DAY
     const deps = { layouts: layoutsOver(repository), repository, clock, timeZone: 'UTC' }
     const activity = createPruneActivity(deps)
     const retention = { ...KEEP_NONE, keepLast: 2 }
@@ -130,6 +215,7 @@ describe('prune', () => {
     const clock = settableClock()
     await using repository = repositoryLayout({ clock })
     await days(repository, dir.path, 3)
+    clock.at += 3 * DAY
     for (const at of [0, 1]) {
       await backUp(repository, dir.path, { '/b': Buffer.from('b') }, { name: 'other', startedAt: START + at * DAY })
     }

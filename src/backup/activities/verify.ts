@@ -1,12 +1,13 @@
-import { hasCode, messageOf } from '../../core/errors.ts'
+import { basename, dirname } from 'node:path'
+import { AppError, hasCode, messageOf } from '../../core/errors.ts'
 import type { VerifyReport, VerifyShare } from '../layouts/layout.ts'
 import type { Layouts } from '../layouts/layouts.ts'
 import type { RepositoryLayout } from '../layouts/repository/repository-layout.ts'
 import type { Activity, ActivityOutcome, ActivityRun } from './activity.ts'
 
 export interface VerifyDeps {
-  readonly layouts: Pick<Layouts, 'list' | 'openReader'>
-  readonly repository: Pick<RepositoryLayout, 'find' | 'verify'>
+  readonly layouts: Pick<Layouts, 'incomplete' | 'isRun' | 'list' | 'openReader'>
+  readonly repository: Pick<RepositoryLayout, 'find' | 'isSnapshot' | 'verify'>
 }
 
 /** Of each; the rest is counted. */
@@ -20,7 +21,8 @@ interface Verified {
 /** Checks a run (folder, zip, snapshot), a whole repository, or all that is in a place: structure always, bytes by share. */
 export function createVerifyActivity({ layouts, repository }: VerifyDeps): Activity {
   async function verifyRun(path: string, { task, progress }: ActivityRun, signal: AbortSignal): Promise<Verified> {
-    const takes = task.setting.legacy ? 'legacy' : 'whole'
+    // A snapshot that anybody may have made is read, and the report says so.
+    const takes = task.setting.legacy || repository.isSnapshot(path) ? 'legacy' : 'whole'
     try {
       await using reader = await layouts.openReader(path, takes, signal)
       return { path, report: await reader.verify(shareOf(task.setting), (bytes) => progress.add({ bytes }), signal) }
@@ -40,19 +42,40 @@ export function createVerifyActivity({ layouts, repository }: VerifyDeps): Activ
       return { path, report: reportOf(path, error) }
     }
   }
+  /** A run is itself, whatever somebody has put into its folder. A place, or one name in it, is all its runs. */
+  async function whatIsAt(
+    { place, task }: ActivityRun,
+    signal: AbortSignal,
+  ): Promise<{ readonly repository: string | undefined; readonly runs: readonly string[] }> {
+    if (await layouts.isRun(place, signal)) return { repository: undefined, runs: [place] }
+    const whole =
+      (await repository.find(place, signal)) ??
+      (basename(place) === 'snapshots' ? await repository.find(dirname(place), signal) : undefined)
+    const listed = [
+      ...(await layouts.list(place, undefined, signal)),
+      ...(await layouts.list(dirname(place), basename(place), signal)),
+    ]
+    const runs = [
+      ...listed.filter(({ layout }) => layout !== 'REPOSITORY').map(({ path }) => path),
+      ...(await layouts.incomplete(place, undefined, signal)),
+      ...(await layouts.incomplete(dirname(place), basename(place), signal)),
+    ]
+    const isNone = whole === undefined && runs.length === 0
+    return { repository: whole, runs: isNone && task.setting.legacy ? [place] : runs }
+  }
   return {
     async run(run, signal) {
       run.progress.set({ phase: 'verify' })
-      const whole = await repository.find(run.place, signal)
-      const inside = (await layouts.list(run.place, undefined, signal)).filter(({ layout }) => layout !== 'REPOSITORY')
       const verified: Verified[] = []
       const note = (one: Verified) => {
         verified.push(one)
-        run.progress.add({ success: one.report.objects, failed: one.report.wrong })
+        const { objects, wrong } = one.report
+        run.progress.add({ nodes: objects, success: objects, failed: wrong })
       }
+      const { repository: whole, runs } = await whatIsAt(run, signal)
       if (whole !== undefined) note(await verifyRepository(whole, run, signal))
-      for (const { path } of inside) note(await verifyRun(path, run, signal))
-      if (verified.length === 0) note(await verifyRun(run.place, run, signal))
+      for (const path of runs) note(await verifyRun(path, run, signal))
+      if (verified.every(({ report }) => report.objects + report.wrong === 0)) throw nothingThere(run.place)
       return outcomeOf(run, verified)
     },
     // It writes nothing.
@@ -84,6 +107,9 @@ function outcomeOf({ task }: ActivityRun, verified: readonly Verified[]): Activi
     },
   }
 }
+
+const nothingThere = (place: string): AppError =>
+  new AppError('RESOURCE_NOT_FOUND', `There is no backup in [${place}]: nothing was verified`, { place })
 
 /** What cannot even be opened. */
 function reportOf(path: string, error: unknown): VerifyReport {

@@ -17,7 +17,7 @@ const PACKED = /^(server|sealed)\.v1\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_.-]+)$/
 
 /** Once per process. @param passphrase as settings have it. @returns 32 bytes. */
 export const passphraseKeyOf = (passphrase: string): Promise<Buffer> =>
-  scryptAsync(passphrase.normalize('NFC'), SCRYPT_SALT, KEY_BYTES, SCRYPT)
+  scryptAsync(passphrase, SCRYPT_SALT, KEY_BYTES, SCRYPT)
 
 interface SecretCarrierDeps {
   readonly secrets: Secrets

@@ -153,6 +153,27 @@ eachDatabase('users of a backup', (make) => {
     assert.equal(await findTokenOwner(db.read, Buffer.from('ab'.repeat(32), 'hex')), undefined)
   })
 
+  for (const restoreCredentials of [false, true]) {
+    it(`case 32: given users who revoked their tokens, when restored over them with restoreCredentials ${restoreCredentials}, then the tokens are back only if it is true, and never the caller's`, async () => {
+      await using db = await make()
+      const site = commonSite(db)
+      await putUsers(db, account('operator', { admin: true }), account('admin', { admin: true }), account('ann'))
+      const at = '2026-01-01T00:00:00.000Z'
+      const lines = ['operator', 'admin', 'ann', 'new'].map((userId, n) =>
+        line(userId, { tokens: [{ name: 't', tokenHash: `a${n}`.repeat(32), createdAt: at, expiredAt: null }] }),
+      )
+      const { failures } = await site.restore(usersOnly(...lines), { setting: { restoreCredentials } })
+      assert.deepEqual(failures, [])
+      const owners = await Promise.all(
+        lines.map((_, n) => findTokenOwner(db.read, Buffer.from(`a${n}`.repeat(32), 'hex'))),
+      )
+      assert.deepEqual(
+        owners.flatMap((owner) => owner?.userId ?? []),
+        restoreCredentials ? ['admin', 'ann', 'new'] : ['new'],
+      )
+    })
+  }
+
   it('given bad records, when they are restored, then each is refused by itself, and no secret is told', async () => {
     await using db = await make()
     const site = commonSite(db)

@@ -83,7 +83,7 @@ export function createUsersFile({ db, clock, parseTime }: Deps): CommonFile {
       )
       await addUserTokens(
         trx,
-        put.flatMap(({ record }) => record.tokens),
+        put.flatMap(({ record, user }) => (isNew(user) || bringsCredentials(run, record) ? record.tokens : [])),
       )
       for (const { userId } of users) restored.add(userId)
       return tally.outcome()
@@ -152,15 +152,10 @@ const newUser = ({ group, members, roles, tokens, ...record }: UserRecord, now: 
   credentialStamp: now,
 })
 
-function merged(
-  record: UserRecord,
-  stored: UserAccount,
-  { by, task }: RestoreRun,
-  keepAdmin: ReadonlySet<string>,
-): UserAccount {
+function merged(record: UserRecord, stored: UserAccount, run: RestoreRun, keepAdmin: ReadonlySet<string>): UserAccount {
   const { name, email, phone, modifiedBy, modifiedAt } = record
   const described = { ...stored, name, email, phone, modifiedBy, modifiedAt }
-  if (!task.setting.restoreCredentials || record.userId === by) return described
+  if (!bringsCredentials(run, record)) return described
   const isKept = keepAdmin.has(record.userId)
   const passwordHash = record.passwordHash ?? stored.passwordHash
   const admin = isKept ? stored.admin || record.admin : record.admin
@@ -168,6 +163,10 @@ function merged(
   const changes = passwordHash !== stored.passwordHash || admin !== stored.admin || locked !== stored.locked
   return { ...described, passwordHash, admin, locked, credentialStamp: stored.credentialStamp + Number(changes) }
 }
+
+/** Whether what lets in a user who is there comes from the backup: a token may have been revoked since. */
+const bringsCredentials = ({ by, task }: RestoreRun, { userId }: UserRecord): boolean =>
+  task.setting.restoreCredentials && userId !== by
 
 /** Who is neither demoted nor locked: whom a first start made, and the last administrator that there would be. */
 async function administratorsToKeep(

@@ -60,7 +60,7 @@ async function copySmall(copy: ContentCopy, list: BlobList, signal: AbortSignal)
     if (contents.length === 0) continue
     await writer.putSmall(contents, signal)
     const bytes = contents.reduce((sum, content) => sum + content.bytes.length, 0)
-    progress.add({ bytes, success: contents.length })
+    progress.add({ bytes })
     await space.wrote(bytes)
   }
 }
@@ -106,7 +106,6 @@ async function copyOne(copy: ContentCopy, blob: BlobStat, signal: AbortSignal): 
   const open = async () => watched(copy, await noting(() => store.pull(blob.digest, undefined, signal)), noting)
   try {
     await writer.putLarge(blob, open, (count) => progress.add({ bytes: count }), signal)
-    progress.add({ success: 1 })
   } catch (error) {
     signal.throwIfAborted()
     if (error !== trouble && !hasCode(error, 'ARTIFACT_BROKEN', 'BLOB_UNKNOWN')) throw error

@@ -7,7 +7,7 @@ import { chunksOfFile, type SpooledFile } from '../snapshot/spooled-file.ts'
 /** Contents that are missing from a run, and why. */
 export interface FailedContents {
   readonly count: number
-  /** @throws AppError ARTIFACT_BROKEN when the run ends at its first error. */
+  /** Whatever comes of it, it is remembered. @throws AppError ARTIFACT_BROKEN when the run ends at its first error. */
   note(digest: Digest, reason: string): void
   /** One for each file whose content it is. */
   errors(spool: Spool, files: readonly SpooledFile[]): AsyncGenerator<ErrorDocument>
@@ -23,12 +23,12 @@ export function createFailedContents(strategy: 'CONTINUE' | 'FAST_FAIL'): Failed
       return reasons.size
     },
     note(digest, reason) {
+      reasons.set(digest, reason)
       if (strategy === 'FAST_FAIL') {
         throw new AppError('ARTIFACT_BROKEN', `The content ${digestHex(digest)} cannot be backed up: ${reason}`, {
           digest,
         })
       }
-      reasons.set(digest, reason)
     },
     async *errors(spool, files) {
       if (reasons.size === 0) return

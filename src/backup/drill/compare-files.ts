@@ -12,33 +12,49 @@ export interface FileComparison {
   readonly read: number
 }
 
+export interface Comparing {
+  /** Of the contents that are downloaded. */
+  readonly percent: number
+  readonly random: Pick<Random, 'next'>
+  readonly progress: Progress
+  /** UTC epoch milliseconds. */
+  readonly now: () => number
+  /** A later run of the chain has something else there, or nothing. @param path as people know it. */
+  readonly isLater: (path: string) => boolean
+}
+
 const REQUESTS_AT_ONCE = 16
 const FILES_PER_SLICE = 500
 
-/** Every file of a record file against what the scratch server gives its clients. @param percent of the contents that are downloaded. */
+/** Every file of a record file against what the scratch server gives its clients. Files whose time is over are not restored. */
 export async function compareFiles(
   reader: Pick<BackupReader, 'records'>,
   recordPath: string,
   client: ScratchClient,
-  { percent, random, progress }: { percent: number; random: Pick<Random, 'next'>; progress: Progress },
+  { percent, random, progress, now, isLater }: Comparing,
   differences: Differences,
   signal: AbortSignal,
 ): Promise<FileComparison> {
   let [files, read] = [0, 0]
 
+  const isOver = ({ expireDate }: NodeDocument) => expireDate !== null && Date.parse(expireDate) <= now()
+
   async function compare(node: NodeDocument, stop: AbortSignal): Promise<void> {
     const name = `${node.projectId}/${node.repoName}${node.fullPath}`
+    if (isLater(name)) return
     const url = `/generic/${encodeURIComponent(node.projectId)}/${encodeURIComponent(node.repoName)}${urlPath(node.fullPath)}`
     files++
     progress.add({ nodes: 1 })
     if (random.next() * 100 >= percent) {
       const named = await client.lookAt(url, stop)
-      if (named !== node.sha256) differences.note(name, named === undefined ? 'it is not there' : 'another digest')
+      if (named !== node.sha256 && !isOver(node))
+        differences.note(name, named === undefined ? 'it is not there' : 'another digest')
       return
     }
     const { status, sha256, sizeBytes } = await client.read(url, stop)
     read++
     progress.add({ bytes: sizeBytes })
+    if (isOver(node)) return
     if (status !== 200) differences.note(name, `reading it is answered with ${status}`)
     else if (sha256 !== node.sha256) differences.note(name, 'its bytes are others')
   }

@@ -14,10 +14,17 @@ export function createLayouts(kinds: Readonly<Record<WriterRequest['layout'], La
       const what = 'it is not there, or is neither a folder nor a zip nor a snapshot of a repository'
       throw new AppError('ARTIFACT_BROKEN', `[${path}] is no backup: ${what}`, {})
     },
+    async isRun(path, signal) {
+      for (const kind of inOrder) if (await kind.isRun(path, signal)) return true
+      return false
+    },
     sweep: (request, signal) => kinds[request.layout].sweep(request, signal),
     async list(place, name, signal) {
       const runs = await Promise.all(inOrder.map((kind) => kind.list(place, name, signal)))
       return runs.flat().sort((a, b) => b.startedAt - a.startedAt || (a.path < b.path ? 1 : -1))
+    },
+    async incomplete(place, name, signal) {
+      return (await Promise.all(inOrder.map((kind) => kind.incomplete(place, name, signal)))).flat()
     },
     remove: (run, signal) => kinds[run.layout].remove(run, signal),
   }

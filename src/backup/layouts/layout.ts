@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Digest } from '../../core/digest.ts'
 import type { PullSource } from '../../core/pull-source.ts'
 import type { BlobStat, SmallContent } from '../../storage/blob-store.ts'
-import type { Manifest, RecordFile, RecordPart } from '../manifest.ts'
+import type { Manifest, RecordFile, RecordPart } from '../manifest/manifest.ts'
 
 /** Some records of a file: new lines, or a part that the base has already. */
 export type RecordChunk =
@@ -67,7 +67,7 @@ export interface BackupReader extends AsyncDisposable {
   readonly layout: 'FOLDER' | 'ZIP' | 'REPOSITORY'
   /** Undefined: made by the reference, which has none. */
   readonly manifest: Manifest | undefined
-  /** Paths of all record files. */
+  /** Paths of all record files; without a manifest also of what has names that no backup has. */
   readonly files: readonly string[]
   /** Lines of a record file without their ends; the whole file was checked before the first. No such file: none. @throws AppError ARTIFACT_BROKEN. */
   records(path: string, signal: AbortSignal): AsyncIterable<string>

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { open, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { cp, open, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import {
@@ -157,26 +157,63 @@ for (const layout of ['FOLDER', 'ZIP'] as const) {
         await using writer = await plainLayouts().openWriter(requestFor(dir.path, layout), signal)
         await writer.putSmall([{ digest: digestOfBytes('x'), bytes: Buffer.from('x') }], signal)
       }
-      assert.deepEqual(await readdir(dir.file('test1')).catch(() => []), [])
+      await assert.rejects(readdir(dir.file('test1')), { code: 'ENOENT' })
     })
 
-    it('case 29: given a run whose process died, when it is swept, then its leftovers are gone and other runs stay', async () => {
+    it('given the only run of a name whose process died, when it is swept, then nothing of the name is left', async () => {
+      await using dir = await tempDir()
+      const request = requestFor(dir.path, layout)
+      await using writer = await plainLayouts().openWriter(request, signal)
+      await writer.putSmall([{ digest: digestOfBytes('x'), bytes: Buffer.from('x') }], signal)
+      await plainLayouts().sweep(request, signal)
+      assert.deepEqual(await readdir(dir.path), [])
+    })
+
+    it('given runs of one second, when the first is removed, then the next one is named after the last all the same', async () => {
+      await using dir = await tempDir()
+      const layouts = plainLayouts()
+      const write = () => writeRun(layouts, requestFor(dir.path, layout), [FILES[0]!], signal)
+      await write()
+      const second = await write()
+      await layouts.remove((await layouts.list(dir.path, 'test1', signal))[1]!, signal)
+      assert.equal(await write(), second.replace('171355', '171356'))
+    })
+
+    it('case 29: given a run whose process died, when it is swept, then its leftovers are gone and those of others stay', async () => {
       await using dir = await tempDir()
       const layouts = plainLayouts()
       const request = requestFor(dir.path, layout)
       const whole = await writeRun(layouts, request, FILES, signal)
-      const died = await layouts.openWriter(request, signal)
+      await using died = await layouts.openWriter({ ...request, runId: 'run-2' }, signal)
       await died.putSmall([{ digest: digestOfBytes('x'), bytes: Buffer.from('x') }], signal)
-      const later = await layouts.openWriter({ ...request, startedAt: RUN_AT + 86_400_000 }, signal)
+      // Of another server, two seconds later.
+      await using later = await plainLayouts().openWriter({ ...request, startedAt: RUN_AT + 2_000, runId: 'b' }, signal)
       await later.putSmall([{ digest: digestOfBytes('x'), bytes: Buffer.from('x') }], signal)
-      await layouts.sweep(request, signal)
-      const left = await readdir(dir.file('test1'))
-      assert.equal(left.filter((name) => name.includes('.partial')).length, 1)
+      await layouts.sweep({ ...request, runId: 'run-2' }, signal)
+      const left = (await readdir(dir.file('test1'))).filter((name) => name.includes('.partial'))
+      assert.ok(left.every((name) => name.includes('171356')) && left.length === 2)
       assert.equal((await layouts.list(dir.path, undefined, signal))[0]?.path, whole)
-      const again = await writeRun(layouts, request, FILES, signal)
-      assert.match(again, /171355/)
-      await later[Symbol.asyncDispose]()
-      await died[Symbol.asyncDispose]()
+      await writeFiles(later, FILES, signal)
+      await using reader = await layouts.openReader(later.artifactLocation, 'whole', signal)
+      assert.equal((await reader.verify(ALL, nothing, signal)).wrong, 0)
+    })
+
+    it('given servers that share a place, when their runs of a name begin in the same second, then each is whole under a name of its own', async () => {
+      await using dir = await tempDir()
+      const servers = ['a', 'b', 'c'].map((runId) => ({ request: { ...requestFor(dir.path, layout), runId }, runId }))
+      const writers = await Promise.all(servers.map(({ request }) => plainLayouts().openWriter(request, signal)))
+      await Promise.all(writers.map((writer, n) => writeFiles(writer, [backedUp(`/${n}`, `of ${n}`)], signal)))
+      for (const writer of writers) await writer[Symbol.asyncDispose]()
+      for (const [n, { artifactLocation }] of writers.entries()) {
+        await using reader = await plainLayouts().openReader(artifactLocation, 'whole', signal)
+        assert.equal((await reader.verify(ALL, nothing, signal)).wrong, 0)
+        const [node] = await Array.fromAsync(reader.records('p1/r1/node.json', signal))
+        assert.equal(JSON.parse(node!).fullPath, `/${n}`)
+      }
+      assert.deepEqual(
+        (await readdir(dir.file('test1'))).filter((name) => name.includes('.partial')),
+        [],
+      )
     })
 
     it('case 30: given a disk that is full at 70 %, when backed up, then the refusal names space and nothing is left', async () => {
@@ -186,7 +223,7 @@ for (const layout of ['FOLDER', 'ZIP'] as const) {
       const layouts = plainLayouts(undefined, (path) => createFsBackupLocation(path, fullAfter(free)))
       const told = coded('STORAGE_UNAVAILABLE', /no space left in the backup place .* bytes are free/)
       await assert.rejects(writeRun(layouts, requestFor(dir.path, layout), FILES, signal), told)
-      assert.deepEqual(await readdir(dir.file('test1')), [])
+      await assert.rejects(readdir(dir.file('test1')), { code: 'ENOENT' })
     })
 
     it('given a sealed run, when it is read with another passphrase, with none or after a change, then it is refused', async () => {
@@ -327,6 +364,20 @@ describe('layout FOLDER, damaged', () => {
     assert.deepEqual(reader.files, ['errors.json', 'p1/r1/node.json', 'p1/r1/repository.json'])
     assert.equal((await Array.fromAsync(reader.records('p1/r1/node.json', signal))).length, FILES.length)
     assert.equal((await reader.verify(ALL, nothing, signal)).wrong, 0)
+  })
+
+  it('given a run without a manifest that holds names of no backup, when opened, then they are among its files, and never read', async () => {
+    await using dir = await tempDir()
+    const { layouts, path } = await inFolder(dir.path)
+    await rm(join(path, 'manifest.json'))
+    await cp(join(path, 'p1/r1'), join(path, 'hz/q'), { recursive: true })
+    await cp(join(path, 'p1/r1'), join(path, 'größe/r1'), { recursive: true })
+    await using reader = await layouts.openReader(path, 'legacy', signal)
+    assert.deepEqual(
+      reader.files.filter((file) => /^[hg]/.test(file)),
+      ['hz/q/node.json', 'hz/q/repository.json', 'größe'],
+    )
+    assert.deepEqual(await Array.fromAsync(reader.records('größe', signal)), [])
   })
 
   it('given links in a run, or one in its place, when opened, then they are refused', async () => {

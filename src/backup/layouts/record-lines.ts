@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { AppError } from '../../core/errors.ts'
 import { chunksOf } from '../../core/pull-source.ts'
-import type { RecordFile } from '../manifest.ts'
+import type { RecordFile } from '../manifest/manifest.ts'
 import type { RunFile, RunFiles } from './run-files.ts'
 
 const CHUNK_BYTES = 256 * 1024

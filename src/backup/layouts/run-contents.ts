@@ -6,7 +6,7 @@ import { AppError, hasCode } from '../../core/errors.ts'
 import { chunksOf } from '../../core/pull-source.ts'
 import type { BlobStat } from '../../storage/blob-store.ts'
 import { giveChunks } from '../../storage/given-chunks.ts'
-import { contentPath } from '../run-paths.ts'
+import { contentPath } from '../manifest/run-paths.ts'
 import type { RunFile, RunFiles } from './run-files.ts'
 
 const FILES_AT_ONCE = 8

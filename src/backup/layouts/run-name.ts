@@ -4,6 +4,22 @@ export function runNameOf(ms: number, timeZone: string): string {
   return local.toPlainDateTime().toString({ smallestUnit: 'second' }).replaceAll(/[-:]/g, '').replace('T', '.')
 }
 
+/** So many runs of one name that begin in the same second wait for one of their own. */
+const MOST_LATER_SECONDS = 600
+
+/**
+ * Behind all that are taken, not in a gap that a removed one has left: the order of names is that of runs.
+ * @returns undefined when there is none.
+ */
+export function freeNameAfter(
+  startedAt: number,
+  timeZone: string,
+  isTaken: (name: string) => boolean,
+): string | undefined {
+  const names = Array.from({ length: MOST_LATER_SECONDS }, (_, later) => runNameOf(startedAt + later * 1_000, timeZone))
+  return names[names.findLastIndex(isTaken) + 1]
+}
+
 const RUN_NAME = /^(\d{4})(\d{2})(\d{2})\.(\d{2})(\d{2})(\d{2})$/
 
 /** UTC epoch milliseconds; undefined: it is no name of a run. Of an hour that came twice, the first. */

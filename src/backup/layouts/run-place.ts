@@ -4,8 +4,8 @@ import { AppError } from '../../core/errors.ts'
 import type { Random } from '../../core/ids.ts'
 import type { BackupLocation, ChildName } from '../../storage/backup-location.ts'
 import { draftNameOf, isDraftName, isObjectName } from '../../storage/object-name.ts'
-import type { ManifestSeal } from '../manifest-seal.ts'
-import { runNameOf } from './run-name.ts'
+import type { ManifestSeal } from '../manifest/manifest-seal.ts'
+import { freeNameAfter } from './run-name.ts'
 
 /** What folders and zips need to be written and read. */
 export interface RunPlaces {
@@ -18,12 +18,12 @@ export interface RunPlaces {
   readonly timeZone: string
 }
 
-/** So many runs of one name that begin in the same second wait for one of their own. */
-const MOST_LATER_SECONDS = 600
-
 export const zipNameOf = (name: string, run: string): string => `${name}/${name}-${run}.zip`
 
-/** The name of a run that begins then, which neither a folder nor a zip has. @throws AppError RESOURCE_EXISTED. */
+/** An object with the id of the run that has the name, for as long as it goes on. A draft, so that nobody takes it for a part of a backup. */
+export const claimNameOf = (name: string, run: string): string => `${name}/${draftNameOf(`${run}.claim`)}`
+
+/** The name of a run that begins then: neither a folder nor a zip has it, nor has anybody claimed it. @throws AppError RESOURCE_EXISTED. */
 export async function freeRunName(
   place: BackupLocation,
   name: string,
@@ -32,17 +32,15 @@ export async function freeRunName(
   signal: AbortSignal,
 ): Promise<string> {
   const taken = new Set((await place.children(name, signal)).map((child) => child.name))
-  for (let later = 0; later < MOST_LATER_SECONDS; later++) {
-    const run = runNameOf(startedAt + later * 1_000, timeZone)
+  const free = freeNameAfter(startedAt, timeZone, (run) => {
     const zip = basename(zipNameOf(name, run))
-    if (![run, draftNameOf(run), zip, draftNameOf(zip)].some((used) => taken.has(used))) return run
-  }
-  throw new AppError('RESOURCE_EXISTED', `${place.path}/${name} has a backup for every second of the last minutes`, {})
+    return [run, draftNameOf(run), zip, draftNameOf(zip), basename(claimNameOf(name, run))].some((used) =>
+      taken.has(used),
+    )
+  })
+  if (free !== undefined) return free
+  throw new AppError('RESOURCE_EXISTED', `${place.path}/${name} has a backup for every second of the next minutes`, {})
 }
-
-/** Names that a run that began then may have. */
-export const runNamesOf = (startedAt: number, timeZone: string): ReadonlySet<string> =>
-  new Set(Array.from({ length: MOST_LATER_SECONDS }, (_, later) => runNameOf(startedAt + later * 1_000, timeZone)))
 
 /** Names below a place that may have runs. */
 export async function runOwners(

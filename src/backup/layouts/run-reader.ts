@@ -1,9 +1,10 @@
+import { relative } from 'node:path'
 import { AppError } from '../../core/errors.ts'
 import type { Random } from '../../core/ids.ts'
-import type { Manifest } from '../manifest.ts'
-import type { ManifestSeal } from '../manifest-seal.ts'
-import { brokenManifest, MOST_MANIFEST_BYTES, parseManifest } from '../manifest-text.ts'
-import { isRecordPath, MANIFEST, MANIFEST_SEAL } from '../run-paths.ts'
+import type { Manifest } from '../manifest/manifest.ts'
+import type { ManifestSeal } from '../manifest/manifest-seal.ts'
+import { brokenManifest, MOST_MANIFEST_BYTES, parseManifest } from '../manifest/manifest-text.ts'
+import { isRecordShaped, MANIFEST, MANIFEST_SEAL } from '../manifest/run-paths.ts'
 import type { BackupReader } from './layout.ts'
 import { recordLines } from './record-lines.ts'
 import { openContent, readSmallContents, readWhole } from './run-contents.ts'
@@ -26,13 +27,14 @@ export async function openRunReader(
 ): Promise<BackupReader> {
   try {
     const manifest = await readManifest(files, takes, seal, signal)
+    const strays = manifest === undefined ? await misnamedPaths(files, signal) : []
     const paths = manifest === undefined ? await recordPaths(files, signal) : manifest.files.map(({ path }) => path)
     const described = new Map(manifest?.files.map((file) => [file.path, file]))
     const known = new Set(paths)
     return {
       layout: files.layout,
       manifest,
-      files: paths,
+      files: [...paths, ...strays],
       async *records(path, both) {
         if (!known.has(path)) return
         const file = await files.find(path, both)
@@ -79,6 +81,12 @@ async function readManifest(
 
 async function recordPaths(files: RunFiles, signal: AbortSignal): Promise<string[]> {
   const paths: string[] = []
-  for await (const { name } of files.list(signal)) if (isRecordPath(name)) paths.push(name)
+  for await (const { name } of files.list(signal)) if (isRecordShaped(name)) paths.push(name)
   return paths.sort()
+}
+
+/** Files and folders whose names no backup has: nobody opens them, but what is left out is told. */
+async function misnamedPaths(files: RunFiles, signal: AbortSignal): Promise<string[]> {
+  const findings = await files.check('some', () => {}, signal)
+  return findings.filter(({ kind }) => kind === 'odd').map(({ object }) => relative(files.path, object))
 }

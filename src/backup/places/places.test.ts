@@ -72,6 +72,14 @@ it('given what is to be read, when it is not there or no backup has such a file,
   }
 })
 
+it('given a plain file, when backups shall be written there, then it is refused, and a folder that will be made is not', async () => {
+  await using dir = await tempDir()
+  const places = await prepared(dir)
+  await writeFile(dir.file('root/plain'), '')
+  await assert.rejects(places.resolveTarget('plain'), { ...REFUSED, message: /a file is there/ })
+  assert.equal(await places.resolveTarget('later'), dir.file('root/later'))
+})
+
 it('given a folder, when it is to be restored, then it needs a manifest, unless it is of the reference', async () => {
   await using dir = await tempDir()
   const places = await prepared(dir)
@@ -81,4 +89,34 @@ it('given a folder, when it is to be restored, then it needs a manifest, unless 
   assert.equal(await places.resolveRun('a.zip', 'whole'), dir.file('root/a.zip'))
   await writeFile(dir.file('root/run/manifest.json'), '{}')
   assert.equal(await places.resolveRun('run', 'whole'), dir.file('root/run'))
+})
+
+it('given places in a run, a draft or a repository, when backups are to go there, then they are refused; other places stay', async () => {
+  await using dir = await tempDir()
+  const places = await prepared(dir)
+  for (const folder of [
+    'n/20260101.000000',
+    'n/legacy/bk+store',
+    'n/x.partial',
+    'repo',
+    'copy/snapshots',
+    'fine/snapshots',
+  ])
+    await mkdir(dir.file('root', folder), { recursive: true })
+  for (const file of ['n/20260101.000000/manifest.json', 'repo/config', 'copy/config'])
+    await writeFile(dir.file('root', file), '')
+  // Above the root, everything is somebody else's.
+  await writeFile(dir.file('manifest.json'), '')
+  const inside = [
+    'n/20260101.000000',
+    'n/20260101.000000/deep/er',
+    'n/legacy/x',
+    'n/x.partial/x',
+    'repo',
+    'repo/x',
+    'copy/x',
+  ]
+  for (const location of inside) await assert.rejects(places.resolveTarget(location), REFUSED, location)
+  for (const location of ['.', 'n', 'n/other', 'fine', 'new/repo'])
+    assert.equal(await places.resolveTarget(location), join(dir.file('root'), location), location)
 })

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { tempDir } from '../../../test/helpers/temp.ts'
-import { filesystemRoom } from './room.ts'
-import { createSpaceGuards, type Room } from './space.ts'
+import type { FilesystemRoom } from '../../storage/fs/filesystem-room.ts'
+import { createSpaceGuards } from './space.ts'
 
 const MIB = 1024 * 1024
-const room = (usedBytes: number): Room => ({ totalBytes: 1000, usedBytes, availableBytes: 1000 - usedBytes })
+const room = (usedBytes: number): FilesystemRoom => ({ totalBytes: 1000, usedBytes, availableBytes: 1000 - usedBytes })
 
-function guards(rooms: Room[], spaceCapCheck = true) {
+function guards(rooms: FilesystemRoom[], spaceCapCheck = true) {
   const asked: string[] = []
   const roomOf = async (path: string) => {
     asked.push(path)
@@ -19,7 +18,7 @@ function guards(rooms: Room[], spaceCapCheck = true) {
 it('case 31: given a filesystem at 85 % and a threshold of 0.8, when a run begins, then it is refused, unless nobody wants the check', async () => {
   await assert.rejects(guards([room(850)]).guard.begin(1), {
     code: 'STORAGE_UNAVAILABLE',
-    message: /disk usage is 85\.0 % and backup\.usageThreshold allows 80\.0 %/,
+    message: /filesystem of \[\/place\] disk usage is 85\.0 % and backup\.usageThreshold allows 80\.0 %/,
   })
   await guards([room(800)]).guard.begin(200)
   await guards([room(850)], false).guard.begin(150)
@@ -38,12 +37,4 @@ it('given a run that writes, when 256 MiB more are written, then the filesystem 
   for (let written = 0; written < 511; written++) await guard.wrote(MIB)
   assert.deepEqual(asked, ['/place', '/place'])
   await assert.rejects(guard.wrote(MIB), { code: 'STORAGE_UNAVAILABLE' })
-})
-
-it('given a path that is not there yet, when its room is asked for, then that of the nearest folder is told', async () => {
-  await using dir = await tempDir()
-  const there = await filesystemRoom(dir.path)
-  const notYet = await filesystemRoom(dir.file('a', 'b'))
-  assert.equal(notYet.totalBytes, there.totalBytes)
-  assert.ok(there.totalBytes > there.usedBytes && there.usedBytes > 0 && there.availableBytes > 0)
 })

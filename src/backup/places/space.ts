@@ -1,15 +1,8 @@
 import { AppError } from '../../core/errors.ts'
-
-/** A filesystem, as far as room is concerned. */
-export interface Room {
-  readonly totalBytes: number
-  readonly usedBytes: number
-  /** To whoever is no superuser. */
-  readonly availableBytes: number
-}
+import type { FilesystemRoom } from '../../storage/fs/filesystem-room.ts'
 
 /** Of the filesystem that a path is on; the path itself need not be there yet. */
-export type RoomOf = (path: string) => Promise<Room>
+export type RoomOf = (path: string) => Promise<FilesystemRoom>
 
 /**
  * Sees to it that a run does not fill the filesystem that it writes to (backup.md 7, spaceCapCheck). Every refusal is
@@ -37,17 +30,20 @@ export function createSpaceGuards({ roomOf, threshold }: SpaceGuardDeps): SpaceG
   return (path, { spaceCapCheck }) => {
     let sinceLook = 0
 
-    async function look(): Promise<Room> {
+    async function look(): Promise<FilesystemRoom> {
       const room = await roomOf(path)
       if (!spaceCapCheck || room.usedBytes <= room.totalBytes * threshold) return room
       const most = `backup.usageThreshold allows ${percent(threshold)}`
-      throw refused(`disk usage is ${percent(room.usedBytes / room.totalBytes)} and ${most}`)
+      throw refused(path, `disk usage is ${percent(room.usedBytes / room.totalBytes)} and ${most}`)
     }
     return {
       async begin(estimatedBytes) {
         const { availableBytes } = await look()
         if (estimatedBytes <= availableBytes) return
-        throw refused(`there is no space: up to ${estimatedBytes} bytes are needed and ${availableBytes} are free`)
+        throw refused(
+          path,
+          `there is no space: up to ${estimatedBytes} bytes are needed and ${availableBytes} are free`,
+        )
       },
       async wrote(bytes) {
         sinceLook += bytes
@@ -61,5 +57,5 @@ export function createSpaceGuards({ roomOf, threshold }: SpaceGuardDeps): SpaceG
 
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
 
-const refused = (why: string): AppError =>
-  new AppError('STORAGE_UNAVAILABLE', `The filesystem of this run has no room: ${why}; free some or use another place`)
+const refused = (path: string, why: string): AppError =>
+  new AppError('STORAGE_UNAVAILABLE', `On the filesystem of [${path}] ${why}; free some or use another place`)

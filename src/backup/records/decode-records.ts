@@ -32,6 +32,8 @@ const NO_DIGEST = /^0{64}$/
 const MD5 = /^[0-9a-f]{32}$/i
 const CRC64 = /^\d{1,20}$/
 const UNKNOWN = 'unknown'
+/** Users here have up to 64 characters; other servers are free. */
+const MAX_WHO = 256
 
 /** @param parseTime of the server's zone. */
 export function createRecordDecoder(parseTime: ParseTime): RecordDecoder {
@@ -61,14 +63,19 @@ function parsedLine(line: string): unknown {
 }
 
 function authorsOf(fields: RecordFields): DecodedAuthors {
-  const createdBy = fields.text('createdBy') ?? UNKNOWN
+  const createdBy = whoIn(fields, 'createdBy') ?? UNKNOWN
   const createdAt = fields.requiredTime('createdDate')
   return {
     createdBy,
     createdAt,
-    modifiedBy: fields.text('lastModifiedBy') ?? createdBy,
+    modifiedBy: whoIn(fields, 'lastModifiedBy') ?? createdBy,
     modifiedAt: fields.time('lastModifiedDate') ?? createdAt,
   }
+}
+function whoIn(fields: RecordFields, name: string): string | undefined {
+  const who = fields.text(name)
+  if (who !== undefined && who.length > MAX_WHO) throw brokenRecord(`[${name}] is longer than ${MAX_WHO} characters`)
+  return who
 }
 const placeOf = (fields: RecordFields) => ({
   project: fields.project('projectId'),
@@ -185,9 +192,10 @@ function decodeTombstone(fields: RecordFields): DecodedTombstone {
     kind,
     ...placeOf(fields),
     path: kind === 'NODE' ? fields.path('fullPath') : undefined,
+    folder: fields.flag('folder'),
     packageKey: holdsPackage ? fields.requiredText('packageKey') : undefined,
     version: kind === 'VERSION' ? fields.requiredText('version') : undefined,
-    deletedBy: fields.text('deletedBy') ?? UNKNOWN,
+    deletedBy: whoIn(fields, 'deletedBy') ?? UNKNOWN,
     deletedAt: fields.requiredTime('deletedDate'),
   }
 }

@@ -88,6 +88,8 @@ export interface DecodedTombstone {
   readonly project: string
   readonly repo: string
   readonly path: NodePath | undefined
+  /** Whether a folder was deleted; undefined: nobody said. */
+  readonly folder: boolean | undefined
   readonly packageKey: string | undefined
   readonly version: string | undefined
   readonly deletedBy: string

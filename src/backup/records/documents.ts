@@ -99,6 +99,8 @@ export interface TombstoneDocument {
   readonly repoName: string
   /** Of NODE. */
   readonly fullPath?: string
+  /** Of NODE: which of both was deleted; the other one may be there since. Missing in what older servers made. */
+  readonly folder?: boolean
   /** Of VERSION and PACKAGE. */
   readonly packageKey?: string
   /** Of VERSION. */

@@ -101,10 +101,12 @@ export function recordFields(record: unknown, parseTime: ParseTime): RecordField
       if (found === undefined) return undefined
       const value = typeof found === 'string' ? parsedJson(found) : found
       if (!isObject(value)) throw refuse(name, 'is no JSON object')
+      if (isDeep(value)) throw refuse(name, TOO_DEEP)
       return value
     },
     metadata(name) {
       const found = raw(name) ?? []
+      if (isDeep(found)) throw refuse(name, TOO_DEEP)
       try {
         return [...checkMetadata(Array.isArray(found) ? found.map(entryOf) : metadataFromMap(mapOf(found)))]
       } catch (error) {
@@ -113,6 +115,14 @@ export function recordFields(record: unknown, parseTime: ParseTime): RecordField
     },
   }
 }
+
+const MAX_DEPTH = 100
+const TOO_DEEP = `is nested more than ${MAX_DEPTH} levels deep`
+/** What is this deep nobody made in earnest, and whoever walks through it runs out of stack. */
+export const isDeep = (value: unknown, levels = MAX_DEPTH): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (levels === 0 || Object.values(value).some((inner) => isDeep(inner, levels - 1)))
 
 const UNSTORABLE = /\0/
 /** What this server writes; the general way takes ten times as long. */

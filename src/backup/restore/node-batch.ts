@@ -14,8 +14,9 @@ import type { Transaction } from '../../metadata/database.ts'
 import { isExpired, type NodeRecord } from '../../metadata/nodes/nodes.ts'
 import { claimsAt } from '../../metadata/packages/version-files.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
+import { knownBlobs } from '../../metadata/storage/blobs.ts'
 import type { DecodedNode } from '../records/decoded.ts'
-import { judgeNode, type NodeStanding } from './judge-node.ts'
+import { judgeNode, type NodeStanding, type NodeVerdict } from './judge-node.ts'
 
 /** How nodes of one repository are written. */
 export interface NodeRules {
@@ -76,6 +77,7 @@ export async function putNodes(
   const judged = nodes.map((node) => ({ node, verdict: judgeNode(node, standingAt(node.path), onConflict) }))
   const wanted = judged.flatMap(({ node, verdict }) => (verdict.is === 'write' ? (node.digest ?? []) : []))
   const here = await claim(new Set(wanted))
+  const isLost = await lostAmong(trx, judged, rows)
   const others = judged.flatMap(({ node, verdict }) => {
     const row = rows.get(node.path)
     const isOther = verdict.is === 'write' && row !== undefined && row.digest !== node.digest
@@ -90,6 +92,7 @@ export async function putNodes(
   const changes: MetadataChange[] = []
   for (const { node, verdict } of judged) {
     if (verdict.is === 'refused') outcome.refused.push({ node, reason: verdict.reason })
+    else if (isLost(node)) outcome.lacking.push(node)
     else if (verdict.is === 'unchanged') outcome.unchanged++
     else if (verdict.is === 'kept') {
       outcome.kept++
@@ -108,6 +111,21 @@ export async function putNodes(
   await putMetadata(trx, repository, changes, now)
   outcome.written = folders.length + files.length + changes.length
   return outcome
+}
+
+/** Files that stay with the content that they have, whose content is not here: a scrub withdrew it, say. */
+async function lostAmong(
+  trx: Transaction,
+  judged: readonly { readonly node: DecodedNode; readonly verdict: NodeVerdict }[],
+  rows: ReadonlyMap<NodePath, NodeRecord>,
+): Promise<(node: DecodedNode) => boolean> {
+  const staying = judged.filter(({ node, verdict }) => {
+    const isSame = node.digest !== undefined && rows.get(node.path)?.digest === node.digest
+    return isSame && verdict.is !== 'write' && verdict.is !== 'refused'
+  })
+  const digests = new Map(staying.map(({ node }) => [node, node.digest!]))
+  const known = await knownBlobs(trx, [...new Set(digests.values())])
+  return (node) => digests.has(node) && !known.has(node.digest!)
 }
 
 const lists = () => ({ strangers: [], deferred: [], lacking: [], refused: [] })

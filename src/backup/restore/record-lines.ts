@@ -1,4 +1,5 @@
 import { AppError } from '../../core/errors.ts'
+import { brokenRecord } from '../records/record-fields.ts'
 import type { RestoreContext } from './restore-deps.ts'
 
 /** What the lines of a record file say, those that say nothing usable noted as failures. Undefined from `decode`: nothing to restore. */
@@ -22,6 +23,16 @@ export async function* decodedRecords<T>(
     }
     if (record !== undefined) yield record
   }
+}
+
+interface Place {
+  readonly project: string
+  readonly repo: string
+}
+/** @throws AppError ARTIFACT_BROKEN for a record that lies with another repository than its own. */
+export function checkPlace(record: Place, { project, repo }: Place): void {
+  if (record.project === project && record.repo === repo) return
+  throw brokenRecord(`it is of [${record.project}/${record.repo}]`)
 }
 
 /** Limits of one batch; an item that is above one by itself is a batch of its own. */

@@ -1,5 +1,6 @@
 import type { Digest } from '../../core/digest.ts'
 import type { AppError } from '../../core/errors.ts'
+import type { NodePath } from '../../core/paths.ts'
 import { liveAt } from '../../metadata/nodes/nodes.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
 import type { BlobStat } from '../../storage/blob-store.ts'
@@ -25,9 +26,13 @@ export interface SeenContents {
   readonly broken: Map<Digest, AppError>
 }
 
+/** Versions are judged by themselves. */
+const nobody = () => {}
+
 /**
  * A restore of nodes that writes nothing: every content is read and hashed, also those that are here, each once.
- * @param repository undefined: it is not here yet. @param seen by the repositories before.
+ * @param repository undefined: it is not here yet. @param seen by the repositories before. @param gone what a
+ * restore would delete first.
  */
 export async function rehearseNodes(
   context: RestoreContext,
@@ -35,6 +40,7 @@ export async function rehearseNodes(
   place: RepositoryToRestore,
   repository: Repository | undefined,
   seen: SeenContents,
+  gone: ReadonlySet<NodePath>,
   signal: AbortSignal,
 ): Promise<Rehearsal> {
   const { deps, run } = context
@@ -47,10 +53,11 @@ export async function rehearseNodes(
     for (const { digest } of fresh) seen.all.add(digest)
     for (const [digest, error] of fetched.broken) seen.broken.set(digest, error)
   }
-  for await (const nodes of inBatches(nodesOf(context, place, signal), NODE_BATCHES)) {
+  for await (const nodes of inBatches(nodesOf(context, place, nobody, signal), NODE_BATCHES)) {
     await readAll(nodes)
     const { good, refused } = withoutBroken(nodes, seen)
     const rows = repository === undefined ? new Map() : await liveAt(deps.db.read, repository.id, pathsAround(good))
+    for (const path of rows.keys()) if (gone.has(path)) rows.delete(path)
     const standingAt = standingAmong(rows, deps.clock.now())
     const outcome: NodeOutcome = {
       ...{ written: 0, unchanged: 0, kept: 0, strangers: [], deferred: [], lacking: [], refused: [] },

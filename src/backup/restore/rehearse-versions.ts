@@ -17,7 +17,10 @@ export async function rehearseVersions(
   signal: AbortSignal,
 ): Promise<void> {
   const { deps, run } = context
-  for await (const batch of inBatches(versionsOf(context, place, record, rules, signal), VERSION_BATCHES)) {
+  for await (const batch of inBatches(
+    versionsOf(context, place, record, rules, () => {}, signal),
+    VERSION_BATCHES,
+  )) {
     const there = repository === undefined ? [] : await versionsNamed(deps.db.read, repository.id, batch)
     const known = new Set(there.map(({ packageKey, name }) => versionPath(packageKey, name)))
     const kept =

@@ -1,4 +1,5 @@
 import type { CommonFile, CommonRestore } from '../common/common-file.ts'
+import { isDeep } from '../records/record-fields.ts'
 import { decodedRecords } from './record-lines.ts'
 import type { RestoreContext } from './restore-deps.ts'
 
@@ -23,10 +24,11 @@ export function createCommonData(context: RestoreContext): CommonData {
   }
 }
 
-/** What is no JSON is no record for the file either, which refuses it once, however many phases it has. */
+/** What is no JSON, or too deep, is no record for the file either, which refuses it once, however many phases it has. */
 function parsed(line: string): unknown {
   try {
-    return JSON.parse(line)
+    const record: unknown = JSON.parse(line)
+    return isDeep(record) ? null : record
   } catch {
     return null
   }

@@ -5,21 +5,24 @@ import { isExpired, liveAt } from '../../metadata/nodes/nodes.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
 import { knownBlobs } from '../../metadata/storage/blobs.ts'
 import type { DecodedNode } from '../records/decoded.ts'
+import { pathsNamed } from '../records/paths-named.ts'
 import { repositoryFile } from '../records/record-files.ts'
 import { type Contents, type Fetched, SMALL_BYTES } from './contents.ts'
 import { judgeNode } from './judge-node.ts'
 import { type NodeOutcome, type NodeRules, pathsAround, standingAmong } from './node-batch.ts'
 import { type PreparedNodes, statOf, withoutBroken, writeNodes } from './node-writer.ts'
-import { decodedRecords, inBatches, oneAhead } from './record-lines.ts'
+import { checkPlace, decodedRecords, inBatches, oneAhead } from './record-lines.ts'
 import type { RestoreContext } from './restore-deps.ts'
 import type { RepositoryToRestore } from './restore-plan.ts'
+
+export type Unrestored = 'kept' | 'refused' | 'expired'
 
 /** What the versions of a repository have to know about its nodes. */
 export interface RestoredNodes {
   /** Files of versions that are here, which get other bytes together with their version. */
   readonly deferred: Map<NodePath, DecodedNode>
-  /** Kept, with other bytes than the backup has. */
-  readonly strangers: ReadonlySet<NodePath>
+  /** Files of the backup that are not here as it has them: another was kept, its record or content is broken, its time is over. */
+  readonly unrestored: ReadonlyMap<NodePath, Unrestored>
 }
 
 /** One transaction: some 50 ms on SQLite. */
@@ -42,7 +45,7 @@ export async function restoreNodes(
   const { deps, run } = context
   const { db, clock } = deps
   const deferred = new Map<NodePath, DecodedNode>()
-  const strangers = new Set<NodePath>()
+  const unrestored = new Map<NodePath, Unrestored>()
   const hasVersions = place.files.has('version') && deps.rulesOf(repository.type) !== undefined
   const rules: NodeRules = {
     repository,
@@ -56,9 +59,12 @@ export async function restoreNodes(
   async function prepare(nodes: readonly DecodedNode[]): Promise<PreparedNodes & { readonly refused: NodeOutcome[] }> {
     const now = clock.now()
     const standingAt = standingAmong(await liveAt(db.read, repository.id, pathsAround(nodes)), now)
-    const wanted = nodes.filter(
-      (node) => !node.folder && judgeNode(node, standingAt(node.path), run.onConflict).is === 'write',
-    )
+    // The content of a file that stays as it is may have been lost: then it is read, too.
+    const wanted = nodes.filter((node) => {
+      const standing = standingAt(node.path)
+      const isSame = standing.row?.digest === node.digest
+      return !node.folder && (isSame || judgeNode(node, standing, run.onConflict).is === 'write')
+    })
     const digests = [...new Set(wanted.map((node) => node.digest!))]
     const known = await knownBlobs(db.read, digests)
     const fetched = await contents.fetch(
@@ -69,21 +75,25 @@ export async function restoreNodes(
     const { good, refused } = withoutBroken(nodes, fetched)
     return { nodes: good, fetched, refused, [Symbol.asyncDispose]: () => fetched[Symbol.asyncDispose]() }
   }
+  function leave(path: NodePath, why: Unrestored): void {
+    if (hasVersions) unrestored.set(path, why)
+  }
   function note(outcomes: readonly NodeOutcome[]): void {
     for (const outcome of outcomes) {
       for (const node of outcome.deferred) deferred.set(node.path, node)
-      if (hasVersions) for (const path of outcome.strangers) strangers.add(path)
+      for (const path of outcome.strangers) leave(path, 'kept')
+      for (const { node } of outcome.refused) leave(node.path, 'refused')
       tell(context, place, outcome)
     }
   }
 
-  const batches = inBatches(nodesOf(context, place, signal), NODE_BATCHES)
+  const batches = inBatches(nodesOf(context, place, leave, signal), NODE_BATCHES)
   for await (const made of oneAhead(batches, prepare)) {
     await using prepared = made
     note(prepared.refused)
     note(await writeNodes(context, contents, rules, prepared, signal))
   }
-  return { deferred, strangers }
+  return { deferred, unrestored }
 }
 
 /** What was left for versions to write, and no version of the backup has. */
@@ -119,22 +129,38 @@ export function tell({ run }: RestoreContext, { project, repo }: RepositoryToRes
   }
 }
 
-/** Nodes of the backup, but for those whose time is over: nobody would see them, and the next sweep takes them. */
+/**
+ * Nodes of the backup, but for those whose time is over: nobody would see them, and the next sweep takes them. `leave` hears of files that
+ * do not come.
+ */
 export async function* nodesOf(
   context: RestoreContext,
-  { project, repo, files }: RepositoryToRestore,
+  place: RepositoryToRestore,
+  leave: (path: NodePath, why: Unrestored) => void,
   signal: AbortSignal,
 ): AsyncGenerator<DecodedNode> {
+  const { project, repo, files } = place
   if (!files.has('node')) return
   const { deps, run, decoder } = context
   const now = deps.clock.now()
   let expired = 0
-  for await (const node of decodedRecords(context, repositoryFile(project, repo, 'node'), decoder.node, signal)) {
+  const decode = (line: string) => {
+    try {
+      const node = decoder.node(line)
+      if (node !== undefined) checkPlace(node, place)
+      return node
+    } catch (error) {
+      for (const path of pathsNamed(line)) leave(path, 'refused')
+      throw error
+    }
+  }
+  for await (const node of decodedRecords(context, repositoryFile(project, repo, 'node'), decode, signal)) {
     if (!isExpired(node, now)) {
       yield node
       continue
     }
     expired++
+    leave(node.path, 'expired')
     run.progress.add({ nodes: 1, skipped: 1 })
   }
   if (expired > 0) run.warn(`[${project}/${repo}]: ${expired} files whose time is over were left out`)

@@ -43,3 +43,12 @@ it('given paths that name no repository, when planned, then they are never looke
   const odd = ['../../etc/node.json', 'p1/../node.json', 'p1/r1/x/node.json', 'bk+store/aa/node.json', 'p1/r1/odd.json']
   assert.deepEqual(placesOf(plan([{ projectRegex: '*' }], null, odd)), [])
 })
+
+it('given repositories with names that none may have, when planned, then those that are chosen are told, once each', () => {
+  const odd = ['hz/q/node.json', 'hz/q/project.json', '1a/files/node.json', 'p1/r1/node.json', 'gr ü/n', 'user.json']
+  const all = plan([{ projectRegex: '*' }], null, odd)
+  assert.deepEqual(all.misnamed, ['hz/q', '1a/files', 'gr ü/n'])
+  assert.deepEqual([placesOf(all), all.holdsRepositories], [['p1/r1'], true])
+  assert.deepEqual(plan([{ projectId: 'hz' }], null, odd.slice(0, 3)).misnamed, ['hz/q'])
+  assert.equal(plan([{ projectRegex: '*' }], null, ['user.json']).holdsRepositories, false)
+})

@@ -1,5 +1,6 @@
 import { invalid } from '../../core/errors.ts'
 import { isProjectName, isRepositoryName } from '../../core/names.ts'
+import { isObjectName, shown } from '../../storage/object-name.ts'
 import { REPOSITORY_FILES } from '../records/record-files.ts'
 import { createSelection } from '../records/selection.ts'
 import type { BackupTask } from '../tasks/backup-task.ts'
@@ -16,7 +17,12 @@ export interface RepositoryToRestore {
 }
 export interface RestorePlan {
   readonly repositories: readonly RepositoryToRestore[]
+  /** Of what the backup names beside these repositories: what was deleted. With a target, only what is of the project that goes there. */
   readonly selects: (project: string, repo: string) => boolean
+  /** `project/repository` of the backup that cannot be one here, for its name. */
+  readonly misnamed: readonly string[]
+  /** Whether the backup has any, chosen or not. */
+  readonly holdsRepositories: boolean
   /** What was asked for and is not there. */
   readonly warnings: readonly string[]
 }
@@ -25,7 +31,7 @@ type Kind = keyof typeof REPOSITORY_FILES
 const KINDS = new Map<string, Kind>(Object.entries(REPOSITORY_FILES).map(([kind, file]) => [file, kind as Kind]))
 
 /**
- * Which repositories of a backup a task restores. Names that are none are never looked at. Pure.
+ * Which repositories of a backup a task restores. What has a name that is none is told, and never looked at. Pure.
  * @param files paths of the record files of the backup.
  * @throws AppError PARAMETER_INVALID: several projects cannot go into one.
  */
@@ -34,15 +40,21 @@ export function planRestore(
   { content, setting }: Pick<BackupTask, 'content' | 'setting'>,
 ): RestorePlan {
   const found = new Map<string, { project: string; repo: string; files: Set<Kind> }>()
+  const selection = createSelection(content.projects)
+  const misnamed = new Set<string>()
   for (const path of files) {
     const [project = '', repo = '', file = '', ...below] = path.split('/')
-    const kind = KINDS.get(file)
-    if (kind === undefined || below.length > 0 || !isProjectName(project) || !isRepositoryName(repo)) continue
     const place = `${project}/${repo}`
-    if (!found.has(place)) found.set(place, { project, repo, files: new Set() })
-    found.get(place)!.files.add(kind)
+    const kind = KINDS.get(file)
+    if (kind === undefined || below.length > 0) {
+      if (!isObjectName(path)) misnamed.add(shown(path))
+    } else if (!isProjectName(project) || !isRepositoryName(repo)) {
+      if (selection.selects(project, repo)) misnamed.add(shown(place))
+    } else {
+      if (!found.has(place)) found.set(place, { project, repo, files: new Set() })
+      found.get(place)!.files.add(kind)
+    }
   }
-  const selection = createSelection(content.projects)
   const there = [...found.values()].sort((a, b) => compare(a.project, b.project) || compare(a.repo, b.repo))
   const chosen = there.filter(({ project, repo }) => selection.selects(project, repo))
   const projects = new Set(chosen.map(({ project }) => project))
@@ -52,7 +64,9 @@ export function planRestore(
   }
   return {
     repositories: chosen.map((one) => ({ ...one, target: targetProjectId ?? one.project })),
-    selects: selection.selects,
+    selects: (project, repo) => (targetProjectId === null || projects.has(project)) && selection.selects(project, repo),
+    misnamed: [...misnamed],
+    holdsRepositories: found.size + misnamed.size > 0,
     warnings: [...absent(there, content), ...(chosen.length === 0 ? nothing(content) : [])],
   }
 }

@@ -3,53 +3,91 @@ import { settle, stampOver } from '../../artifacts/nodes/settle.ts'
 import { removeEmptyFolders } from '../../artifacts/trees/tree-removal.ts'
 import { AppError } from '../../core/errors.ts'
 import type { PackageKey } from '../../core/package-key.ts'
-import type { NodePath } from '../../core/paths.ts'
+import { ancestorsOf, type NodePath } from '../../core/paths.ts'
 import type { NodeRecord } from '../../metadata/nodes/nodes.ts'
 import { lockTreeRows } from '../../metadata/nodes/tree-rows.ts'
-import { findPackage } from '../../metadata/packages/packages.ts'
 import { findVersion } from '../../metadata/packages/versions.ts'
 import { findRepository, type Repository } from '../../metadata/repositories/repositories.ts'
 import type { DecodedTombstone } from '../records/decoded.ts'
 import { TOMBSTONES } from '../records/record-files.ts'
+import { pathsOfOtherKinds } from './other-kinds.ts'
 import { decodedRecords, inBatches } from './record-lines.ts'
 import type { RestoreContext } from './restore-deps.ts'
 import type { RestorePlan } from './restore-plan.ts'
+import type { OpenRepository } from './restore-repositories.ts'
 
 /** One transaction. */
 const FILES_PER_BATCH = 500
 
 /**
- * Deletes what the backup says was deleted, with OVERWRITE only; what was made or changed after that stays. Ends of whole
- * repositories come before repositories are restored, since one of the same name may have begun anew; all others come last.
- * @returns how many were deleted, or would be.
+ * Deletes what the backup says was deleted, with OVERWRITE only; what was made or changed after that stays. All tell how many were
+ * deleted, or would be.
  */
-export async function restoreTombstones(
-  context: RestoreContext,
-  { selects }: RestorePlan,
-  phase: 'repositories' | 'contents',
-  signal: AbortSignal,
-): Promise<number> {
-  const { run, reader, decoder } = context
-  if (run.onConflict === 'SKIP' || !reader.files.includes(TOMBSTONES)) return 0
-  let deleted = 0
-  const records = decodedRecords(
-    { ...context, run: phase === 'contents' ? run : quiet(context) },
-    TOMBSTONES,
-    decoder.tombstone,
-    signal,
-  )
-  const chosen = only(records, ({ kind, project, repo }) => {
-    return (kind === 'REPOSITORY') === (phase === 'repositories') && selects(project, repo)
-  })
-  for await (const batch of inBatches(chosen, { items: FILES_PER_BATCH, weights: () => [], limits: [], keyOf })) {
-    const places = Map.groupBy(batch, ({ project, repo }) => `${project}/${repo}`)
-    for (const some of places.values()) deleted += await apply(context, some, signal)
-  }
-  return deleted
+export interface Tombstones {
+  /** Whole repositories: before repositories are restored, since one of the same name may have begun anew. */
+  endRepositories(signal: AbortSignal): Promise<number>
+  /** What stands where the backup has a node of the other kind, a file or a folder: before the nodes of its repository are restored. */
+  endOtherKinds(open: OpenRepository, signal: AbortSignal): Promise<OtherKinds>
+  /** All else: last. A package ends with its last version, and one that has others here does not end. */
+  endContents(signal: AbortSignal): Promise<number>
+}
+export interface OtherKinds {
+  readonly deleted: number
+  readonly paths: ReadonlySet<NodePath>
 }
 
-/** Lines that cannot be read are told once, in the second phase. */
+export function createTombstones(context: RestoreContext, { selects }: RestorePlan): Tombstones {
+  const { run, reader, decoder } = context
+  const isLeftOut = run.onConflict === 'SKIP' || !reader.files.includes(TOMBSTONES)
+  /** Repositories of which nodes were deleted. */
+  const withNodes = new Set<string>()
+
+  async function end(
+    told: RestoreContext['run'],
+    wanted: (tombstone: DecodedTombstone) => boolean,
+    signal: AbortSignal,
+  ): Promise<number> {
+    if (isLeftOut) return 0
+    let deleted = 0
+    const records = decodedRecords({ ...context, run: told }, TOMBSTONES, decoder.tombstone, signal)
+    const chosen = only(records, (one) => selects(one.project, one.repo) && wanted(one))
+    for await (const batch of inBatches(chosen, { items: FILES_PER_BATCH, weights: () => [], limits: [], keyOf })) {
+      for (const some of Map.groupBy(batch, placeOf).values()) deleted += await apply(context, some, signal)
+    }
+    return deleted
+  }
+
+  return {
+    endRepositories(signal) {
+      const isOne = (one: DecodedTombstone) => {
+        if (one.kind === 'NODE') withNodes.add(placeOf(one))
+        return one.kind === 'REPOSITORY'
+      }
+      return end(quiet(context), isOne, signal)
+    },
+    async endOtherKinds({ place, repository }, signal) {
+      const paths = new Set<NodePath>()
+      if (repository === undefined || !withNodes.has(placeOf(place))) return { deleted: 0, paths }
+      const taken = await pathsOfOtherKinds({ ...context, run: quiet(context) }, place, repository, signal)
+      if (taken.size === 0) return { deleted: 0, paths }
+      const isOne = (one: DecodedTombstone) => {
+        if (one.path === undefined || placeOf(one) !== placeOf(place)) return false
+        const isInTheWay = [one.path, ...ancestorsOf(one.path)].some((path) => taken.has(path))
+        if (isInTheWay) paths.add(one.path)
+        return isInTheWay
+      }
+      const deleted = await end(quiet(context), isOne, signal)
+      // A rehearsal finds them once more in the end.
+      return { deleted: run.task.setting.dryRun ? 0 : deleted, paths }
+    },
+    endContents: (signal) => end(run, ({ kind }) => kind === 'NODE' || kind === 'VERSION', signal),
+  }
+}
+
+/** Lines that cannot be read are told once, in the last phase. */
 const quiet = ({ run }: RestoreContext): RestoreContext['run'] => ({ ...run, fail: () => {} })
+
+const placeOf = ({ project, repo }: { readonly project: string; readonly repo: string }): string => `${project}/${repo}`
 
 const keyOf = ({ kind, project, repo, path, packageKey, version }: DecodedTombstone): string =>
   [kind, project, repo, path, packageKey, version].join('\u0000')
@@ -100,12 +138,6 @@ async function deleteOne(
     return true
   }
   const key = packageKey as PackageKey
-  if (kind === 'PACKAGE') {
-    const found = await findPackage(db.read, repository.id, key)
-    if (found === undefined || found.createdAt > deletedAt) return false
-    if (!isDry) await deletion.deletePackage(repository, key, deletedBy)
-    return true
-  }
   const found = await findVersion(db.read, repository.id, key, version!)
   if (found === undefined || found.modifiedAt > deletedAt) return false
   if (!isDry) await deletion.deleteVersion(repository, key, version!, deletedBy)
@@ -123,7 +155,7 @@ async function deleteFilesAt(
     db.transact(async (trx) => {
       const at = clock.now()
       const rows = await lockLive(trx, repository.id, [...ended.keys()])
-      const gone = [...rows.values()].filter((row) => !row.folder && isOlder(row, ended))
+      const gone = [...rows.values()].filter((row) => !row.folder && isEnded(row, ended))
       if (gone.length === 0 || run.task.setting.dryRun) return gone.length
       const stamp = { at, hlc: stampOver(hlc, gone), origin: 0, viaLink: null }
       for (const [by, files] of Map.groupBy(gone, ({ path }) => ended.get(path)!.deletedBy)) {
@@ -143,7 +175,7 @@ async function deleteFoldersAt(
   return settle(() =>
     db.transact(async (trx) => {
       const rows = await lockTreeRows(trx, repository.id, [...ended.keys()])
-      const gone = [...rows.values()].filter((row) => row.folder && isOlder(row, ended))
+      const gone = [...rows.values()].filter((row) => row.folder && isEnded(row, ended))
       if (gone.length === 0 || run.task.setting.dryRun) return 0
       const [{ path }] = [gone[0]!]
       return removeEmptyFolders(trx, repository.id, gone, ended.get(path)!.deletedBy, clock.now())
@@ -151,4 +183,7 @@ async function deleteFoldersAt(
   )
 }
 
-const isOlder = ({ path, modifiedAt }: NodeRecord, ended: Ended): boolean => modifiedAt <= ended.get(path)!.deletedAt
+function isEnded({ path, folder, modifiedAt }: NodeRecord, ended: Ended): boolean {
+  const tombstone = ended.get(path)!
+  return (tombstone.folder ?? folder) === folder && modifiedAt <= tombstone.deletedAt
+}

@@ -3,18 +3,21 @@ import { type PackageRules, packageNamed } from '../../artifacts/packages/packag
 import { putVersionCopies } from '../../artifacts/packages/version-copies.ts'
 import { AppError, hasCode } from '../../core/errors.ts'
 import type { PackageKey } from '../../core/package-key.ts'
+import type { NodePath } from '../../core/paths.ts'
 import { raiseDownloads } from '../../metadata/packages/raised-downloads.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
 import type { DecodedPackage } from '../records/decoded.ts'
+import { pathsNamed } from '../records/paths-named.ts'
 import { repositoryFile } from '../records/record-files.ts'
 import type { Contents, Fetched } from './contents.ts'
 import { statOf, withContents } from './node-writer.ts'
-import { decodedRecords, inBatches } from './record-lines.ts'
+import { checkPlace, decodedRecords, inBatches } from './record-lines.ts'
 import type { RestoreContext } from './restore-deps.ts'
 import type { RestoredNodes } from './restore-nodes.ts'
 import type { RepositoryToRestore } from './restore-plan.ts'
 import { describedCounts, packageCopy, putVersions, type VersionOutcome, type VersionRules } from './version-batch.ts'
 import { lockedPackages } from './version-facts.ts'
+import { tellVersions, warnOfExpired } from './version-notes.ts'
 import { type VersionToRestore, versionToRestore } from './version-to-restore.ts'
 
 /** One transaction: some 50 ms on SQLite. */
@@ -30,7 +33,7 @@ export async function restoreVersions(
   place: RepositoryToRestore,
   repository: Repository,
   rules: PackageRules,
-  { deferred, strangers }: RestoredNodes,
+  { deferred, unrestored }: RestoredNodes,
   signal: AbortSignal,
 ): Promise<void> {
   const { run } = context
@@ -38,20 +41,30 @@ export async function restoreVersions(
   const made = new Set<PackageKey>()
   const described = new Set<PackageKey>()
   const how: VersionRules = {
-    ...{ repository, rules, onConflict: run.onConflict, deferred, strangers },
+    ...{ repository, rules, onConflict: run.onConflict, deferred, unrestored },
     packageDoc: (key) => docs.get(key),
     mayDescribe: ({ key }) => run.onConflict === 'OVERWRITE' || made.has(key),
   }
-  const versions = versionsOf(context, place, repository, rules, signal)
+  const named = new Set<NodePath>()
+  const expired: VersionToRestore[] = []
+  const spare = (path: NodePath) => named.add(path)
+  const versions = versionsOf(context, place, repository, rules, spare, signal)
   for await (const batch of inBatches(versions, VERSION_BATCHES)) {
     for (const outcome of await writeVersions(context, contents, how, batch, signal)) {
       for (const key of outcome.made) made.add(key)
       for (const path of outcome.placed) deferred.delete(path)
       run.progress.add({ nodes: outcome.placed.length })
       tellVersions(context, place, outcome)
+      expired.push(...outcome.expired)
     }
-    for (const { key } of batch) described.add(key)
+    for (const { key, files } of batch) {
+      described.add(key)
+      for (const { path } of files) if (deferred.has(path)) named.add(path)
+    }
   }
+  // Their versions were not restored, and stay whole as they are here.
+  for (const path of named) if (deferred.delete(path)) run.progress.add({ nodes: 1, skipped: 1 })
+  warnOfExpired(context, place, expired)
   if (run.onConflict === 'SKIP') return
   // Packages whose versions are not in the backup: an increment may hold nothing else of them.
   const left = [...docs.keys()].filter((key) => !described.has(key))
@@ -61,37 +74,46 @@ export async function restoreVersions(
   }
 }
 
-/** Versions of the backup that can be restored; the others are noted as failures. */
+/** Versions of the backup that can be restored; the others are noted as failures, and `spare` hears of their files. */
 export async function* versionsOf(
   context: RestoreContext,
-  { project, repo, files }: RepositoryToRestore,
+  place: RepositoryToRestore,
   repository: Pick<Repository, 'type'>,
   rules: PackageRules,
+  spare: (path: NodePath) => void,
   signal: AbortSignal,
 ): AsyncGenerator<VersionToRestore> {
-  if (!files.has('version')) return
-  const { decoder } = context
+  if (!place.files.has('version')) return
   const decode = (line: string) => {
-    const version = decoder.version(line)
-    return version && versionToRestore(rules, repository, version)
+    try {
+      const version = context.decoder.version(line)
+      if (version === undefined) return undefined
+      checkPlace(version, place)
+      return versionToRestore(rules, repository, version)
+    } catch (error) {
+      pathsNamed(line).forEach(spare)
+      throw error
+    }
   }
-  yield* decodedRecords(context, repositoryFile(project, repo, 'version'), decode, signal)
+  yield* decodedRecords(context, repositoryFile(place.project, place.repo, 'version'), decode, signal)
 }
 
 async function packageDocs(
   context: RestoreContext,
-  { project, repo, files }: RepositoryToRestore,
+  place: RepositoryToRestore,
   repository: Repository,
   rules: PackageRules,
   signal: AbortSignal,
 ): Promise<Map<PackageKey, DecodedPackage>> {
   const docs = new Map<PackageKey, DecodedPackage>()
-  if (!files.has('package')) return docs
+  if (!place.files.has('package')) return docs
   const decode = (line: string) => {
     const doc = context.decoder.package(line)
-    return doc && ([packageNamed(rules, repository, doc.key).key, doc] as const)
+    if (doc === undefined) return undefined
+    checkPlace(doc, place)
+    return [packageNamed(rules, repository, doc.key).key, doc] as const
   }
-  const records = decodedRecords(context, repositoryFile(project, repo, 'package'), decode, signal)
+  const records = decodedRecords(context, repositoryFile(place.project, place.repo, 'package'), decode, signal)
   for await (const [key, doc] of records) docs.set(key, doc)
   return docs
 }
@@ -111,7 +133,7 @@ async function writeVersions(
     if (signal.aborted || endsAll || !(error instanceof AppError)) throw error
     if (versions.length === 1) {
       const refused = [{ version: versions[0]!, reason: error.message }]
-      return [{ written: 0, unchanged: 0, kept: 0, made: [], placed: [], lacking: [], refused }]
+      return [{ written: 0, unchanged: 0, kept: 0, made: [], placed: [], lacking: [], expired: [], refused }]
     }
     const half = Math.ceil(versions.length / 2)
     return [
@@ -160,19 +182,6 @@ async function describePackages(
     await putVersionCopies(trx, repository, [], packages, new Map(), rules, now)
     await raiseDownloads(trx, [], describedCounts(how, packages))
   })
-}
-
-export function tellVersions(
-  { run }: RestoreContext,
-  { project, repo }: RepositoryToRestore,
-  outcome: VersionOutcome,
-): void {
-  const done = outcome.written + outcome.unchanged
-  run.progress.add({ versions: done + outcome.kept, success: done, skipped: outcome.kept })
-  for (const { version, reason } of outcome.refused) {
-    run.progress.add({ versions: 1 })
-    run.fail(`${project}/${repo}: ${version.key} ${version.name}`, new AppError('NODE_CONFLICT', reason))
-  }
 }
 
 export const VERSION_BATCHES = {

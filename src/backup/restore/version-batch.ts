@@ -18,6 +18,7 @@ import type { KeyedVersion } from '../../metadata/packages/versions.ts'
 import type { Repository } from '../../metadata/repositories/repositories.ts'
 import type { DecodedNode, DecodedPackage } from '../records/decoded.ts'
 import { fileWriteOf } from './node-batch.ts'
+import type { RestoredNodes } from './restore-nodes.ts'
 import { readVersionFacts, type VersionFacts } from './version-facts.ts'
 import type { VersionToRestore } from './version-to-restore.ts'
 
@@ -27,7 +28,7 @@ export interface VersionRules {
   readonly rules: PackageRules
   readonly onConflict: 'SKIP' | 'OVERWRITE'
   readonly deferred: ReadonlyMap<NodePath, DecodedNode>
-  readonly strangers: ReadonlySet<NodePath>
+  readonly unrestored: RestoredNodes['unrestored']
   packageDoc(key: PackageKey): DecodedPackage | undefined
   /** Whether what is said of a package that was here before this run may be changed. */
   mayDescribe(owner: ClaimedPackage): boolean
@@ -42,6 +43,8 @@ export interface VersionOutcome {
   readonly placed: NodePath[]
   /** Deferred files whose contents are not here any more. */
   readonly lacking: DecodedNode[]
+  /** The time of a file is over. */
+  readonly expired: VersionToRestore[]
   readonly refused: { readonly version: VersionToRestore; readonly reason: string }[]
 }
 
@@ -62,7 +65,7 @@ export async function putVersions(
   const replaced = versions.flatMap((version) => facts.versionOf(version) ?? [])
   const stamp = stampOver(hlc, [...facts.rows.values(), ...facts.packages.values(), ...replaced])
   const outcome: VersionOutcome = {
-    ...{ written: 0, unchanged: 0, kept: 0, made: [], placed: [], refused: [] },
+    ...{ written: 0, unchanged: 0, kept: 0, made: [], placed: [], expired: [], refused: [] },
     lacking: [...lackingAmong(how, versions, facts)],
   }
   if (outcome.lacking.length > 0) return outcome
@@ -73,6 +76,10 @@ export async function putVersions(
     const owner = facts.packages.get(version.key)!
     if (before !== undefined && how.onConflict === 'SKIP') {
       outcome.kept++
+      continue
+    }
+    if (version.files.some(({ path }) => how.unrestored.get(path) === 'expired')) {
+      outcome.expired.push(version)
       continue
     }
     const parts = partsOf(how, version, facts, now)
@@ -134,14 +141,16 @@ function lackingAmong(
 
 /** @returns why there is no such version. */
 function partsOf(
-  { deferred, strangers }: VersionRules,
+  { deferred, unrestored }: VersionRules,
   { files }: VersionToRestore,
   { rows }: VersionFacts,
   now: number,
 ): VersionPart[] | string {
   const parts: VersionPart[] = []
   for (const { path, role } of files) {
-    if (strangers.has(path)) return `its file [${path}] has other content here, which was kept`
+    const why = unrestored.get(path)
+    if (why === 'kept') return `its file [${path}] has other content here, which was kept`
+    if (why !== undefined) return `its file [${path}] was not restored`
     const row = rows.get(path)
     const standing = row === undefined || row.folder || isExpired(row, now) ? undefined : row
     const node = deferred.get(path) ?? standing

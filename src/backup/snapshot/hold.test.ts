@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { manualClock } from '../../../test/helpers/clock.ts'
 import { eachDatabase } from '../../../test/helpers/databases.ts'
 import { areBlobsHeld } from '../../metadata/backup/holds.ts'
@@ -68,6 +69,25 @@ eachDatabase('a hold on all blobs', (make) => {
           await clock.untilSleeping()
           await clock.advance(MINUTE_MS)
         }
+        held.throwIfAborted()
+      },
+      signal,
+    )
+    await assert.rejects(lapsing, /could not be kept from collection/)
+  })
+
+  it('given a process that was suspended for longer than its hold, when it goes on and the database answers, then the work is aborted', async () => {
+    await using db = await make()
+    const clock = manualClock()
+    let suspendedMs = 0
+    const lapsing = whileHolding(
+      { db, clock: { ...clock, now: () => clock.now() + suspendedMs } },
+      'run',
+      async (held) => {
+        await clock.untilSleeping()
+        suspendedMs = 11 * MINUTE_MS
+        await clock.advance(MINUTE_MS)
+        while (!held.aborted && clock.sleeping === 0) await setImmediate()
         held.throwIfAborted()
       },
       signal,

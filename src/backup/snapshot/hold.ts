@@ -34,11 +34,13 @@ export async function whileHolding<T>(
     while (!done.signal.aborted) {
       await clock.sleep(RENEW_MS, done.signal).catch(() => {})
       if (done.signal.aborted) return
+      const before = until
       const failure = await renew().then(
         () => undefined,
         (error: unknown) => error,
       )
-      if (failure !== undefined && clock.now() >= until) return lost.abort(lapsed(failure))
+      // Also when it succeeds: a process that was suspended may renew what lapsed meanwhile.
+      if (clock.now() >= before) return lost.abort(lapsed(failure))
     }
   }
   await renew()
@@ -60,7 +62,7 @@ export async function whileHolding<T>(
 const lapsed = (cause: unknown): AppError =>
   new AppError(
     'SYSTEM_ERROR',
-    'The contents of the backup could not be kept from collection any longer: the database did not answer for 10 minutes',
+    'The contents of the backup could not be kept from collection any longer: for 10 minutes the database did not answer, or this process did not run',
     {},
     { cause },
   )

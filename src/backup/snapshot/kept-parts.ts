@@ -2,6 +2,7 @@ import { isPackagePath } from '../../core/package-key.ts'
 import { comparePaths } from '../../core/paths.ts'
 import {
   foldersAddedSince,
+  logSince,
   NOTHING,
   pathsChangedSince,
   type QuietSums,
@@ -9,7 +10,7 @@ import {
 } from '../../metadata/backup/changes-since.ts'
 import type { RepositoryRow } from '../../metadata/backup/snapshot-rows.ts'
 import type { Reader } from '../../metadata/database.ts'
-import type { Manifest, RecordFile, RecordPart, RepositoryState } from '../manifest.ts'
+import type { Manifest, RecordFile, RecordPart, RepositoryState } from '../manifest/manifest.ts'
 import { repositoryFile } from '../records/record-files.ts'
 
 /** What of a repository's records need not be read, since the base has them as they are. */
@@ -30,9 +31,13 @@ export interface Base {
   readonly changed: ReadonlySet<number>
 }
 
-/** Of a run in which something is missing nothing is kept: what is missing may be there by now. */
+/**
+ * Of a run in which something is missing nothing is kept: what is missing may be there by now. Nor of one that the change log does not
+ * surely go on from.
+ */
 export async function baseOf(reader: Reader, manifest: Manifest | undefined): Promise<Base | undefined> {
   if (manifest === undefined || manifest.result !== 'SUCCESS') return undefined
+  if ((await logSince(reader, manifest)) !== 'same') return undefined
   return {
     states: new Map(manifest.repositories.map((state) => [state.repoId, state])),
     files: new Map(manifest.files.map((file) => [file.path, file])),

@@ -1,3 +1,4 @@
+import type { Since } from '../../metadata/backup/since.ts'
 import {
   type NodeRow,
   pageNodes,
@@ -19,8 +20,8 @@ export interface RepositoryReading {
   readonly reader: Reader
   readonly repository: RepositoryRow
   readonly spool: Spool
-  /** Of an increment: UTC epoch milliseconds; undefined: all. */
-  readonly since: number | undefined
+  /** Of an increment; undefined: all. */
+  readonly since: Since | undefined
   readonly kept: KeptParts | undefined
   /** By size of the content. */
   listOf(sizeBytes: number): BlobList

@@ -1,5 +1,6 @@
 import { passwordPlace } from '../../artifacts/proxies/repository-passwords.ts'
-import { lastNumber, NOTHING, numberBefore, oldestChange, quietSums } from '../../metadata/backup/changes-since.ts'
+import { lastNumber, markAt, NOTHING, numberBefore, quietSums } from '../../metadata/backup/changes-since.ts'
+import type { Since } from '../../metadata/backup/since.ts'
 import {
   allProjects,
   allProxySecrets,
@@ -12,11 +13,12 @@ import type { MetadataDatabase, Reader } from '../../metadata/database.ts'
 import { unhurriedSnapshot } from '../../metadata/unhurried.ts'
 import type { Progress } from '../activities/activity.ts'
 import type { CommonFile, SecretCarrier } from '../common/common-file.ts'
-import type { Manifest, RepositoryState } from '../manifest.ts'
-import { dateOf, projectRecord, repositoryRecord } from '../records/encode-records.ts'
+import type { Manifest, RepositoryState } from '../manifest/manifest.ts'
+import { projectRecord, repositoryRecord } from '../records/encode-records.ts'
 import { repositoryFile, TOMBSTONES } from '../records/record-files.ts'
 import type { Selection } from '../records/selection.ts'
 import { type BlobList, createBlobList } from './blob-list.ts'
+import { chooseSince, type Increment } from './increment.ts'
 import { baseOf, findKept, quietText } from './kept-parts.ts'
 import { lineOf, type RepositoryReading, readNodes, readPackages, readVersions } from './repository-records.ts'
 import type { Spool } from './spool.ts'
@@ -28,8 +30,8 @@ export interface SnapshotRequest {
   /** Undefined: no repositories at all. */
   readonly selection: Selection | undefined
   readonly common: 'with common data' | 'without'
-  /** Of an increment: UTC epoch milliseconds. */
-  readonly since: number | undefined
+  /** Undefined: everything. */
+  readonly increment: Increment | undefined
   /** Whether a later run may keep parts of this one; then `base` is the run whose parts this one may keep. */
   readonly parts: 'kept' | 'none'
   readonly base: Manifest | undefined
@@ -38,7 +40,10 @@ export interface SnapshotRequest {
 /** All metadata of a run, as of one moment. Records are in the spool. */
 export interface Snapshot {
   readonly seq: number
+  /** Tells the change of that number (`markAt`). */
+  readonly mark: string
   readonly fromSeq: number | null
+  /** Of an increment: UTC epoch milliseconds. */
   readonly since: number | undefined
   readonly states: readonly RepositoryState[]
   readonly files: readonly SpooledFile[]
@@ -68,7 +73,7 @@ export async function takeSnapshot(
 ): Promise<Snapshot> {
   // PostgreSQL: what was committed before has its number, so that the next run does not take it for a change.
   await numberChanges(db)
-  const { selection, since } = request
+  const { selection, increment } = request
   const small = createBlobList(spool)
   const large = createBlobList(spool)
   const listOf = (sizeBytes: number) => (sizeBytes <= SMALL_BYTES ? small : large)
@@ -82,14 +87,19 @@ export async function takeSnapshot(
     files.push(await file.done())
   }
 
-  async function readRepositories(reader: Reader, chosen: Selection, seq: number): Promise<void> {
+  async function readRepositories(
+    reader: Reader,
+    chosen: Selection,
+    since: Since | undefined,
+    repositories: readonly RepositoryRow[],
+    seq: number,
+  ): Promise<void> {
     const base = await baseOf(reader, request.base)
     const quiet = request.parts === 'kept' ? await quietSums(reader) : undefined
     const projects = new Map((await allProjects(reader)).map((row) => [row.name, row]))
     const ownRecords = await recordsOf(reader, secrets)
     const tombstones = createFileSpool(spool, TOMBSTONES)
     const seen = new Set<string>()
-    const repositories = await liveRepositories(reader)
     for (const repository of repositories) {
       const { project, name } = repository
       const projectRow = projects.get(project)
@@ -109,10 +119,7 @@ export async function takeSnapshot(
       progress.add({ projects: seen.has(project) ? 0 : 1, repos: 1, nodes: nodes.records, versions: versions.records })
       seen.add(project)
     }
-    if (since !== undefined) {
-      await addAll(tombstones, endedOfSelection(reader, chosen, since))
-      warnings.push(...(await lostChanges(reader, repositories, since)))
-    }
+    if (since !== undefined) await addAll(tombstones, endedOfSelection(reader, chosen, since))
     files.push(await tombstones.done())
     if (states.length === 0) warnings.push('No repository was selected: the backup holds none')
   }
@@ -122,12 +129,24 @@ export async function takeSnapshot(
     if (request.common === 'with common data') {
       for (const file of commonFiles) await single(file.path, file.read(reader, signal))
     }
-    if (selection !== undefined) await readRepositories(reader, selection, seq)
+    const repositories = await liveRepositories(reader)
+    const choice = increment && (await chooseSince(reader, increment, repositories))
+    const since = choice?.since
+    if (selection !== undefined) {
+      await readRepositories(reader, selection, since, repositories, seq)
+      warnings.push(...(choice?.warnings ?? []))
+    }
     await small.flush()
     await large.flush()
-    const fromSeq = since === undefined ? null : ((await numberBefore(reader, since)) ?? seq)
-    return { seq, fromSeq, since, states, files, small, large, warnings }
+    const fromSeq = since === undefined ? null : await firstNumber(reader, since, seq)
+    const mark = await markAt(reader, seq)
+    return { seq, mark, fromSeq, since: since?.date, states, files, small, large, warnings }
   })
+}
+
+async function firstNumber(reader: Reader, { date, seq: after }: Since, seq: number): Promise<number> {
+  const dated = (await numberBefore(reader, date)) ?? seq
+  return after === undefined ? dated : Math.min(dated, after)
 }
 
 async function addAll(file: FileSpool, records: Iterable<object> | AsyncIterable<object>): Promise<void> {
@@ -153,14 +172,3 @@ const stateOf = ({ id, project, name, epoch }: RepositoryRow, seq: number, quiet
   seq,
   quiet,
 })
-
-/** Deletions of files and versions are remembered for good; changes that left no date, and those of folders, are not. */
-async function lostChanges(reader: Reader, repositories: readonly RepositoryRow[], since: number): Promise<string[]> {
-  const oldest = await oldestChange(reader)
-  const isTrimmed = repositories.some(({ floor_seq }) => floor_seq > 0)
-  if (!isTrimmed || (oldest !== undefined && oldest <= since)) return []
-  const kept = oldest === undefined ? 'which is empty' : `which begins at ${dateOf(oldest)}`
-  return [
-    `The date of the increment is older than the change log, ${kept}: what changed before without a date of its own, and folders that were deleted, may be missing; make a full backup`,
-  ]
-}

@@ -1,5 +1,5 @@
 import type { RecordChunk } from '../layouts/layout.ts'
-import type { RecordPart } from '../manifest.ts'
+import type { RecordPart } from '../manifest/manifest.ts'
 import type { Spool, SpoolPlace } from './spool.ts'
 
 /** Records of a file as the snapshot left them: in the spool, or in a part of the base. */

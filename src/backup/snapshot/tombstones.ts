@@ -1,11 +1,12 @@
 import { ROOT } from '../../core/paths.ts'
 import {
   type Ended,
-  endedFolders,
   endedRepositories,
   pageEndedFiles,
+  pageEndedFolders,
   pageEndedVersions,
 } from '../../metadata/backup/ended-since.ts'
+import type { Since } from '../../metadata/backup/since.ts'
 import type { RepositoryRow } from '../../metadata/backup/snapshot-rows.ts'
 import type { Reader } from '../../metadata/database.ts'
 import type { TombstoneDocument } from '../records/documents.ts'
@@ -14,11 +15,14 @@ import type { Selection } from '../records/selection.ts'
 
 const ENDED_AT_ONCE = 1_000
 
-/** What was deleted since then and is not there again: versions, packages, files, folders of a repository, in this order. */
+/** A repository has the date of when its deletion began, and no row of the change log that tells when it was committed. */
+const LATE_MS = 60 * 60_000
+
+/** What was deleted since then and is not there again: versions, packages, files, folders of a repository, in this order; of folders the deepest first. */
 export async function* endedInRepository(
   reader: Reader,
   { id, project, name }: RepositoryRow,
-  since: number,
+  since: Since,
 ): AsyncGenerator<TombstoneDocument> {
   const place = { projectId: project, repoName: name }
   let ended = ''
@@ -35,21 +39,28 @@ export async function* endedInRepository(
   // Packages and versions have tombstones, too, below all paths of nodes.
   for (let after: string = ROOT; ; ) {
     const page = await pageEndedFiles(reader, id, since, after, ENDED_AT_ONCE)
-    for (const { path, ...rest } of page) yield { kind: 'NODE', ...place, fullPath: path, ...whoAndWhen(rest) }
+    for (const { path, ...rest } of page) {
+      yield { kind: 'NODE', ...place, fullPath: path, folder: false, ...whoAndWhen(rest) }
+    }
     if (page.length < ENDED_AT_ONCE) break
     after = page.at(-1)!.path
   }
-  for (const { path, ...rest } of await endedFolders(reader, id, since)) {
-    yield { kind: 'NODE', ...place, fullPath: path, ...whoAndWhen(rest) }
+  for (let before: string | undefined; ; ) {
+    const page = await pageEndedFolders(reader, id, before, ENDED_AT_ONCE)
+    for (const { path, ...rest } of page) {
+      yield { kind: 'NODE', ...place, fullPath: path, folder: true, ...whoAndWhen(rest) }
+    }
+    if (page.length < ENDED_AT_ONCE) break
+    before = page.at(-1)!.path
   }
 }
 
 export async function* endedOfSelection(
   reader: Reader,
   selection: Selection,
-  since: number,
+  since: Since,
 ): AsyncGenerator<TombstoneDocument> {
-  for (const { project, name, ...rest } of await endedRepositories(reader, since)) {
+  for (const { project, name, ...rest } of await endedRepositories(reader, since.date - LATE_MS)) {
     if (!selection.selects(project, name)) continue
     yield { kind: 'REPOSITORY', projectId: project, repoName: name, ...whoAndWhen(rest) }
   }

@@ -4,7 +4,7 @@ import type { Ids } from '../../core/ids.ts'
 import type { JobQueue } from '../../jobs/job-queue.ts'
 import { type BackupRunEnd, endBackupRun, insertBackupRun } from '../../metadata/backup/runs.ts'
 import { type BackupTaskRow, lockBackupTask, startBackupTask, updateBackupTask } from '../../metadata/backup/tasks.ts'
-import type { MetadataDatabase, Transaction } from '../../metadata/database.ts'
+import type { Transaction } from '../../metadata/database.ts'
 import { isUniqueViolation } from '../../metadata/sql/unique-violation.ts'
 import type { Timetable } from '../../tasks/schedule/timetable.ts'
 import { NO_PROGRESS } from './backup-run.ts'
@@ -20,7 +20,8 @@ export const FIRE_BACKUP = 'fire-backup'
 export interface BackupRuns {
   /**
    * In the caller's transaction. @returns the run's id.
-   * @throws AppError PARAMETER_INVALID `state` when the task is not PENDING; what `refusingBusy` understands.
+   * @throws AppError PARAMETER_INVALID `state` when the task is not PENDING; LOCK_NOT_ACQUIRED when another run has
+   * its place: the transaction is of no use any more.
    */
   start(trx: Transaction, task: BackupTaskRow, by: string): Promise<string>
   /** The run and its task, whoever else may want to: false when the run is not `worker`'s any more. In a transaction of its own. */
@@ -58,7 +59,7 @@ export function createBackupRuns({ clock, ids, jobs, timetable }: BackupRunsDeps
       const setting = JSON.parse(task.setting) as BackupSetting
       const next = isRecurrent(setting) ? timetable.next(plannedOf(setting, firedAt), now) : null
       const start = { run: runId, started_at: now, fired_at: firedAt, next_execution_at: next }
-      if (!(await startBackupTask(trx, task.id, start)))
+      if (!(await refusingBusy(task, () => startBackupTask(trx, task.id, start))))
         throw invalid('state', `task [${task.id}] is ${task.state}, and only PENDING ones can be executed`)
       const progress = JSON.stringify(NO_PROGRESS)
       await insertBackupRun(trx, { id: runId, task_id: task.id, started_by: by, progress, started_at: now })
@@ -87,13 +88,18 @@ export function createBackupRuns({ clock, ids, jobs, timetable }: BackupRunsDeps
   }
 }
 
-/** A transaction that starts a run. @throws AppError LOCK_NOT_ACQUIRED when another run has the place. */
-export async function refusingBusy<T>(db: MetadataDatabase, work: (trx: Transaction) => Promise<T>): Promise<T> {
+async function refusingBusy<T>(task: BackupTaskRow, start: () => Promise<T>): Promise<T> {
   try {
-    return await db.transact(work)
+    return await start()
   } catch (error) {
     if (!isUniqueViolation(error)) throw error
-    const why = 'another task of that name and storeLocation runs, or another restore; wait for its end, or cancel it'
+    const why = `${holderOf(task)} runs; wait for its end, or cancel it`
     throw new AppError('LOCK_NOT_ACQUIRED', `The task cannot run: ${why}`, {}, { cause: error })
   }
+}
+
+function holderOf({ type, name, store_location }: BackupTaskRow): string {
+  if (type === 'DATA_RESTORE') return 'another restore'
+  const called = type === 'DATA_BACKUP' ? `, called [${name}],` : ''
+  return `another ${type}${called} of [${store_location}]`
 }

@@ -71,6 +71,8 @@ eachDatabase('tasks of backup', (make) => {
       [{ name: 'CON' }, 'PARAMETER_INVALID name'],
       [{ name: 'aux.txt' }, 'PARAMETER_INVALID name'],
       [{ name: 'n'.repeat(65) }, 'PARAMETER_INVALID name'],
+      [{ name: 'nightly.partial' }, 'PARAMETER_INVALID name'],
+      [{ name: 'Repo' }, 'PARAMETER_INVALID name'],
       [{ name: '' }, 'PARAMETER_INVALID name'],
       [{ name: undefined }, 'PARAMETER_INVALID name'],
       [{ backupSetting: { conflictStrategy: 'FAST_FAIL' } }, 'REQUEST_CONTENT_INVALID conflictStrategy'],
@@ -92,11 +94,25 @@ eachDatabase('tasks of backup', (make) => {
       [{ backupSetting: { readDataPercent: 101 } }, 'PARAMETER_INVALID readDataPercent'],
       [{ backupSetting: { subset: '3/2' } }, 'PARAMETER_INVALID subset'],
       [{ backupSetting: { targetProjectId: 'a b' } }, 'PARAMETER_INVALID targetProjectId'],
+      [{ backupSetting: { dryRun: true } }, 'PARAMETER_INVALID backupSetting.dryRun'],
+      [{ content: { ...content, incrementDate: '2999-01-01T00:00:00' } }, 'PARAMETER_INVALID incrementDate'],
     ] as const) {
       assert.equal(await refusal(at.create({ content, ...change })), expected, JSON.stringify(change))
     }
     assert.equal(await stored(at), 0)
     assert.deepEqual(await readdir(at.root), [])
+  })
+
+  it('given names that no file may have, when tasks are created, then the words say which rule they break', async () => {
+    await using db = await make()
+    await using at = await backupBench(db)
+    for (const [name, words] of [
+      ['CON', /Windows keeps it for a device/],
+      ['a..b', /two dots in a row/],
+      ['-a', /a letter or digit first/],
+    ] as const) {
+      await assert.rejects(at.create({ name }), words)
+    }
   })
 
   it('given settings of ours, when they are stored, then they come back as they were meant', async () => {
@@ -145,15 +161,19 @@ eachDatabase('tasks of backup', (make) => {
     await mkdir(join(at.root, 'run'))
     await writeFile(join(at.root, 'run', 'manifest.json'), '{}')
     const restore = { type: 'DATA_RESTORE', storeLocation: 'run' }
-    for (const [one, other] of [
-      [{ name: 'same' }, { name: 'same', storeLocation: `${at.root}/./nightly/` }],
-      [restore, restore],
+    for (const [one, other, words] of [
+      [
+        { name: 'same' },
+        { name: 'same', storeLocation: `${at.root}/./nightly/` },
+        /another DATA_BACKUP, called \[same\]/,
+      ],
+      [restore, restore, /another restore runs/],
     ] as const) {
       const first = await at.create(one)
       const second = await at.create(other)
       const elsewhere = await at.create({ name: 'same', storeLocation: 'weekly' })
       await at.tasks.execute(first, 'admin')
-      assert.equal(await refusal(at.tasks.execute(second, 'admin')), 'LOCK_NOT_ACQUIRED')
+      await assert.rejects(at.tasks.execute(second, 'admin'), { code: 'LOCK_NOT_ACQUIRED', message: words })
       assert.equal((await at.get(second)).state, 'PENDING')
       await at.tasks.execute(elsewhere, 'admin')
       await at.work()
@@ -200,11 +220,11 @@ eachDatabase('tasks of backup', (make) => {
     await using db = await make()
     await using at = await backupBench(db)
     await writeFile(join(at.root, 'a.zip'), '')
-    const body = { location: 'a.zip', readDataPercent: 10, subset: '1/2' }
+    const body = { location: 'a.zip', readDataPercent: 10, subset: '1/2', legacy: true }
     const { taskId } = await at.tasks.verify(body, 'admin')
     const { type, state, setting, name } = await at.get(taskId)
     assert.deepEqual([type, state, name], ['DATA_VERIFY', 'RUNNING', 'verify'])
-    assert.deepEqual([setting.readDataPercent, setting.subset], [10, '1/2'])
+    assert.deepEqual([setting.readDataPercent, setting.subset, setting.legacy], [10, '1/2', true])
     assert.equal(await refusal(at.tasks.verify(body, 'admin')), 'LOCK_NOT_ACQUIRED')
     assert.equal(await stored(at), 1)
     for (const location of [undefined, 'absent.zip', '../a.zip'])

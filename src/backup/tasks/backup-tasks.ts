@@ -20,7 +20,7 @@ import type { Timetable } from '../../tasks/schedule/timetable.ts'
 import type { TimeRules } from '../../tasks/validate-setting.ts'
 import type { Places } from '../places/places.ts'
 import { type BackupRun, runFromRow } from './backup-run.ts'
-import { type BackupRuns, refusingBusy } from './backup-runs.ts'
+import type { BackupRuns } from './backup-runs.ts'
 import type { BackupState, BackupTask } from './backup-task.ts'
 import type { RunWaits } from './run-waits.ts'
 import { plannedOf, taskFromRow } from './stored-backup-task.ts'
@@ -47,7 +47,7 @@ export interface BackupTasks {
   cancel(id: string, userId: string): Promise<void>
   /** With its runs, not with what they made. @throws AppError DELETION_REFUSED while it runs. */
   delete(id: string): Promise<void>
-  /** Creates a task that verifies what is at `location` and starts it. Fields: `location`, `name`, `readDataPercent`, `subset`. */
+  /** Creates a task that verifies what is at `location` and starts it. Fields: `location`, `name`, `readDataPercent`, `subset`, `legacy`. */
   verify(body: unknown, userId: string): Promise<{ readonly taskId: string; readonly runId: string }>
   /** Resolves when the run has ended, or after so long. */
   ended: RunWaits['ended']
@@ -78,7 +78,7 @@ export function createBackupTasks(deps: BackupTasksDeps): BackupTasks {
   }
 
   function resolve({ type, storeLocation, setting }: BackupPlan, field: string): Promise<string> {
-    if (type === 'DATA_BACKUP') return places.resolve(storeLocation, field)
+    if (type === 'DATA_BACKUP') return places.resolveTarget(storeLocation, field)
     if (type === 'DATA_RESTORE') return places.resolveRun(storeLocation, setting.legacy ? 'legacy' : 'whole')
     return places.resolveExisting(storeLocation, field)
   }
@@ -140,7 +140,7 @@ export function createBackupTasks(deps: BackupTasksDeps): BackupTasks {
         const found = await pageBackupRuns(reader, (await find(reader, id)).id, page)
         return { ...found, records: found.records.map(runFromRow) }
       }),
-    execute: (id, userId) => refusingBusy(db, (trx) => start(trx, id, userId)),
+    execute: (id, userId) => db.transact((trx) => start(trx, id, userId)),
 
     async cancel(id, userId) {
       const runId = await db.transact(async (trx) => {
@@ -172,11 +172,12 @@ export function createBackupTasks(deps: BackupTasksDeps): BackupTasks {
       const fields = fieldsOf(body)
       const location = fields.text('location')
       if (location === undefined) throw invalid('location', 'it is missing')
-      const setting = { readDataPercent: fields.raw('readDataPercent'), subset: fields.raw('subset') }
+      const [readDataPercent, subset, legacy] = ['readDataPercent', 'subset', 'legacy'].map(fields.raw)
+      const setting = { readDataPercent, subset, legacy }
       const name = fields.text('name') ?? VERIFY_NAME
       const task = { name, storeLocation: location, type: 'DATA_VERIFY', backupSetting: setting }
       const plan = await judge(task, 'location')
-      return refusingBusy(db, async (trx) => {
+      return db.transact(async (trx) => {
         const taskId = await insert(trx, plan, userId)
         return { taskId, runId: await start(trx, taskId, userId) }
       })

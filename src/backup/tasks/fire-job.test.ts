@@ -43,6 +43,22 @@ eachDatabase('planned backups', (make) => {
       assert.equal(await runsOf(bench, id), minute)
     }
     assert.equal(bench.activity.runs[0]?.by, 'admin')
+    const rows = await db.read.selectFrom('audit_log').selectAll().orderBy('id').execute()
+    const ids = bench.activity.runs.map((run) => run.id)
+    assert.deepEqual(
+      rows.map(({ user_id, action, resource, outcome, at, trace_id }) => [
+        user_id,
+        action,
+        resource,
+        outcome,
+        at,
+        trace_id,
+      ]),
+      ids.map((runId, minute) => [
+        ...['admin', 'FIRE /job/api/job/backup/execute/:taskId', `name=task-1 taskId=${id}`, 'SUCCESS'],
+        ...[start + (minute + 1) * MINUTE, runId],
+      ]),
+    )
   })
 
   it('given a run longer than its cron, when firings come meanwhile, then they are skipped and told', async () => {

@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.ts'
 import { hasCode } from '../../core/errors.ts'
 import type { JobQueue } from '../../jobs/job-queue.ts'
 import type { JobHandler } from '../../jobs/worker.ts'
+import { type AuditEntry, insertAuditEntries } from '../../metadata/access/audit-log.ts'
 import {
   type BackupTaskRow,
   listLiveBackupTasks,
@@ -10,7 +11,7 @@ import {
 } from '../../metadata/backup/tasks.ts'
 import type { MetadataDatabase, Transaction } from '../../metadata/database.ts'
 import type { Timetable } from '../../tasks/schedule/timetable.ts'
-import { type BackupRuns, RUN_BACKUP, refusingBusy } from './backup-runs.ts'
+import { type BackupRuns, RUN_BACKUP } from './backup-runs.ts'
 import type { BackupSetting } from './backup-task.ts'
 import { isRecurrent, plannedOf } from './stored-backup-task.ts'
 
@@ -35,6 +36,14 @@ export interface FireJobDeps {
 const LOOK_AGAIN_MS = 5_000
 const TASKS_PER_ROUND = 100
 
+/** What a planned run leaves in the audit log, as a request that executes a task does: by whom it was planned. */
+const firingOf = ({ id, name, created_by }: BackupTaskRow, runId: string, at: number): AuditEntry => ({
+  ...{ at, lastAt: at, times: 1, userId: created_by, appId: null, address: '', project: null, repo: null },
+  action: 'FIRE /job/api/job/backup/execute/:taskId',
+  resource: `name=${name} taskId=${id}`,
+  ...{ outcome: 'SUCCESS', code: 0, traceId: runId },
+})
+
 export function createFireJob({ db, clock, jobs, runs, timetable, onSkipped }: FireJobDeps): FireJob {
   const nextOf = ({ setting, fired_at }: BackupTaskRow, now: number, firedAt = fired_at) =>
     timetable.next(plannedOf(JSON.parse(setting) as BackupSetting, firedAt), now)
@@ -53,7 +62,8 @@ export function createFireJob({ db, clock, jobs, runs, timetable, onSkipped }: F
     if (at > now) return move(trx, task, nextOf(task, now))
     if (task.state === 'RUNNING') return skip(trx, task, at)
     if (task.state === 'FINISHED') return move(trx, task, null)
-    await runs.start(trx, task, task.created_by)
+    const runId = await runs.start(trx, task, task.created_by)
+    await insertAuditEntries(trx, [firingOf(task, runId, now)])
     return nextOf(task, now, at)
   }
 
@@ -76,7 +86,7 @@ export function createFireJob({ db, clock, jobs, runs, timetable, onSkipped }: F
       const id = job.payload.taskId!
       let retryAt: number | null
       try {
-        retryAt = await refusingBusy(db, (trx) => fire(trx, id))
+        retryAt = await db.transact((trx) => fire(trx, id))
       } catch (error) {
         if (!hasCode(error, 'LOCK_NOT_ACQUIRED')) throw error
         retryAt = await db.transact((trx) => later(trx, id))

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { it } from 'node:test'
 import { type BackupBench, backupBench, DONE } from '../../../test/helpers/backup-tasks.ts'
 import { eachDatabase } from '../../../test/helpers/databases.ts'
@@ -12,8 +14,8 @@ const outcome = async (at: BackupBench, id: string) => {
 }
 
 /** Starts the run of a new task in a worker that does not come to its end by itself. */
-async function began(at: BackupBench, signal?: AbortSignal) {
-  const id = await at.create()
+async function began(at: BackupBench, signal?: AbortSignal, change?: object) {
+  const id = await at.create(change)
   const runId = await at.tasks.execute(id, 'admin')
   const begun = Promise.withResolvers<void>()
   at.activity.perform = (_run, stop) => {
@@ -45,6 +47,7 @@ eachDatabase('runs of backups', (make) => {
     assert.equal(run?.progress.etaSeconds, 0)
     const [asked] = at.activity.runs
     assert.deepEqual([asked?.by, asked?.place, asked?.startedAt], ['ann', `${at.root}/nightly`, task.startedAt])
+    assert.deepEqual(at.told, ['task-1 has begun', 'task-1: SUCCESS, 0 s, 7 bytes, nothing was selected'])
   })
 
   it('given an activity that throws, when its task runs, then the task is FAILED with the words, and faults of ours are told', async () => {
@@ -75,6 +78,19 @@ eachDatabase('runs of backups', (make) => {
     await at.tasks.execute(id, 'admin')
     await at.work()
     assert.match((await at.get(id)).errorReason!, /storeLocation.*allowedRoots/)
+    assert.equal(at.activity.runs.length, 0)
+  })
+
+  it('given a place that has become a run, when another backup goes there, then it is refused at creation and when it runs', async () => {
+    await using db = await make()
+    await using at = await backupBench(db)
+    const id = await at.create({ storeLocation: 'place' })
+    await mkdir(join(at.root, 'place'))
+    await writeFile(join(at.root, 'place/manifest.json'), '{}')
+    await assert.rejects(at.create({ storeLocation: 'place/deeper' }), /is a run of a backup/)
+    await at.tasks.execute(id, 'admin')
+    await at.work()
+    assert.match((await at.get(id)).errorReason!, /storeLocation.*is a run of a backup/)
     assert.equal(at.activity.runs.length, 0)
   })
 
@@ -129,8 +145,25 @@ eachDatabase('runs of backups', (make) => {
     assert.equal(again.epoch, job.epoch + 1)
     await at.handle(again)
     assert.deepEqual(at.activity.swept, [runId])
+    assert.match(at.told.join(), /^task-1 has begun,task-1: FAILED, 0 s, 0 bytes, interrupted/)
     assert.match(String(await outcome(at, id)), /^FINISHED,FAILED,interrupted/)
     assert.equal(at.activity.runs.length, 1)
+  })
+
+  it('given a cron task whose run was killed, when it is executed again, then it runs, and its next time is as it was', async () => {
+    await using db = await make()
+    await using at = await backupBench(db)
+    const cron = { executionStrategy: 'CRON_EXPRESSION', executionPlan: { cronExpression: '0 0 2 * * ?' } }
+    const { id } = await began(at, undefined, { backupSetting: cron })
+    const { nextExecutionAt } = await at.get(id)
+    await at.queue.releaseInstallation('test', 'test:1')
+    await at.handle((await at.claim(RUN_BACKUP))!)
+    assert.match(String(await outcome(at, id)), /^PENDING,FAILED,interrupted/)
+    at.activity.perform = async () => DONE
+    await at.tasks.execute(id, 'admin')
+    await at.work()
+    assert.deepEqual((await outcome(at, id)).slice(0, 2), ['PENDING', 'SUCCESS'])
+    assert.equal((await at.get(id)).nextExecutionAt, nextExecutionAt)
   })
 
   it('given the first worker still alive, when another has ended its run, then it is cut and writes nothing', async () => {

@@ -9,7 +9,7 @@ import type { Activity, ActivityRun, Progress } from '../activities/activity.ts'
 import { createProgress } from '../activities/progress.ts'
 import type { Places } from '../places/places.ts'
 import type { BackupRuns } from './backup-runs.ts'
-import type { ActivityType, RunResult } from './backup-task.ts'
+import type { ActivityType, RunProgress, RunResult } from './backup-task.ts'
 import type { RunWaits } from './run-waits.ts'
 import { taskFromRow } from './stored-backup-task.ts'
 
@@ -29,8 +29,28 @@ export interface RunJobDeps {
   readonly places: Places
   readonly activities: Activities
   readonly waits: RunWaits
+  /** Work on a run begins; told once its task says so. */
+  onBegun(about: RunAbout): void
+  /** A run has ended; told when the database has it. */
+  onEnded(about: RunAbout & EndedAbout): void
   /** What nobody foresaw; the run ends with its words. */
   onDefect(error: unknown, about: { readonly runId: string; readonly name: string; readonly type: string }): void
+}
+
+/** For the log: ids, names and counts, nothing secret. */
+export interface RunAbout {
+  readonly task: string
+  readonly name: string
+  readonly type: ActivityType
+  readonly run: string
+  readonly by: string
+}
+export interface EndedAbout {
+  readonly result: RunResult
+  readonly seconds: number
+  /** Of contents. */
+  readonly bytes: number
+  readonly reason: string | null
 }
 
 /** Also how soon a run hears that it was cancelled in another process. */
@@ -43,7 +63,7 @@ type Begun = Omit<ActivityRun, 'progress' | 'place'> & { readonly worker: string
 type End = Omit<BackupRunEnd, 'ended_at'>
 
 export function createRunJob(deps: RunJobDeps): RunJob {
-  const { db, clock, runs, places, activities, waits, onDefect } = deps
+  const { db, clock, runs, places, activities, waits, onBegun, onEnded, onDefect } = deps
   const running = new Map<string, AbortController>()
   /** Ends that the database could not take. */
   const unsaved = new Map<string, End>()
@@ -76,6 +96,7 @@ export function createRunJob(deps: RunJobDeps): RunJob {
   }
 
   async function perform(begun: Begun, signal: AbortSignal): Promise<End> {
+    onBegun(aboutOf(begun))
     const cut = new AbortController()
     const both = AbortSignal.any([signal, cut.signal])
     const over = new AbortController()
@@ -84,8 +105,9 @@ export function createRunJob(deps: RunJobDeps): RunJob {
     const following = follow(begun, progress, cut, over.signal)
     let end: End
     try {
-      const place = await places.resolve(begun.task.storeLocation)
-      const outcome = await activities[begun.task.type].run({ ...begun, place, progress }, both)
+      const { type, storeLocation } = begun.task
+      const place = await (type === 'DATA_BACKUP' ? places.resolveTarget(storeLocation) : places.resolve(storeLocation))
+      const outcome = await activities[type].run({ ...begun, place, progress }, both)
       end = {
         result: outcome.result,
         error_reason: shown(outcome.errorReason),
@@ -136,12 +158,28 @@ export function createRunJob(deps: RunJobDeps): RunJob {
         const isOurs = await db.transact((trx) => runs.end(trx, run, end))
         unsaved.delete(runId)
         if (!isOurs) throw fenced(runId)
+        onEnded({ ...aboutOf(begun), ...endedAbout(end, clock.now() - begun.startedAt) })
       }
       waits.tell(runId)
       return undefined
     },
   }
 }
+
+const aboutOf = ({ id, task, by }: Begun): RunAbout => ({
+  task: task.id,
+  name: task.name,
+  type: task.type,
+  run: id,
+  by,
+})
+
+const endedAbout = ({ result, error_reason, progress }: End, ms: number): EndedAbout => ({
+  result: result as RunResult,
+  seconds: Math.round(ms / 100) / 10,
+  bytes: progress === undefined ? 0 : (JSON.parse(progress) as RunProgress).bytes,
+  reason: error_reason,
+})
 
 class Cancelled extends Error {}
 

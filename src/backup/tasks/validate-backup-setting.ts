@@ -31,7 +31,7 @@ export function checkBackupSetting(fields: RequestFields, { type, content, time 
     layout: fields.choice('layout', LAYOUTS) ?? 'FOLDER',
     retention: checkRetention(fields.object('retention'), type),
     rateLimit: checkRate(fields.integer('rateLimit')),
-    dryRun: fields.flag('dryRun') ?? false,
+    dryRun: checkDryRun(fields.flag('dryRun') ?? false, type),
     legacy: fields.flag('legacy') ?? false,
     restoreCredentials: fields.flag('restoreCredentials') ?? false,
     targetProjectId: checkTarget(fields.text('targetProjectId'), type, content),
@@ -79,6 +79,13 @@ function checkRetention(fields: RequestFields | undefined, type: ActivityType): 
   // With no rule everything would go.
   if (fields !== undefined || type === 'DATA_PRUNE') throw invalid('retention', 'it needs at least one rule')
   return null
+}
+
+/** Whoever asks for a rehearsal must not get the real thing. */
+function checkDryRun(dryRun: boolean, type: ActivityType): boolean {
+  if (dryRun && type !== 'DATA_RESTORE' && type !== 'DATA_PRUNE')
+    throw invalid('backupSetting.dryRun', `only restores and prunes have one, and this is a ${type}`)
+  return dryRun
 }
 
 /** As in replication: 0 means no limit. */

@@ -22,19 +22,20 @@ export function checkBackupTask(body: unknown, time: TimeRules): BackupPlan {
   const storeLocation = fields.text('storeLocation')
   if (storeLocation === undefined) throw invalid('storeLocation', 'it is missing')
   const type = checkType(fields)
-  const content = checkContent(fields, type, time.parseTime)
+  const content = checkContent(fields, type, time)
   const setting = checkBackupSetting(fields.object('backupSetting') ?? fieldsOf({}), { type, content, time })
   return { name, type, storeLocation, content, setting }
 }
 
 function checkName(name: string | undefined): string {
   if (name === undefined) throw invalid('name', 'it is missing')
-  if (!NAME.test(name) || name.includes('..') || isDeviceName(name)) {
-    throw invalid(
-      'name',
-      'it must be 1 to 64 letters, digits, dots, underscores and hyphens, and a name a file may have',
-    )
-  }
+  if (!NAME.test(name))
+    throw invalid('name', 'it must be 1 to 64 letters, digits, dots, underscores and hyphens, a letter or digit first')
+  if (name.includes('..')) throw invalid('name', 'it holds two dots in a row')
+  if (isDeviceName(name)) throw invalid('name', 'Windows keeps it for a device: no file there may have it')
+  if (/\.partial$/i.test(name))
+    throw invalid('name', 'what ends in .partial is a backup on its way, which no list shows')
+  if (/^repo$/i.test(name)) throw invalid('name', 'the folder repo of a place is that of its repository')
   return name
 }
 

@@ -11,11 +11,7 @@ const NEEDS_CONTENT: ReadonlySet<ActivityType> = new Set(['DATA_BACKUP', 'DATA_R
  * `content` of a task (backup.md 2, 2.1), every field with a value or null. Pure.
  * @throws AppError PARAMETER_INVALID, REQUEST_CONTENT_INVALID.
  */
-export function checkContent(
-  body: RequestFields,
-  type: ActivityType,
-  parseTime: TimeRules['parseTime'],
-): BackupContent {
+export function checkContent(body: RequestFields, type: ActivityType, { now, parseTime }: TimeRules): BackupContent {
   const given = body.object('content')
   if (given === undefined && NEEDS_CONTENT.has(type)) throw invalid('content', 'it is missing')
   const fields = given ?? fieldsOf({})
@@ -30,7 +26,8 @@ export function checkContent(
   if (NEEDS_CONTENT.has(type) && !content.commonData && (projects ?? []).length === 0)
     throw invalid('content', 'it selects nothing: name projects, or set commonData')
   if (projects !== null) checkSelectors(projects)
-  if (content.incrementDate !== null) parseTime('incrementDate', content.incrementDate)
+  if (content.incrementDate !== null && parseTime('incrementDate', content.incrementDate) > now)
+    throw invalid('incrementDate', 'it is in the future: nothing can have changed since then')
   return content
 }
 

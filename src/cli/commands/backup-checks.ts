@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { type KeepOptions, retentionOf } from '../backup-body.ts'
-import { BACKUPS, locationOf } from '../backup-names.ts'
+import { BACKUPS, inPlaceOf, locationOf } from '../backup-names.ts'
 import { runBackup, watchBackup, watchingOf } from '../backup-progress.ts'
 import { CliFailure, EXIT } from '../cli-failure.ts'
 import type { CommandContext } from '../command-context.ts'
@@ -11,19 +11,25 @@ import { describeKept } from './backup-create.ts'
 export function backupCheckCommands(backup: Command, context: CommandContext): void {
   backup
     .command('verify <location>')
-    .description('whether a backup is whole and readable; ends with 1 when it is not')
+    .description(
+      'whether what a backup made last (its name), a run folder, zip file or snapshot, or all of a folder (with a slash, e.g. ./) is whole and readable; ends with 1 when it is not',
+    )
     .option('--percent <number>', 'read this share of the contents, 0 to 100', wholeNumber, 100)
     .option('--subset <n/t>', 'read the n-th of t equal parts of the contents')
-    .action(async (named: string, options: { percent: number; subset?: string }, command: Command) => {
+    .option('--legacy', 'take folders and zips without a manifest, as the reference makes them')
+    .action(async (named: string, options: { percent: number; subset?: string; legacy?: true }, command: Command) => {
       const watching = await watchingOf(context, command)
       const { server } = watching
       const location = await locationOf(server, named)
-      const body = { location, readDataPercent: options.percent, ...(options.subset && { subset: options.subset }) }
+      const { percent, subset, legacy } = options
+      const body = { location, readDataPercent: percent, ...(subset && { subset }), ...(legacy && { legacy }) }
       await watchBackup(await server.call<string>('POST', `${BACKUPS}/verify`, body), watching)
     })
 
-  describeKept(backup.command('prune <location>'))
-    .description('remove runs of a place that no rule keeps, and contents that nothing needs')
+  describeKept(backup.command('prune <folder>'))
+    .description(
+      'remove runs of a folder, of all names, that no rule keeps, and contents that nothing needs; a backup by its name means the folder it stores in',
+    )
     .option('--dry-run', 'only say what would go')
     .action(async (location: string, options: KeepOptions & { dryRun?: true }, command: Command) => {
       const retention = retentionOf(options)
@@ -32,9 +38,9 @@ export function backupCheckCommands(backup: Command, context: CommandContext): v
     })
 
   backup
-    .command('drill <location>')
+    .command('drill <folder>')
     .description(
-      'restore the newest backup of a place into a scratch server, compare all, and read samples as clients do',
+      'restore the newest backup of a folder into a scratch server, compare all, and read samples as clients do; a backup by its name means the folder it stores in',
     )
     .option('--percent <number>', 'compare this share of the contents, 0 to 100', wholeNumber, 100)
     .option('--cron <expression>', 'do it again and again; the result is in the metrics')
@@ -54,8 +60,10 @@ export function backupCheckCommands(backup: Command, context: CommandContext): v
   async function start(command: Command, type: string, name: string, storeLocation: string, setting: object) {
     const watching = await watchingOf(context, command)
     const { server, terminal } = watching
-    const body = { name, type, storeLocation, content: { commonData: true }, backupSetting: setting }
-    const id = await server.call<string>('POST', BACKUPS, body)
+    const body = { name, type, content: { commonData: true }, backupSetting: setting }
+    const id = await inPlaceOf(server, storeLocation, (place) =>
+      server.call<string>('POST', BACKUPS, { ...body, storeLocation: place }),
+    )
     if ('executionPlan' in setting) return terminal.show({ id }, () => [`Made task ${name} (${id})`])
     await runBackup(id, watching)
   }

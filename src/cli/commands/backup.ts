@@ -6,6 +6,7 @@ import type { ServerApi } from '../server-api.ts'
 import { table } from '../terminal.ts'
 import { backupCheckCommands } from './backup-checks.ts'
 import { backupCreateCommand } from './backup-create.ts'
+import { backupKeyCommands } from './backup-keys.ts'
 import { backupRestoreCommand } from './backup-restore.ts'
 
 /** Backups and restores of the server, made by the server in places that it may use; for administrators. */
@@ -65,6 +66,7 @@ export function backupCommands(program: Command, context: CommandContext): void 
 
   backupRestoreCommand(backup, context)
   backupCheckCommands(backup, context)
+  backupKeyCommands(backup, context)
 }
 
 /** A task runs once, unless it is planned: what has ended is made again, the same. */
@@ -77,9 +79,9 @@ async function runnable(server: ServerApi, task: BackupInfo): Promise<string> {
 
 const backupTable = (tasks: readonly BackupInfo[]): string[] =>
   table(
-    ['name', 'type', 'state', 'result', 'started', 'next', 'location', 'id'],
+    ['name', 'type', 'state', 'last run', 'started', 'next', 'location', 'id'],
     tasks.map((one) => [
-      ...[one.name, one.type, one.state, one.result ?? '', one.startDate ?? '', one.nextExecutionTime ?? ''],
+      ...[one.name, one.type, one.state, one.result ?? '', one.startDate ?? '', one.nextExecutionDate ?? ''],
       ...[one.artifactLocation ?? one.storeLocation, one.id],
     ]),
   )

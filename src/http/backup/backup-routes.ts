@@ -53,7 +53,8 @@ export const backupRoutes =
         schema: {
           tags,
           summary: 'Make a task of backup or restore',
-          description: 'Answers the id of the task, which waits until it is executed or its time has come.',
+          description:
+            'Answers the id of the task, which waits until it is executed or its time has come. Below /api/job/backup, too.',
           body: documented(BackupTaskBody),
           response: answers(Type.String()),
         },

@@ -48,8 +48,8 @@ const setting = {
   spaceCapCheck: Flag('Do not fill the filesystem beyond backup.usageThreshold', true),
   layout: Type.Enum(['FOLDER', 'REPOSITORY'], { default: 'FOLDER' }),
   rateLimit: nullable(Type.Integer({ description: 'Bytes of contents per second; 0 or null: unlimited' })),
-  dryRun: Flag('Of a restore: read and hash everything, write nothing'),
-  legacy: Flag('Of a restore: take folders that have no manifest'),
+  dryRun: Flag('Of a restore: read and hash everything, write nothing; of a prune: remove nothing. Refused elsewhere'),
+  legacy: Flag('Take what has no manifest, or nothing sealed though there is a passphrase'),
   restoreCredentials: Flag('Of a restore: replace password, admin and locked of users that exist'),
   targetProjectId: nullable(Type.String({ description: 'Of a restore of one project: into this one' })),
   readDataPercent: Type.Number({ minimum: 0, maximum: 100, description: 'Share of the contents that is read' }),
@@ -64,7 +64,11 @@ export const BackupTaskBody = Type.Object(
       description: 'A folder inside backup.allowedRoots; what is restored: a zip or a run',
     }),
     type: Type.Optional(TypeName),
-    content: optional({ ...content, projects: nullable(Type.Array(optional(selector))) }),
+    content: Type.Optional(
+      Type.Partial(Type.Object({ ...content, projects: nullable(Type.Array(optional(selector))) }), {
+        description: 'DATA_BACKUP and DATA_RESTORE need it; the others take backups as they are',
+      }),
+    ),
     backupSetting: Type.Optional(
       optional({ ...setting, executionPlan: optional(plan), retention: nullable(optional(retention)) }),
     ),
@@ -85,7 +89,21 @@ export const VerifyBody = Type.Object({
   name: Type.Optional(Type.String({ default: 'verify' })),
   readDataPercent: Type.Optional(setting.readDataPercent),
   subset: Type.Optional(setting.subset),
+  legacy: Type.Optional(setting.legacy),
 })
+
+export const BackupKeyBody = Type.Object({
+  location: Type.String({ description: 'The folder that holds the repository, or the repository' }),
+  passphrase: Type.String({ minLength: 12, maxLength: 1024 }),
+  label: Type.Optional(nullable(Type.String({ maxLength: 64, description: 'For people; stored as it is' }))),
+})
+export const BackupKeyData = Type.Unsafe<unknown>(
+  Type.Object({
+    id: Text,
+    createdDate: nullable(Type.String({ description: 'As all dates; null when the key is damaged' })),
+    label: nullable(Text),
+  }),
+)
 
 const ProgressData = Type.Object({
   phase: Text,

@@ -11,6 +11,39 @@ export async function lastNumber(reader: Reader): Promise<number> {
   return Math.max(await lastChange(reader), row?.floor ?? 0)
 }
 
+/** Where the change log stood at a snapshot. */
+export interface LogPosition {
+  readonly snapshotSeq: number
+  /** Of the change with that number (`markAt`). */
+  readonly snapshotMark: string
+}
+
+/**
+ * Whether the change log goes on from there; `other`: it was put back to an earlier state since, and its numbers mean other changes;
+ * `unknown`: that change was trimmed since.
+ */
+export async function logSince(
+  reader: Reader,
+  { snapshotSeq, snapshotMark }: LogPosition,
+): Promise<'same' | 'other' | 'unknown'> {
+  if ((await lastNumber(reader)) < snapshotSeq) return 'other'
+  const mark = await markAt(reader, snapshotSeq)
+  if (mark === snapshotMark) return 'same'
+  return mark === '' ? 'unknown' : 'other'
+}
+
+/** Tells a change from one that has the same number in a log which was put back. Empty: there is none with that number. */
+export async function markAt(reader: Reader, seq: number): Promise<string> {
+  const row = await reader
+    .selectFrom('change_log')
+    .select(['id', 'at'])
+    .where('seq', '=', seq)
+    .orderBy('id')
+    .limit(1)
+    .executeTakeFirst()
+  return row === undefined ? '' : `${row.id}.${row.at}`
+}
+
 /** Repositories with a change numbered above `seq`, or with one that has no number yet. */
 export async function repositoriesChangedSince(reader: Reader, seq: number): Promise<Set<number>> {
   const numbered = reader.selectFrom('change_log').select('repo_id').where('seq', '>', seq)
@@ -58,12 +91,21 @@ export async function quietSums(reader: Reader): Promise<Map<number, QuietSums>>
     .groupBy('repo_id')
     .select(['repo_id', text('count(*)').as('count'), text('sum(downloads)').as('sum')])
     .execute()
+  const packages = await reader
+    .selectFrom('package')
+    .groupBy('repo_id')
+    .select(['repo_id', text('sum(downloads)').as('sum')])
+    .execute()
+  const ofPackages = new Map(packages.map(({ repo_id, sum }) => [repo_id, sum]))
   const sums = new Map<number, QuietSums>()
   for (const { repo_id, count, ids, sum, last } of folders) {
     sums.set(repo_id, { folders: `${count}.${ids}.${sum}.${last}`, versions: NOTHING.versions })
   }
   for (const { repo_id, count, sum } of versions) {
-    sums.set(repo_id, { ...(sums.get(repo_id) ?? NOTHING), versions: `${count}.${sum}` })
+    sums.set(repo_id, {
+      ...(sums.get(repo_id) ?? NOTHING),
+      versions: `${count}.${sum}.${ofPackages.get(repo_id) ?? 0}`,
+    })
   }
   return sums
 }

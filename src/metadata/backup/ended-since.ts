@@ -1,6 +1,8 @@
+import { sql } from 'kysely'
 import type { Reader } from '../database.ts'
+import { changedPaths, type Since } from './since.ts'
 
-/** What was deleted and is not there again, by pages of its key, ascending. `since` is UTC epoch milliseconds, inclusive. */
+/** What was deleted and is not there again as the same kind, by pages of its key. */
 export interface Ended {
   readonly deletedBy: string
   readonly deletedAt: number
@@ -14,7 +16,7 @@ export interface EndedPath extends Ended {
 export async function pageEndedFiles(
   reader: Reader,
   repoId: number,
-  since: number,
+  since: Since,
   after: string,
   limit: number,
 ): Promise<EndedPath[]> {
@@ -23,7 +25,7 @@ export async function pageEndedFiles(
     .select(['path', 'deleted_by', 'deleted_at'])
     .where('repo_id', '=', repoId)
     .where('path', '>', after)
-    .where('deleted_at', '>=', since)
+    .where((eb) => eb.or([eb('deleted_at', '>=', since.date), eb('path', 'in', changedPaths(reader, repoId, since))]))
     .where((eb) =>
       eb.not(
         eb.exists(
@@ -32,6 +34,7 @@ export async function pageEndedFiles(
             .select('node.id')
             .whereRef('node.repo_id', '=', 'tombstone.repo_id')
             .whereRef('node.path', '=', 'tombstone.path')
+            .where('node.folder', '=', 0)
             .where('node.deleted_at', 'is', null),
         ),
       ),
@@ -42,14 +45,25 @@ export async function pageEndedFiles(
   return rows.map(({ path, deleted_by, deleted_at }) => ({ path, deletedBy: deleted_by, deletedAt: deleted_at }))
 }
 
-/** Folders, by their rows, which are kept until they are purged. Deepest last. */
-export async function endedFolders(reader: Reader, repoId: number, since: number): Promise<EndedPath[]> {
-  const rows = await reader
+/**
+ * Folders, by their rows, which are kept until they are purged, descending: what is inside comes before its folder. Whenever they were
+ * deleted: nothing tells when a deletion that takes long came to them.
+ * @param before undefined: from the last one on.
+ */
+export async function pageEndedFolders(
+  reader: Reader,
+  repoId: number,
+  before: string | undefined,
+  limit: number,
+): Promise<EndedPath[]> {
+  let query = reader
     .selectFrom('node as ended')
     .select((eb) => ['ended.path', eb.fn.max('ended.deleted_by').as('by'), eb.fn.max('ended.deleted_at').as('at')])
-    .where('ended.deleted_at', '>=', since)
+    .where('ended.deleted_at', 'is not', null)
     .where('ended.repo_id', '=', repoId)
     .where('ended.folder', '=', 1)
+  if (before !== undefined) query = query.where('ended.path', '<', before)
+  const rows = await query
     .where((eb) =>
       eb.not(
         eb.exists(
@@ -58,14 +72,16 @@ export async function endedFolders(reader: Reader, repoId: number, since: number
             .select('node.id')
             .whereRef('node.repo_id', '=', 'ended.repo_id')
             .whereRef('node.path', '=', 'ended.path')
+            .where('node.folder', '=', 1)
             .where('node.deleted_at', 'is', null),
         ),
       ),
     )
     .groupBy('ended.path')
-    .orderBy('ended.path')
+    .orderBy('ended.path', 'desc')
+    .limit(limit)
     .execute()
-  return rows.map(({ path, by, at }) => ({ path, deletedBy: by ?? '', deletedAt: at ?? since }))
+  return rows.map(({ path, by, at }) => ({ path, deletedBy: by ?? '', deletedAt: Number(at) }))
 }
 
 export interface EndedVersion extends Ended {
@@ -78,7 +94,7 @@ export interface EndedVersion extends Ended {
 export async function pageEndedVersions(
   reader: Reader,
   repoId: number,
-  since: number,
+  since: Since,
   after: { readonly packageKey: string; readonly version: string },
   limit: number,
 ): Promise<EndedVersion[]> {
@@ -91,7 +107,9 @@ export async function pageEndedVersions(
       join.onRef('package_version.package_id', '=', 'package.id').onRef('package_version.name', '=', 'ended.version'),
     )
     .where('ended.repo_id', '=', repoId)
-    .where('ended.deleted_at', '>=', since)
+    .where((eb) =>
+      eb.or([eb('ended.deleted_at', '>=', since.date), eb(VERSION_PATH, 'in', changedPaths(reader, repoId, since))]),
+    )
     .where('package_version.id', 'is', null)
     .where('ended.package_key', '>=', after.packageKey)
     .where((eb) => eb.or([eb('ended.package_key', '>', after.packageKey), eb('ended.version', '>', after.version)]))
@@ -109,37 +127,23 @@ export async function pageEndedVersions(
   }))
 }
 
+/** Where a version stands in the change log (`core/package-key.ts`). */
+const VERSION_PATH = sql<string>`${sql.lit('\u0001pkg/')} || ended.package_key || ${sql.lit('\u0001')} || ended.version`
+
 export interface EndedRepository extends Ended {
   readonly project: string
   readonly name: string
 }
 
-/** Those whose name is free, in order of project and name. */
+/** In order of project and name. One of the same name may be there again, with none of what the deleted one had. */
 export async function endedRepositories(reader: Reader, since: number): Promise<EndedRepository[]> {
   const rows = await reader
-    .selectFrom('repository as ended')
-    .select((eb) => [
-      'ended.project',
-      'ended.name',
-      eb.fn.max('ended.modified_by').as('by'),
-      eb.fn.max('ended.deleted_at').as('at'),
-    ])
-    .where('ended.deleted_at', '>=', since)
-    .where((eb) =>
-      eb.not(
-        eb.exists(
-          eb
-            .selectFrom('repository')
-            .select('repository.id')
-            .whereRef('repository.project', '=', 'ended.project')
-            .whereRef('repository.name', '=', 'ended.name')
-            .where('repository.deleted_at', 'is', null),
-        ),
-      ),
-    )
-    .groupBy(['ended.project', 'ended.name'])
-    .orderBy('ended.project')
-    .orderBy('ended.name')
+    .selectFrom('repository')
+    .select((eb) => ['project', 'name', eb.fn.max('modified_by').as('by'), eb.fn.max('deleted_at').as('at')])
+    .where('deleted_at', '>=', since)
+    .groupBy(['project', 'name'])
+    .orderBy('project')
+    .orderBy('name')
     .execute()
   return rows.map(({ project, name, by, at }) => ({ project, name, deletedBy: by, deletedAt: at ?? since }))
 }

@@ -1,9 +1,10 @@
 import { type Selectable, sql } from 'kysely'
 import type { Reader } from '../database.ts'
 import type { Schema } from '../schema.ts'
+import { changedPaths, type Since } from './since.ts'
 
 /**
- * Rows as a backup reads them: by pages of their key, ascending, from after the last one of the page before. `since` (UTC epoch ms) takes only
+ * Rows as a backup reads them: by pages of their key, ascending, from after the last one of the page before. `since` takes only
  * what was modified, or what the change log names, from then on; undefined: all.
  */
 
@@ -47,12 +48,12 @@ export interface KeyPage {
   readonly limit: number
 }
 
-/** Live files and folders, expired ones that were not swept yet included. */
+/** Live files and folders, expired ones that were not swept yet included; with `since` all folders, which leave no row in the change log. */
 export async function pageNodes(
   reader: Reader,
   repoId: number,
   { lo, hi, after, limit }: KeyPage,
-  since: number | undefined,
+  since: Since | undefined,
 ): Promise<NodeRow[]> {
   let query = reader
     .selectFrom('node')
@@ -65,7 +66,8 @@ export async function pageNodes(
   if (since !== undefined) {
     query = query.where((eb) =>
       eb.or([
-        eb('modified_at', '>=', since),
+        eb('modified_at', '>=', since.date),
+        eb('folder', '=', 1),
         eb('path', 'in', changedPaths(reader, repoId, since)),
         eb('path', 'in', claimedByChosen(reader, repoId, since)),
       ]),
@@ -94,13 +96,13 @@ export async function pagePackages(
   repoId: number,
   after: string,
   limit: number,
-  since: number | undefined,
+  since: Since | undefined,
 ): Promise<PackageRow[]> {
   let query = reader.selectFrom('package').selectAll().where('repo_id', '=', repoId).where('key', '>', after)
   if (since !== undefined) {
     query = query.where((eb) =>
       eb.or([
-        eb('modified_at', '>=', since),
+        eb('modified_at', '>=', since.date),
         eb(sql<string>`${PACKAGE_PATH} || package.key`, 'in', changedPaths(reader, repoId, since)),
         eb('id', 'in', chosenVersions(reader, repoId, since).select('package_version.package_id')),
       ]),
@@ -123,7 +125,7 @@ export async function pageVersions(
   repoId: number,
   after: VersionKey,
   limit: number,
-  since: number | undefined,
+  since: Since | undefined,
 ): Promise<VersionRow[]> {
   const rows = since === undefined ? versionsOf(reader, repoId) : chosenVersions(reader, repoId, since)
   return rows
@@ -143,10 +145,10 @@ const versionsOf = (reader: Reader, repoId: number) =>
     .innerJoin('package_version', 'package_version.package_id', 'package.id')
     .where('package.repo_id', '=', repoId)
 
-const chosenVersions = (reader: Reader, repoId: number, since: number) =>
+const chosenVersions = (reader: Reader, repoId: number, since: Since) =>
   versionsOf(reader, repoId).where((eb) =>
     eb.or([
-      eb('package_version.modified_at', '>=', since),
+      eb('package_version.modified_at', '>=', since.date),
       eb(
         sql<string>`${PACKAGE_PATH} || package.key || ${MARK} || package_version.name`,
         'in',
@@ -156,16 +158,13 @@ const chosenVersions = (reader: Reader, repoId: number, since: number) =>
   )
 
 /** A version is in no backup without its files, however old they are. */
-const claimedByChosen = (reader: Reader, repoId: number, since: number) =>
+const claimedByChosen = (reader: Reader, repoId: number, since: Since) =>
   reader
     .selectFrom('version_file')
     .select('path')
     .where('version_id', 'in', chosenVersions(reader, repoId, since).select('package_version.id'))
 
-const changedPaths = (reader: Reader, repoId: number, since: number) =>
-  reader.selectFrom('change_log').select('path').where('repo_id', '=', repoId).where('at', '>=', since)
-
-/** Where packages stand in the change log (`core/package-key.ts`). */
+/** Where packages and versions stand in the change log (`core/package-key.ts`). */
 const MARK = sql.lit('\u0001')
 const PACKAGE_PATH = sql.lit('\u0001pkg/')
 

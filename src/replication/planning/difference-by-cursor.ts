@@ -4,8 +4,9 @@ import { ABSENT, UNKNOWN } from '../delivery/work-item.ts'
 import type { RunSpec } from '../runs/run-spec.ts'
 import { isAccepted } from './accepted-divergences.ts'
 import { describe, holds, rowsOf, unknown, whole } from './described-files.ts'
-import type { Changes, Difference, DifferenceDeps, Known, LinkScope } from './difference.ts'
+import type { Changes, Difference, DifferenceDeps, LinkScope } from './difference.ts'
 import { deletionsOf } from './difference-deletions.ts'
+import type { Known } from './known-paths.ts'
 
 /** What to look at when our own log tells all that changed since the last run, and nobody else wrote over there. */
 export async function byCursor(

@@ -11,9 +11,10 @@ import { type Differences, reconcile } from '../recon/reconcile.ts'
 import type { RunSpec } from '../runs/run-spec.ts'
 import { isAccepted } from './accepted-divergences.ts'
 import { describe, holds, rowsOf, selected, unknown, whole } from './described-files.ts'
-import type { Changes, Difference, DifferenceDeps, Known, LinkScope } from './difference.ts'
+import type { Changes, Difference, DifferenceDeps, LinkScope } from './difference.ts'
 import { deletionsOf } from './difference-deletions.ts'
 import { endedThere } from './ended-there.ts'
+import type { Known } from './known-paths.ts'
 import { ownersOutside } from './package-artifacts.ts'
 
 const MAX_NAMED = 200_000

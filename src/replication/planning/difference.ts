@@ -8,7 +8,6 @@ import type { PlatformShares } from '../images/platform-shares.ts'
 import type { Fingerprints } from '../recon/fingerprints.ts'
 import type { DeletionSize } from './delete-guard.ts'
 import type { PackageScope } from './package-scope.ts'
-import type { UnsettledPaths } from './unsettled-paths.ts'
 
 /** Where a link's files are, and since when the link knows them. */
 export interface LinkScope {
@@ -72,13 +71,6 @@ export interface DifferenceDeps {
   readonly echoes: ReadonlySet<number>
   /** Default 200,000. More scattered differences than this are not named one by one: the target is offered the whole scope. */
   readonly mostNamed?: number
-}
-
-/** What the link left behind, and what the paths of its scope are to it. */
-export interface Known {
-  readonly ledger: readonly Divergence[]
-  readonly unsettled: UnsettledPaths
-  readonly isNewScope: boolean
 }
 
 /** Paths, and the files that each gained or lost since the cursor: 1, 0 or -1. */

@@ -5,6 +5,7 @@ import { it } from 'node:test'
 import { tempDir } from '../../../test/helpers/temp.ts'
 import { hasCode } from '../../core/errors.ts'
 import { backupLocationContract } from '../backup-location.contract.ts'
+import { locationBelow } from '../location-below.ts'
 import { createFsBackupLocation } from './backup-location.ts'
 import type { OpenFile } from './backup-object.ts'
 
@@ -12,6 +13,34 @@ backupLocationContract('fs', async () => {
   const dir = await tempDir()
   const again = () => createFsBackupLocation(dir.file('outer', 'place'))
   return { place: again(), again, [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() }
+})
+
+backupLocationContract('fs, a folder below', async () => {
+  const dir = await tempDir()
+  const again = () => locationBelow(createFsBackupLocation(dir.file('outer')), 'place')
+  return { place: again(), again, [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() }
+})
+
+it('given a folder below that is a link, when it is used, then nothing is read or written through it', async () => {
+  await using dir = await tempDir()
+  await mkdir(dir.file('outer'))
+  await mkdir(dir.file('outside'))
+  await writeFile(dir.file('outside/x'), 'x')
+  await symlink(dir.file('outside'), dir.file('outer/repo'))
+  const place = locationBelow(createFsBackupLocation(dir.file('outer')), 'repo')
+  const refused = (error: unknown) => hasCode(error, 'ARTIFACT_BROKEN') && /is a link/.test(String(error))
+  for (const use of [
+    () => place.put('a/b', hello, signal),
+    () => place.putNew('a', hello, signal),
+    () => place.create('a', signal),
+    () => place.open('x', signal),
+    () => place.find('x', signal),
+    () => place.children('', signal),
+    () => place.delete('x', signal),
+  ]) {
+    await assert.rejects(async () => use(), refused)
+  }
+  assert.deepEqual(await readdir(dir.file('outside')), ['x'])
 })
 
 const signal = new AbortController().signal
@@ -121,3 +150,30 @@ function failing(code: string): OpenFile {
     return file
   }
 }
+
+it('given a filesystem without links, when a name is taken by two, then one has it and the other is told so', async () => {
+  await using dir = await tempDir()
+  const noLinks = () => Promise.reject(Object.assign(new Error('not permitted'), { code: 'EPERM' }))
+  const place = createFsBackupLocation(dir.file('place'), open, noLinks)
+  const took = await Promise.all(['one', 'two'].map((text) => place.putNew('a/name', Buffer.from(text), signal)))
+  assert.deepEqual(took.filter((isNew) => isNew).length, 1)
+  assert.equal(await readFile(dir.file('place/a/name'), 'utf8'), took[0] ? 'one' : 'two')
+  assert.equal(await modeOf(dir.file('place/a/name')), '600')
+  assert.deepEqual(await readdir(dir.file('place/a')), ['name'])
+})
+
+it('given a sector that the disk cannot read, when an object is read, then it is damaged and the words name it', async () => {
+  await using dir = await tempDir()
+  await writeFile(dir.file('a'), 'hello')
+  const openFile: OpenFile = async (...given) => {
+    const file = await open(...given)
+    return Object.assign(file, {
+      read: async () => {
+        throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' })
+      },
+    })
+  }
+  await using reader = await createFsBackupLocation(dir.path, openFile).open('a', signal)
+  const isNamed = (error: unknown) => hasCode(error, 'ARTIFACT_BROKEN') && String(error).includes(dir.file('a'))
+  await assert.rejects(reader.read(Buffer.alloc(5), 0, signal), isNamed)
+})

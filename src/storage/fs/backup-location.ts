@@ -1,18 +1,31 @@
-import { link, lstat, open, readdir, rename, rm, unlink } from 'node:fs/promises'
+import { link, lstat, open, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { mapConcurrent } from '../../core/concurrency.ts'
 import { AppError } from '../../core/errors.ts'
 import type { BackupLocation, ChildName, StoredObject } from '../backup-location.ts'
 import { checkObjectName, isDraftName, isObjectName } from '../object-name.ts'
 import { createBackupFolders, linked } from './backup-folders.ts'
-import { type OpenFile, objectUnknown, objectWriter, openDraft, openObject, writeAll } from './backup-object.ts'
-import { roomAt, tellingOfPlace } from './backup-trouble.ts'
+import {
+  type LinkFile,
+  linkNew,
+  type OpenFile,
+  objectUnknown,
+  objectWriter,
+  openDraft,
+  openObject,
+  writeAll,
+} from './backup-object.ts'
+import { tellingOfPlace } from './backup-trouble.ts'
 import { hasErrno } from './directories.ts'
 
 const LOOKS_AT_ONCE = 8
 
-/** Backups in a folder, which is made when something is written. @param openFile where tests let a disk fail. */
-export function createFsBackupLocation(path: string, openFile: OpenFile = open): BackupLocation {
+/** Backups in a folder, which is made when something is written. @param openFile where tests let a disk fail, as by linkFile. */
+export function createFsBackupLocation(
+  path: string,
+  openFile: OpenFile = open,
+  linkFile: LinkFile = link,
+): BackupLocation {
   const root = resolve(path)
   const folders = createBackupFolders(root)
   const { pathOf } = folders
@@ -91,11 +104,7 @@ export function createFsBackupLocation(path: string, openFile: OpenFile = open):
       signal.throwIfAborted()
       return putBy(name, bytes, async (draft) => {
         try {
-          await link(draft, pathOf(name))
-          return true
-        } catch (error) {
-          if (!hasErrno(error, 'EEXIST')) throw error
-          return false
+          return await linkNew(draft, pathOf(name), linkFile)
         } finally {
           await unlink(draft)
         }
@@ -106,7 +115,7 @@ export function createFsBackupLocation(path: string, openFile: OpenFile = open):
       signal.throwIfAborted()
       if (!(await folders.checkAbove(name))) throw objectUnknown(pathOf(name))
       try {
-        return await telling(() => openObject(pathOf(name)))
+        return await telling(() => openObject(pathOf(name), openFile))
       } catch (error) {
         throw hasErrno(error, 'ENOENT') ? objectUnknown(pathOf(name)) : error
       }
@@ -160,9 +169,26 @@ export function createFsBackupLocation(path: string, openFile: OpenFile = open):
         await folders.changed(prefix)
       })
     },
-    async room(signal) {
+    async sync(prefix, signal) {
+      if (prefix !== '') checkObjectName(prefix)
       signal.throwIfAborted()
-      return roomAt(root)
+      const child = prefix === '' ? 'x' : `${prefix}/x`
+      if (await folders.checkAbove(child)) await telling(() => folders.changed(child))
+    },
+    async deleteIfEmpty(prefix, signal) {
+      checkObjectName(prefix)
+      signal.throwIfAborted()
+      if (!(await folders.checkAbove(`${prefix}/x`))) return
+      await telling(async () => {
+        folders.forget(prefix)
+        try {
+          await rmdir(pathOf(prefix))
+        } catch (error) {
+          if (hasErrno(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR')) return
+          throw error
+        }
+        await folders.changed(prefix)
+      })
     },
   }
 }

@@ -1,4 +1,4 @@
-import { constants, type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { constants, copyFile, type FileHandle, type link, open, rename, rm } from 'node:fs/promises'
 import { AppError } from '../../core/errors.ts'
 import type { ObjectReader, ObjectWriter } from '../backup-location.ts'
 import { draftNameOf } from '../object-name.ts'
@@ -32,6 +32,33 @@ export async function openDraft(folders: BackupFolders, name: string, openFile: 
     } catch (error) {
       if (!hasErrno(error, 'EEXIST')) throw error
     }
+  }
+}
+
+/** The seam at which tests have a filesystem without links. */
+export type LinkFile = typeof link
+
+/** Gives a draft its name too, if that is free. @returns whether it was. Where files cannot have two names, a copy of it. */
+export async function linkNew(draft: string, path: string, linkFile: LinkFile): Promise<boolean> {
+  try {
+    await linkFile(draft, path).catch((error) => {
+      if (!hasErrno(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS')) throw error
+      return copyNew(draft, path)
+    })
+    return true
+  } catch (error) {
+    if (!hasErrno(error, 'EEXIST')) throw error
+    return false
+  }
+}
+
+async function copyNew(draft: string, path: string): Promise<void> {
+  await copyFile(draft, path, constants.COPYFILE_EXCL)
+  const copy = await open(path, 'r+')
+  try {
+    await copy.sync()
+  } finally {
+    await copy.close()
   }
 }
 
@@ -99,9 +126,9 @@ export function objectWriter(
   }
 }
 
-/** @throws AppError ARTIFACT_BROKEN when it is a link, a pipe or the like. */
-export async function openObject(path: string): Promise<ObjectReader> {
-  const file = await openPlain(path)
+/** @throws AppError ARTIFACT_BROKEN when it is a link, a pipe or the like; when its bytes are read, where the disk cannot give them. */
+export async function openObject(path: string, openFile: OpenFile = open): Promise<ObjectReader> {
+  const file = await openPlain(path, openFile)
   try {
     const stat = await file.stat()
     if (!stat.isFile()) throw linked(path)
@@ -111,7 +138,10 @@ export async function openObject(path: string): Promise<ObjectReader> {
         let filled = 0
         while (filled < into.length) {
           signal.throwIfAborted()
-          const { bytesRead } = await file.read(into, filled, into.length - filled, position + filled)
+          const reading = file.read(into, filled, into.length - filled, position + filled)
+          const { bytesRead } = await reading.catch((error) => {
+            throw hasErrno(error, 'EIO') ? unreadable(path, error) : error
+          })
           if (bytesRead === 0) break
           filled += bytesRead
         }
@@ -125,13 +155,21 @@ export async function openObject(path: string): Promise<ObjectReader> {
   }
 }
 
-async function openPlain(path: string): Promise<FileHandle> {
+async function openPlain(path: string, openFile: OpenFile): Promise<FileHandle> {
   try {
-    return await open(path, READ_FLAGS)
+    return await openFile(path, READ_FLAGS)
   } catch (error) {
     if (hasErrno(error, 'ELOOP', 'EMLINK', 'ENXIO')) throw linked(path)
     throw error
   }
 }
 
+/** One sector of one object: the rest of the place may be whole. */
+const unreadable = (path: string, cause: unknown): AppError =>
+  new AppError(
+    'ARTIFACT_BROKEN',
+    `The disk cannot read [${path}]: look after it, and take the file from a copy`,
+    {},
+    { cause },
+  )
 export const objectUnknown = (path: string): AppError => new AppError('BLOB_UNKNOWN', `[${path}] is not there`, {})

@@ -1,19 +1,6 @@
-import { statfs } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { AppError } from '../../core/errors.ts'
 import { hasErrno } from './directories.ts'
-
-/** Of the file system that a path is on, or will be. */
-export async function roomAt(path: string): Promise<{ readonly totalBytes: number; readonly freeBytes: number }> {
-  for (let at = path; ; at = dirname(at)) {
-    try {
-      const { bsize, blocks, bavail } = await statfs(at)
-      return { totalBytes: bsize * blocks, freeBytes: bsize * bavail }
-    } catch (error) {
-      if (!hasErrno(error, 'ENOENT') || at === dirname(at)) throw error
-    }
-  }
-}
+import { filesystemRoom } from './filesystem-room.ts'
 
 /** Runs work on a location; when its disk is what failed, it throws the refusal that says so, and what is missing. */
 export async function tellingOfPlace<T>(path: string, work: () => Promise<T>): Promise<T> {
@@ -21,8 +8,8 @@ export async function tellingOfPlace<T>(path: string, work: () => Promise<T>): P
     return await work()
   } catch (error) {
     if (hasErrno(error, 'ENOSPC')) {
-      const room = await roomAt(path).catch(() => undefined)
-      const left = room === undefined ? '' : `: ${room.freeBytes} of ${room.totalBytes} bytes are free`
+      const room = await filesystemRoom(path).catch(() => undefined)
+      const left = room === undefined ? '' : `: ${room.availableBytes} of ${room.totalBytes} bytes are free`
       throw unavailable(
         `There is no space left in the backup place [${path}]${left}. Make room, then run it again`,
         error,

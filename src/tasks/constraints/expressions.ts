@@ -30,7 +30,10 @@ export function createExpressionJudge(): ExpressionJudge {
       if (known.size === MAX_EXPRESSIONS) throw invalid(field, `more than ${MAX_EXPRESSIONS} expressions in one task`)
       instructions += instructionsOf(field, expression)
       if (instructions > MAX_INSTRUCTIONS_TOGETHER) {
-        throw invalid(field, 'the expressions of the task are too large together: name folders, or repeat less')
+        throw invalid(
+          field,
+          'the expressions of the task are too large together: use fewer of them, or repeat less in them',
+        )
       }
       known.add(expression)
     },

@@ -3,7 +3,7 @@ import { AppError } from '../../../core/errors.ts'
 import type { PullSource } from '../../../core/pull-source.ts'
 import type { BackupLocation, ObjectReader } from '../../../storage/backup-location.ts'
 import { isObjectName } from '../../../storage/object-name.ts'
-import { CONTENTS } from '../../run-paths.ts'
+import { CONTENTS } from '../../manifest/run-paths.ts'
 import type { RunFiles, WholeFinding } from '../run-files.ts'
 
 /** The files of a run folder. @param place the folder itself. */

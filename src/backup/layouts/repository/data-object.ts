@@ -10,6 +10,8 @@ const FOOTER_MAGIC = Buffer.from('EBKT')
 export const FOOTER_BYTES = 12
 
 export const dataName = (id: string): string => `data/${id.slice(0, 2)}/${id}`
+/** Undefined: it is no name of a data object. */
+export const dataIdOf = (name: string): string | undefined => /^data\/[0-9a-f]{2}\/([0-9a-f]{32})$/.exec(name)?.[1]
 
 /** What ends a data object whose entries end at `offset`: a frame that lists them, and where that begins. */
 export function sealTrailer(seal: ObjectSeal, entries: readonly Omit<Entry, 'object'>[], offset: number): Buffer {

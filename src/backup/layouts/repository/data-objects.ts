@@ -1,9 +1,11 @@
+import { dirname } from 'node:path'
 import { hasCode } from '../../../core/errors.ts'
 import type { BackupLocation } from '../../../storage/backup-location.ts'
 import { isDraftName } from '../../../storage/object-name.ts'
-import { openData, readTrailer } from './data-object.ts'
+import { dataName, openData, readTrailer } from './data-object.ts'
 import type { Entry } from './entry.ts'
 import type { IndexedObject } from './index-table.ts'
+import { STALE_MS } from './lease.ts'
 import type { Repository } from './repository.ts'
 import { isObjectId } from './sealed-object.ts'
 
@@ -23,7 +25,10 @@ export async function listData(location: BackupLocation, signal: AbortSignal): P
   return sizes
 }
 
-/** Whole objects that no index has, as a run that died leaves them: what they say of themselves. */
+/**
+ * Whole objects that no index has, as a run that died leaves them: what they say of themselves. Their names are durable from here on:
+ * whoever gave them may have died before.
+ */
 export async function findUnindexed(
   { location, master, index }: Repository,
   sizes: ReadonlyMap<string, number>,
@@ -40,6 +45,10 @@ export async function findUnindexed(
       if (hasCode(error, 'ARTIFACT_BROKEN')) found.push({ object: { id, sizeBytes }, entries: undefined })
     }
   }
+  if (found.length > 0) await location.sync('data', signal)
+  for (const folder of new Set(found.map(({ object }) => dirname(dataName(object.id))))) {
+    await location.sync(folder, signal)
+  }
   return found
 }
 
@@ -54,13 +63,26 @@ export async function indexUnindexed(repository: Repository, signal: AbortSignal
 
 /**
  * Removes drafts that no writer is at work on. To be called with an exclusive lease; whoever asks for a lease, or adds a key, writes
- * without one.
+ * without one: of these only what is older than any lease that still counts.
  */
 export async function removeDrafts(location: BackupLocation, signal: AbortSignal): Promise<void> {
   const data = (await location.children('data', signal)).map(({ name }) => `data/${name}`)
-  for (const folder of ['index', 'snapshots', ...data]) {
-    for (const { name, kind } of await location.children(folder, signal)) {
-      if (kind === 'object' && isDraftName(name)) await location.delete(`${folder}/${name}`, signal)
+  for (const folder of ['', 'index', 'snapshots', ...data]) {
+    for (const draft of await draftsIn(location, folder, signal)) await location.delete(draft, signal)
+  }
+  const leases = await Array.fromAsync(location.list('locks', signal))
+  // By the clock of the place: one of them is the caller's, who renews it.
+  const now = Math.max(...leases.map(({ modifiedAt }) => modifiedAt))
+  for (const folder of ['locks', 'keys']) {
+    for (const draft of await draftsIn(location, folder, signal)) {
+      const { modifiedAt = now } = (await location.find(draft, signal)) ?? {}
+      if (now - modifiedAt > STALE_MS) await location.delete(draft, signal)
     }
   }
+}
+
+async function draftsIn(location: BackupLocation, folder: string, signal: AbortSignal): Promise<string[]> {
+  return (await location.children(folder, signal))
+    .filter(({ name, kind }) => kind === 'object' && isDraftName(name))
+    .map(({ name }) => (folder === '' ? name : `${folder}/${name}`))
 }

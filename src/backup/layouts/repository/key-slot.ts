@@ -15,6 +15,9 @@ export interface ScryptCost {
 export const DEFAULT_COST: ScryptCost = { cost: 65_536, blockSize: 8, parallel: 1 }
 /** More is refused: whoever can write to the place must not be able to stop the server with it. */
 const MOST_MEMORY_BYTES = 512 * 1024 * 1024
+/** About 3 s. */
+const MOST_STEPS = 16 * DEFAULT_COST.cost * DEFAULT_COST.blockSize
+const MOST_PARALLEL = 4
 
 /** A master key, wrapped by a passphrase. */
 export interface KeySlot extends ScryptCost {
@@ -52,7 +55,7 @@ export function readSlot(bytes: Buffer): KeySlot | undefined {
   const { cost, blockSize, parallel, createdDate, label = '', salt, nonce, wrapped } = slot
   const numbers = [cost, blockSize, parallel].every((value) => Number.isSafeInteger(value) && value! > 0)
   const texts = [createdDate, label, salt, nonce, wrapped].every((value) => typeof value === 'string')
-  if (!numbers || !texts || memoryBytes(slot as KeySlot) > MOST_MEMORY_BYTES) return undefined
+  if (!numbers || !texts || !isBearable(slot as KeySlot)) return undefined
   return slot as KeySlot
 }
 
@@ -67,6 +70,14 @@ export async function unwrapKey(slot: KeySlot, passphrase: string, repositoryId:
   } catch {
     return undefined
   }
+}
+
+/** Others are no cost of scrypt, or take a thread for hours. */
+function isBearable(given: ScryptCost): boolean {
+  const { cost, blockSize, parallel } = given
+  const isPowerOfTwo = cost > 1 && Number.isInteger(Math.log2(cost))
+  const isShort = parallel <= MOST_PARALLEL && cost * blockSize * parallel <= MOST_STEPS
+  return isPowerOfTwo && isShort && memoryBytes(given) <= MOST_MEMORY_BYTES
 }
 
 const memoryBytes = ({ cost, blockSize, parallel }: ScryptCost): number => 128 * blockSize * (cost + parallel)

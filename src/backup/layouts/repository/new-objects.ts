@@ -40,13 +40,21 @@ export function createNewObjects({ index }: Repository, lease: Lease, clock: Clo
     entries = []
     bytes = 0
     writtenAt = clock.now()
-    await lease.check(signal)
-    await index.add(indexed, rows, signal)
+    try {
+      await lease.check(signal)
+      await index.add(indexed, rows, signal)
+    } catch (error) {
+      // The next attempt has them, too: when the disk was full, there may be room by then.
+      objects = [...indexed, ...objects]
+      entries = [...rows, ...entries]
+      throw error
+    }
     // The index takes a fraction of the memory.
     for (const { key } of rows) {
       promised.delete(nameOf(key))
       places.delete(nameOf(key))
     }
+    await lease.check(signal)
     await index.consolidate(signal)
   }
   function writeIndex(signal: AbortSignal): Promise<void> {

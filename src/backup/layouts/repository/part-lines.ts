@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { AppError } from '../../../core/errors.ts'
-import type { RecordFile } from '../../manifest.ts'
+import type { RecordFile } from '../../manifest/manifest.ts'
 import type { Entry } from './entry.ts'
 import type { EntryReader } from './entry-reader.ts'
 import { partEntry } from './record-needs.ts'

@@ -24,7 +24,7 @@ async function checkAll(layout: RepositoryLayout, place: string, expected: Files
   const report = await layout.verify(`${place}/repo`, { percent: 100, subset: undefined }, () => undefined, SIGNAL)
   assert.deepEqual([report.wrong, report.findings], [0, []])
   const [newest] = await layout.list(place, undefined, SIGNAL)
-  await using reader = await layout.openReader(newest!.path, SIGNAL)
+  await using reader = await layout.openReader(newest!.path, 'whole', SIGNAL)
   assert.deepEqual(await readBack(reader), expected)
 }
 
@@ -42,6 +42,20 @@ async function twoRuns(
 }
 
 describe('prune of a repository', () => {
+  it('given objects that were marked by a clock that was ahead, when prunes go on, then they are removed a day after the next one', async () => {
+    await using dir = await tempDir()
+    const clock = settableClock()
+    await using layout = repositoryLayout({ clock })
+    const { kept } = await twoRuns(layout, dir.path)
+    clock.at += 1_000 * DAY
+    await layout.prune(dir.file('repo'), real, SIGNAL)
+    clock.at -= 999 * DAY
+    await layout.prune(dir.file('repo'), real, SIGNAL)
+    clock.at += DAY
+    assert.equal((await layout.prune(dir.file('repo'), real, SIGNAL)).removed, 2)
+    await checkAll(layout, dir.path, kept)
+  })
+
   it('given objects that nobody needs, when a prune comes, then it marks them, and a day later one removes them', async () => {
     await using dir = await tempDir()
     const clock = settableClock()
@@ -149,6 +163,6 @@ async function checkAllLoosely(layout: RepositoryLayout, place: string, expected
   const report = await layout.verify(`${place}/repo`, { percent: 100, subset: undefined }, () => undefined, SIGNAL)
   assert.equal(report.wrong, 0)
   const [newest] = await layout.list(place, undefined, SIGNAL)
-  await using reader = await layout.openReader(newest!.path, SIGNAL)
+  await using reader = await layout.openReader(newest!.path, 'whole', SIGNAL)
   assert.deepEqual(await readBack(reader), expected)
 }

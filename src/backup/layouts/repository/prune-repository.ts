@@ -196,14 +196,14 @@ async function rewrite(
   return { objects, entries: written, emptied, damaged }
 }
 
-/** Who is not needed is marked; who is removed needs no mark. */
+/** Who is not needed is marked; who is removed needs no mark. One of a clock that was ahead counts from here on. */
 function marksAfter(
   { unneeded, removable, marks }: Plan,
   emptied: readonly string[],
   now: number,
 ): Map<string, number> {
   const waiting = [...unneeded, ...emptied].filter((id) => !removable.has(id))
-  return new Map(waiting.map((id) => [id, marks.get(id) ?? now]))
+  return new Map(waiting.map((id) => [id, Math.min(marks.get(id) ?? now, now)]))
 }
 
 /** In this order: index, data, marks. What a process that dies in between leaves, the next prune finds without an index, and marked. */

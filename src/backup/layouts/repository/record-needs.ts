@@ -1,5 +1,5 @@
 import { AppError } from '../../../core/errors.ts'
-import type { Manifest } from '../../manifest.ts'
+import type { Manifest } from '../../manifest/manifest.ts'
 import { type Entry, type EntryKind, entryKey } from './entry.ts'
 import type { EntryReader } from './entry-reader.ts'
 import { brokenObject } from './object-seal.ts'

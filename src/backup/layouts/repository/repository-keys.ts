@@ -2,9 +2,8 @@ import { AppError } from '../../../core/errors.ts'
 import type { BackupLocation } from '../../../storage/backup-location.ts'
 import { createKeyRing, type KeyRingDeps, type ListedSlot, type NewKey } from './key-ring.ts'
 import type { Lease, LeaseRequest } from './lease.ts'
-import type { Repositories, Repository } from './repository.ts'
-import { CONFIG, readConfig } from './repository-config.ts'
-import { readWhole } from './sealed-object.ts'
+import { configOf, type Repositories, type Repository } from './repository.ts'
+import { readConfig } from './repository-config.ts'
 
 /** Passphrases of an encrypted repository (PRECONDITION_FAILED: it is not). Paths are those of `find`. */
 export interface RepositoryKeys {
@@ -40,7 +39,7 @@ export function createRepositoryKeys(deps: RepositoryKeysDeps): RepositoryKeys {
   return {
     async list(path, signal) {
       const location = locationAt(path)
-      const { id, sealing } = readConfig(await readWhole(location, CONFIG, signal))
+      const { id, sealing } = readConfig(await configOf(location, signal))
       if (sealing === 'NONE') throw notEncrypted(path)
       return createKeyRing(location, id, deps).list(signal)
     },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { readdir, rm, stat, utimes } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
@@ -58,7 +58,7 @@ for (const [way, passphrase] of [
         assert.equal(manifest.blobCount, 5)
         // Another process, which has nothing in memory.
         await using other = repositoryLayout(secret)
-        await using reader = await other.openReader(path, SIGNAL)
+        await using reader = await other.openReader(path, 'whole', SIGNAL)
         assert.deepEqual(await readBack(reader), files)
         assert.deepEqual(reader.manifest, manifest)
         sound(await reader.verify(ALL, () => undefined, SIGNAL))
@@ -82,7 +82,7 @@ for (const [way, passphrase] of [
       assert.deepEqual(base, first.manifest)
       assert.deepEqual(await objectsIn(dir.path), before)
       assert.deepEqual([manifest.blobCount, manifest.files], [first.manifest.blobCount, first.manifest.files])
-      await using reader = await layout.openReader(writer.artifactLocation, SIGNAL)
+      await using reader = await layout.openReader(writer.artifactLocation, 'whole', SIGNAL)
       assert.deepEqual(await readBack(reader), files)
     })
 
@@ -94,7 +94,7 @@ for (const [way, passphrase] of [
       const changed = { ...files, '/a/small': Buffer.from('two') }
       const { path, sent } = await backUp(layout, dir.path, changed, { name: 'other' })
       assert.equal(sent, 1)
-      await using reader = await layout.openReader(path, SIGNAL)
+      await using reader = await layout.openReader(path, 'whole', SIGNAL)
       assert.deepEqual(await readBack(reader), changed)
     })
 
@@ -125,7 +125,7 @@ for (const [way, passphrase] of [
       const chunk = { lines: Buffer.from(`${linesOf(files).join('\n')}\n`), records: 6, first: '/a' }
       const records = await writer.putRecords('pr/repo/node.json', [chunk].values() as never, SIGNAL)
       await writer.publish(draftOf([records], { result: 'PARTIAL' }), SIGNAL)
-      await using reader = await layout.openReader(writer.artifactLocation, SIGNAL)
+      await using reader = await layout.openReader(writer.artifactLocation, 'whole', SIGNAL)
       sound(await reader.verify(ALL, () => undefined, SIGNAL))
       await assert.rejects(reader.open({ digest: digestOfBytes(lost!), sizeBytes: lost!.length }, SIGNAL), (error) =>
         hasCode(error, 'BLOB_UNKNOWN'),
@@ -143,7 +143,7 @@ for (const [way, passphrase] of [
       await rm(large!)
       const report = await layout.verify(dir.file('repo'), { percent: 0, subset: undefined }, () => undefined, SIGNAL)
       assert.equal(report.wrong, 1)
-      await using reader = await layout.openReader(path, SIGNAL)
+      await using reader = await layout.openReader(path, 'whole', SIGNAL)
       assert.equal((await reader.verify({ percent: 0, subset: undefined }, () => undefined, SIGNAL)).wrong, 1)
       const pruned = await layout.prune(dir.file('repo'), { runId: 'p', mode: 'for real', wait: 'no' }, SIGNAL)
       assert.equal(pruned.lost.length, 1)
@@ -190,12 +190,12 @@ describe('repository layout', () => {
       )
       await using layout = repositoryLayout({ clock: settableClock() })
       for (const { path } of await layout.list(dir.path, undefined, SIGNAL)) {
-        await using reader = await layout.openReader(path, SIGNAL)
+        await using reader = await layout.openReader(path, 'whole', SIGNAL)
         assert.deepEqual(await readBack(reader), files)
       }
       await layout.sweep({ place: dir.path, runId: `run-${START}` }, SIGNAL)
       const { path } = await backUp(layout, dir.path, files, { startedAt: START + HOUR })
-      await using reader = await layout.openReader(path, SIGNAL)
+      await using reader = await layout.openReader(path, 'whole', SIGNAL)
       assert.deepEqual(await readBack(reader), files)
       sound(await layout.verify(dir.file('repo'), ALL, () => undefined, SIGNAL))
       assert.deepEqual(await readdir(dir.file('repo', 'locks')), [])
@@ -209,9 +209,9 @@ describe('repository layout', () => {
     await using layout = repositoryLayout()
     const { path } = await backUp(layout, dir.path, { '/a': Buffer.from('a') })
     await using other = repositoryLayout({ passphrase: async () => 'wrong' })
-    await assert.rejects(other.openReader(path, SIGNAL), /do not open with the configured passphrase/)
+    await assert.rejects(other.openReader(path, 'whole', SIGNAL), /do not open with the configured passphrase/)
     await using none = repositoryLayout({ passphrase: async () => undefined })
-    await assert.rejects(none.openReader(path, SIGNAL), /no passphrase is configured/)
+    await assert.rejects(none.openReader(path, 'whole', SIGNAL), /no passphrase is configured/)
   })
 
   it('given two keys, when the first is removed, then the second still opens it and the last cannot be removed', async () => {
@@ -223,19 +223,23 @@ describe('repository layout', () => {
     const second = await layout.keys.add(repo, { passphrase: 'another', label: 'second' }, SIGNAL)
     await using other = repositoryLayout({ passphrase: async () => 'another' })
     await other.keys.remove(repo, first!.id, SIGNAL)
-    await using reader = await other.openReader(path, SIGNAL)
+    await using reader = await other.openReader(path, 'whole', SIGNAL)
     assert.equal(reader.layout, 'REPOSITORY')
     await assert.rejects(other.keys.remove(repo, second, SIGNAL), (error) => hasCode(error, 'DELETION_REFUSED'))
     await using stale = repositoryLayout()
-    await assert.rejects(stale.openReader(path, SIGNAL), (error) => hasCode(error, 'PERMISSION_DENIED'))
+    await assert.rejects(stale.openReader(path, 'whole', SIGNAL), (error) => hasCode(error, 'PERMISSION_DENIED'))
   })
 
-  it('given a repository without encryption, when a passphrase is configured, then it is read but not written to', async () => {
+  it('given a repository without encryption, when a passphrase is configured, then it is read as legacy only, and not written to', async () => {
     await using dir = await tempDir()
     await using plain = repositoryLayout({ passphrase: async () => undefined })
     const { path } = await backUp(plain, dir.path, { '/a': Buffer.from('a') })
     await using layout = repositoryLayout()
-    await using reader = await layout.openReader(path, SIGNAL)
+    await assert.rejects(
+      layout.openReader(path, 'whole', SIGNAL),
+      (error) => hasCode(error, 'ARTIFACT_BROKEN') && /not encrypted.*legacy=true/.test(error.message),
+    )
+    await using reader = await layout.openReader(path, 'legacy', SIGNAL)
     assert.equal(reader.files.length, 1)
     await assert.rejects(openTestWriter(layout, dir.path), (error) => hasCode(error, 'PRECONDITION_FAILED'))
     assert.deepEqual(await readdir(dir.file('repo', 'locks')), [])
@@ -251,6 +255,46 @@ describe('repository layout', () => {
     assert.deepEqual(await names('nightly'), ['nightly-20260101.000001', 'nightly-20260101.000000'])
     assert.deepEqual(await names('night'), ['night-20260101.000000'])
     assert.equal((await names()).length, 3)
+  })
+
+  it('given a folder `repo` that is a link, when anything is done with it, then it is refused and nothing is written there', async () => {
+    await using dir = await tempDir()
+    for (const folder of ['outside/snapshots', 'place']) await mkdir(dir.file(folder), { recursive: true })
+    await symlink(dir.file('outside'), dir.file('place', 'repo'))
+    await using layout = repositoryLayout()
+    const isLink = (error: unknown) => hasCode(error, 'ARTIFACT_BROKEN') && /repo.* is a link/.test(error.message)
+    await assert.rejects(backUp(layout, dir.file('place'), { '/a': Buffer.from('a') }), isLink)
+    await assert.rejects(layout.list(dir.file('place'), undefined, SIGNAL), isLink)
+    await assert.rejects(layout.find(dir.file('place'), SIGNAL), isLink)
+    assert.deepEqual(await readdir(dir.file('outside')), ['snapshots'])
+  })
+
+  it('given runs of one second, when the first is removed, then the next one is named after the last all the same', async () => {
+    await using dir = await tempDir()
+    await using layout = repositoryLayout()
+    const back = async () => (await backUp(layout, dir.path, { '/a': Buffer.from('a') })).path.split('/').at(-1)!
+    const first = await back()
+    await back()
+    await layout.removeSnapshots(dir.file('repo'), [first], SIGNAL)
+    assert.equal(await back(), 'nightly-20260101.000002')
+  })
+
+  it('given drafts of leases and keys, when it is pruned, then old ones go and fresh ones stay', async () => {
+    await using dir = await tempDir()
+    await using layout = repositoryLayout({ clock: settableClock() })
+    await backUp(layout, dir.path, { '/a': Buffer.from('a') })
+    for (const folder of ['locks', 'keys']) {
+      for (const age of ['old', 'fresh']) {
+        const draft = dir.file('repo', folder, `${age}.partial`)
+        await writeFile(draft, '')
+        const longAgo = new Date((await stat(draft)).mtimeMs - 31 * 60_000)
+        if (age === 'old') await utimes(draft, longAgo, longAgo)
+      }
+    }
+    await layout.prune(dir.file('repo'), { runId: 'p', mode: 'for real', wait: 'no' }, SIGNAL)
+    assert.deepEqual(await readdir(dir.file('repo', 'locks')), ['fresh.partial'])
+    const keys = await readdir(dir.file('repo', 'keys'))
+    assert.deepEqual([keys.length, keys.includes('fresh.partial')], [2, true])
   })
 
   it('given a backup at work, when a prune comes, then it is refused, and a stale lease does not stop it', async () => {

@@ -2,7 +2,7 @@ import type { Clock } from '../../../core/clock.ts'
 import { AppError, hasCode } from '../../../core/errors.ts'
 import type { Ids, Random } from '../../../core/ids.ts'
 import type { BackupLocation } from '../../../storage/backup-location.ts'
-import type { BackupReader, BackupWriter, VerifyShare } from '../layout.ts'
+import type { BackupReader, BackupWriter, VerifyReport, VerifyShare } from '../layout.ts'
 import type { StoredRun, WriterRequest } from '../layouts.ts'
 import { runTimeOf } from '../run-name.ts'
 import { indexUnindexed, removeDrafts } from './data-objects.ts'
@@ -10,11 +10,18 @@ import { createFrameThreads } from './frame-threads.ts'
 import { DEFAULT_COST, type ScryptCost } from './key-slot.ts'
 import { type Lease, type LeaseRequest, removeLeases, takeLease } from './lease.ts'
 import { MARK_GRACE_MS, type PruneMode, type PruneReport, pruneRepository } from './prune-repository.ts'
-import { createRepositories } from './repository.ts'
+import { createRepositories, type Repository } from './repository.ts'
 import { CONFIG } from './repository-config.ts'
 import { createRepositoryKeys, type RepositoryKeys } from './repository-keys.ts'
-import { parseSnapshotName, parseSnapshotPath, repositoryPath, snapshotPath } from './repository-place.ts'
+import {
+  parseSnapshotName,
+  parseSnapshotPath,
+  repositoryLocation,
+  repositoryPath,
+  snapshotPath,
+} from './repository-place.ts'
 import { openRepositoryReader } from './repository-reader.ts'
+import { hasRemains } from './repository-remains.ts'
 import { openRepositoryWriter } from './repository-writer.ts'
 import { snapshotName } from './snapshot-object.ts'
 import { type RepositoryReport, verifyRepository } from './verify-repository.ts'
@@ -25,8 +32,11 @@ const WAIT_MS = 10 * 60_000
 /** Backups as snapshots of one de-duplicating store, `<place>/repo`. */
 export interface RepositoryLayout extends AsyncDisposable {
   openWriter(request: WriterRequest, signal: AbortSignal): Promise<BackupWriter>
-  /** @param path of a snapshot. @throws AppError BLOB_UNKNOWN, ARTIFACT_BROKEN, PERMISSION_DENIED (passphrase). */
-  openReader(path: string, signal: AbortSignal): Promise<BackupReader>
+  /**
+   * @param path of a snapshot. @param takes `legacy`: also one that is not encrypted, though there is a passphrase.
+   * @throws AppError BLOB_UNKNOWN, ARTIFACT_BROKEN, PERMISSION_DENIED (passphrase).
+   */
+  openReader(path: string, takes: 'whole' | 'legacy', signal: AbortSignal): Promise<BackupReader>
   isSnapshot(path: string): boolean
   /** Makes what a run that died has stored whole usable for the next, and removes its lease and drafts. */
   sweep(request: Pick<WriterRequest, 'place' | 'runId'>, signal: AbortSignal): Promise<void>
@@ -34,7 +44,7 @@ export interface RepositoryLayout extends AsyncDisposable {
   sweepAt(path: string, runId: string, signal: AbortSignal): Promise<void>
   /** Newest first. */
   list(place: string, name: string | undefined, signal: AbortSignal): Promise<StoredRun[]>
-  /** Folder of the repository that a path is, or is the place of; undefined: there is none. */
+  /** Folder of the repository that a path is, or is the place of, also of one that has lost its config; undefined: there is none. */
   find(path: string, signal: AbortSignal): Promise<string | undefined>
   /** All of a repository. @param path of `find`. */
   verify(
@@ -73,17 +83,21 @@ export interface RepositoryLayoutDeps {
 }
 
 export function createRepositoryLayout(deps: RepositoryLayoutDeps): RepositoryLayout {
-  const { clock, ids, random, locationAt, timeZone, scryptCost = DEFAULT_COST, graceMs = MARK_GRACE_MS } = deps
+  const { clock, ids, random, passphrase, timeZone, scryptCost = DEFAULT_COST, graceMs = MARK_GRACE_MS } = deps
+  const locationAt = (path: string) => repositoryLocation(deps.locationAt, path)
   const repositories = createRepositories({ ...deps, scryptCost })
   const threads = createFrameThreads(deps.threads)
   const lease = (location: BackupLocation, request: LeaseRequest, signal: AbortSignal): Promise<Lease> =>
     takeLease(location, request, deps, signal)
 
-  const keys = createRepositoryKeys({ ...deps, scryptCost, lease, repositories })
+  const keys = createRepositoryKeys({ ...deps, locationAt, scryptCost, lease, repositories })
+  /** Whoever can write to a place can make a repository there. */
+  const isOpenToAll = async ({ master }: Repository) => master === undefined && (await passphrase()) !== undefined
   async function find(path: string, signal: AbortSignal): Promise<string | undefined> {
-    for (const folder of [path, repositoryPath(path)]) {
-      if ((await locationAt(folder).find(CONFIG, signal)) !== undefined) return folder
-    }
+    const folders = [path, repositoryPath(path)]
+    for (const folder of folders) if ((await locationAt(folder).find(CONFIG, signal)) !== undefined) return folder
+    // One that has lost its config must not go unnoticed.
+    for (const folder of folders) if (await hasRemains(locationAt(folder), signal)) return folder
     return undefined
   }
   async function sweepAt(path: string, runId: string, signal: AbortSignal): Promise<void> {
@@ -95,6 +109,7 @@ export function createRepositoryLayout(deps: RepositoryLayoutDeps): RepositoryLa
       const repository = await repositories.open(location, signal)
       await held.check(signal)
       await indexUnindexed(repository, signal)
+      await held.removeStale(signal)
     }
     // Last: it tells others that there may be objects without an index.
     await removeLeases(location, runId, 'shared', signal)
@@ -118,11 +133,16 @@ export function createRepositoryLayout(deps: RepositoryLayoutDeps): RepositoryLa
         throw error
       }
     },
-    async openReader(path, signal) {
+    async openReader(path, takes, signal) {
       const parsed = parseSnapshotPath(path)
       if (parsed === undefined) throw new AppError('ARTIFACT_BROKEN', `[${path}] is no snapshot of a backup repository`)
       const repository = await repositories.open(locationAt(parsed.repository), signal)
-      return openRepositoryReader(repository, parsed.snapshot, { threads, random }, signal)
+      const isOpen = await isOpenToAll(repository)
+      if (isOpen && takes === 'whole')
+        throw new AppError('ARTIFACT_BROKEN', `[${path}] is not to be trusted: ${OPEN_TO_ALL}`)
+      const reader = await openRepositoryReader(repository, parsed.snapshot, { threads, random }, signal)
+      if (!isOpen) return reader
+      return { ...reader, verify: async (...of) => toldOpen(path, await reader.verify(...of)) }
     },
     isSnapshot: (path) => parseSnapshotPath(path) !== undefined,
     sweep: ({ place, runId }, signal) => sweepAt(repositoryPath(place), runId, signal),
@@ -142,7 +162,8 @@ export function createRepositoryLayout(deps: RepositoryLayoutDeps): RepositoryLa
     find,
     async verify(path, share, onBytes, signal) {
       const repository = await repositories.open(locationAt(path), signal)
-      return verifyRepository(repository, { threads, random }, share, onBytes, signal)
+      const report = await verifyRepository(repository, { threads, random }, share, onBytes, signal)
+      return (await isOpenToAll(repository)) ? toldOpen(path, report) : report
     },
     async removeSnapshots(path, snapshots, signal) {
       for (const snapshot of snapshots) await locationAt(path).delete(snapshotName(snapshot), signal)
@@ -161,3 +182,11 @@ export function createRepositoryLayout(deps: RepositoryLayoutDeps): RepositoryLa
     [Symbol.asyncDispose]: () => threads[Symbol.asyncDispose](),
   }
 }
+
+const OPEN_TO_ALL =
+  'its repository is not encrypted, though this server has a passphrase: anybody may have made it. Restore with legacy=true takes it'
+
+const toldOpen = <R extends VerifyReport>(object: string, report: R): R => ({
+  ...report,
+  findings: [...report.findings, { object, reason: OPEN_TO_ALL }],
+})

@@ -57,9 +57,7 @@ export async function openRepositoryReader(
       const found = new Map<Digest, Buffer>()
       for await (const [entry, bytes] of reader.readMany([...digests.keys()], signal)) {
         const digest = digests.get(entry)!
-        // Encrypted, the bytes open as no other content; what was hashed when it was written need not be hashed again.
-        const isWhole = bytes !== undefined && (repository.master !== undefined || digestOfBytes(bytes) === digest)
-        if (isWhole) found.set(digest, bytes)
+        if (bytes !== undefined && digestOfBytes(bytes) === digest) found.set(digest, bytes)
       }
       return found
     },

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { digestBytes, digestOfBytes } from '../../../core/digest.ts'
 import { AppError } from '../../../core/errors.ts'
-import type { RecordFile, RecordPart } from '../../manifest.ts'
+import type { RecordFile, RecordPart } from '../../manifest/manifest.ts'
 import type { RecordChunk } from '../layout.ts'
 import { entryKey } from './entry.ts'
 import type { NewObjects } from './new-objects.ts'

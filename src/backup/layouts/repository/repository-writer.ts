@@ -4,10 +4,10 @@ import { AppError } from '../../../core/errors.ts'
 import type { Ids, Random } from '../../../core/ids.ts'
 import type { PullSource } from '../../../core/pull-source.ts'
 import type { BlobStat } from '../../../storage/blob-store.ts'
-import type { Manifest } from '../../manifest.ts'
+import type { Manifest } from '../../manifest/manifest.ts'
 import type { BackupWriter, ManifestDraft } from '../layout.ts'
 import type { WriterRequest } from '../layouts.ts'
-import { runNameOf } from '../run-name.ts'
+import { freeNameAfter } from '../run-name.ts'
 import { createWritePace } from '../write-pace.ts'
 import { findBase } from './base-snapshot.ts'
 import { dataName, sealTrailer } from './data-object.ts'
@@ -158,8 +158,11 @@ export async function openRepositoryWriter(
     async [Symbol.asyncDispose]() {
       await Promise.allSettled(onTheWay.values())
       await packs.idle()
-      // What is durable is for the next run to use. Without an index, prune finds it.
-      await objects.writeIndex(stop.signal).catch(() => undefined)
+      // What is durable is for the next run to use: it looks for what has no index where a lease tells of it.
+      await objects
+        .writeIndex(stop.signal)
+        .then(() => lease.removeStale(stop.signal))
+        .catch(() => lease.leave())
       stop.abort()
       await reader[Symbol.asyncDispose]()
       await lease[Symbol.asyncDispose]()
@@ -177,7 +180,7 @@ async function adoptUnindexed(repository: Repository, objects: NewObjects, signa
   }
 }
 
-/** Of several runs within a second, each has one of its own. */
+/** Of several runs within a second, each has one of its own. @throws AppError RESOURCE_EXISTED. */
 async function freeName(
   repository: Repository,
   { name, startedAt }: RepositoryRequest,
@@ -185,10 +188,10 @@ async function freeName(
   signal: AbortSignal,
 ): Promise<string> {
   const taken = new Set(await repository.snapshots(signal))
-  for (let second = 0; ; second++) {
-    const snapshot = `${name}-${runNameOf(startedAt + second * 1_000, timeZone)}`
-    if (!taken.has(snapshot)) return snapshot
-  }
+  const free = freeNameAfter(startedAt, timeZone, (run) => taken.has(`${name}-${run}`))
+  if (free !== undefined) return `${name}-${free}`
+  const where = `${repository.location.path}/snapshots`
+  throw new AppError('RESOURCE_EXISTED', `${where} has a backup [${name}] for every second of the next minutes`)
 }
 
 interface SnapshotGround {

@@ -1,10 +1,12 @@
-import { AppError } from '../../../core/errors.ts'
+import { AppError, hasCode } from '../../../core/errors.ts'
 import type { BackupLocation } from '../../../storage/backup-location.ts'
 import { type IndexSet, openIndexSet, type TableCache } from './index-set.ts'
 import { createKeyRing, type KeyRing, type KeyRingDeps, type Unlocked } from './key-ring.ts'
 import { MASTER_KEY_BYTES } from './key-slot.ts'
+import { brokenObject } from './object-seal.ts'
 import { CONFIG, configBytes, type RepositoryConfig, readConfig } from './repository-config.ts'
-import { openObject, readWhole, sealObject } from './sealed-object.ts'
+import { hasRemains } from './repository-remains.ts'
+import { MOST_SNAPSHOT_BYTES, openObject, readWhole, sealObject } from './sealed-object.ts'
 import { decodeSnapshot, encodeSnapshot, type Snapshot, snapshotIdentity, snapshotName } from './snapshot-object.ts'
 
 /** A repository that is open. */
@@ -51,7 +53,7 @@ export function createRepositories(deps: RepositoryDeps): Repositories {
   const kept = new Map<string, Kept>()
 
   async function open(location: BackupLocation, signal: AbortSignal): Promise<Repository> {
-    const bytes = await readWhole(location, CONFIG, signal)
+    const bytes = await configOf(location, signal)
     const config = readConfig(bytes)
     const keys = createKeyRing(location, config.id, deps)
     const known = kept.get(location.path)
@@ -110,6 +112,8 @@ export function createRepositories(deps: RepositoryDeps): Repositories {
         // One that nobody could read would stop every prune.
         decodeSnapshot(bytes)
         const sealed = sealObject(snapshotIdentity(name, master), bytes, random.bytes(32))
+        if (sealed.length > MOST_SNAPSHOT_BYTES)
+          throw brokenObject(`snapshots/${name} would have ${sealed.length} bytes`)
         return location.putNew(snapshotName(name), sealed, signal)
       },
     }
@@ -117,10 +121,7 @@ export function createRepositories(deps: RepositoryDeps): Repositories {
   async function make(location: BackupLocation, signal: AbortSignal): Promise<void> {
     for (const folder of ['data', 'index', 'snapshots']) {
       if ((await location.children(folder, signal)).length === 0) continue
-      throw new AppError(
-        'ARTIFACT_BROKEN',
-        `The backup repository in ${location.path} has lost its config: take it from a copy, or use another place`,
-      )
+      throw lostConfig(location)
     }
     const secret = await passphrase()
     const config: RepositoryConfig = { id: ids.key(), sealing: secret === undefined ? 'NONE' : 'AES-256-GCM' }
@@ -146,3 +147,19 @@ export function createRepositories(deps: RepositoryDeps): Repositories {
     },
   }
 }
+
+/** Bytes of the config. @throws AppError BLOB_UNKNOWN: there is no repository; ARTIFACT_BROKEN when there is one without it. */
+export async function configOf(location: BackupLocation, signal: AbortSignal): Promise<Buffer> {
+  try {
+    return await readWhole(location, CONFIG, signal)
+  } catch (error) {
+    if (hasCode(error, 'BLOB_UNKNOWN') && (await hasRemains(location, signal))) throw lostConfig(location)
+    throw error
+  }
+}
+
+const lostConfig = (location: BackupLocation): AppError =>
+  new AppError(
+    'ARTIFACT_BROKEN',
+    `The backup repository in ${location.path} has lost its config: take it from a copy, or use another place`,
+  )

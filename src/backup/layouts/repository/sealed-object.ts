@@ -12,6 +12,9 @@ export interface ObjectIdentity {
   readonly master: Buffer | undefined
 }
 
+/** Larger ones are not written either: what nobody can read stops every prune. */
+export const MOST_SNAPSHOT_BYTES = 512 * 1024 ** 2
+
 /** @param salt 32 random bytes. */
 export function sealObject({ kind, id, master }: ObjectIdentity, payload: Buffer, salt: Buffer): Buffer {
   const seal = newSeal(kind, id, master, salt)
@@ -37,9 +40,22 @@ export function openObject({ kind, id, master }: ObjectIdentity, object: Buffer)
   return payload
 }
 
-/** All of a small object. @throws AppError BLOB_UNKNOWN. */
+/** Whoever can write to the place must not be able to fill the memory with one object. */
+const MOST_BYTES: Readonly<Record<string, number>> = {
+  index: 4 * 1024 ** 3,
+  snapshots: MOST_SNAPSHOT_BYTES,
+  marks: 512 * 1024 ** 2,
+}
+/** Config, keys, leases. */
+const MOST_OTHER_BYTES = 64 * 1024
+
+/** All of an object that is read at once. @throws AppError BLOB_UNKNOWN; ARTIFACT_BROKEN when it is larger than any of its kind. */
 export async function readWhole(location: BackupLocation, name: string, signal: AbortSignal): Promise<Buffer> {
   await using reader = await location.open(name, signal)
+  const [kind = ''] = name.split('/')
+  if (reader.sizeBytes > (MOST_BYTES[kind] ?? MOST_OTHER_BYTES)) {
+    throw brokenObject(`${name} has ${reader.sizeBytes} bytes, more than any that was written`)
+  }
   return readExactly(reader, 0, reader.sizeBytes, signal)
 }
 

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
-import type { Manifest } from '../../manifest.ts'
-import { manifestOf } from '../../manifest-shape.ts'
+import type { Manifest } from '../../manifest/manifest.ts'
+import { manifestDocument, manifestOf } from '../../manifest/manifest-shape.ts'
 import { brokenObject, OBJECT_ID_BYTES } from './object-seal.ts'
 import type { ObjectIdentity } from './sealed-object.ts'
 
@@ -19,7 +19,8 @@ export const snapshotIdentity = (name: string, master: Buffer | undefined): Obje
   master,
 })
 
-export const encodeSnapshot = (snapshot: Snapshot): Buffer => Buffer.from(JSON.stringify(snapshot))
+export const encodeSnapshot = ({ manifest, missing }: Snapshot): Buffer =>
+  Buffer.from(JSON.stringify({ manifest: manifestDocument(manifest), missing }))
 
 /** Takes nothing but what a snapshot may hold: without encryption, anybody may have made it. @throws AppError ARTIFACT_BROKEN. */
 export function decodeSnapshot(bytes: Buffer): Snapshot {

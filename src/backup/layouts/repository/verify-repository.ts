@@ -1,18 +1,20 @@
 import { digestFromBytes } from '../../../core/digest.ts'
 import { hasCode } from '../../../core/errors.ts'
 import type { Random } from '../../../core/ids.ts'
-import { createFindings, type Findings } from '../findings.ts'
-import type { VerifyReport, VerifyShare } from '../layout.ts'
+import type { Findings } from '../findings.ts'
+import type { VerifyFinding, VerifyReport, VerifyShare } from '../layout.ts'
 import { chosenBy } from '../verify-share.ts'
 import { dataName, readTrailer } from './data-object.ts'
 import { listData } from './data-objects.ts'
 import { type Entry, isContent } from './entry.ts'
-import { createEntryReader } from './entry-reader.ts'
+import { createEntryReader, type EntryReader } from './entry-reader.ts'
 import type { FrameThreads } from './frame-threads.ts'
+import { createHeldFindings } from './held-findings.ts'
 import { decodeIndex } from './index-table.ts'
 import { readMarks } from './marks.ts'
 import type { Repository } from './repository.ts'
 import { openObject, readWhole } from './sealed-object.ts'
+import { snapshotName } from './snapshot-object.ts'
 import { verifyEntries } from './verify-entries.ts'
 import { checkObjects, neededEntries, telling } from './verify-snapshot.ts'
 
@@ -33,19 +35,18 @@ export async function verifyRepository(
   onBytes: (count: number) => void,
   signal: AbortSignal,
 ): Promise<RepositoryReport> {
-  const findings = createFindings()
+  const findings = createHeldFindings(repository)
   await using reader = createEntryReader(repository.location, repository.master)
   const names = await repository.snapshots(signal)
   const needed = new Set<string>()
   await repository.index.refresh(signal)
+  const indexed = [...repository.index.tables.values()].flatMap((table) => table.objects)
+  // After the index: all that it names is there, but for what is missing and what a prune removes from here on.
   const sizes = await listData(repository.location, signal)
   for (const name of names) {
-    await telling(findings, `snapshots/${name}`, async () => {
-      const snapshot = await unlessGone(repository.snapshot(name, signal))
-      if (snapshot === undefined) return
-      const { records, contents } = await neededEntries({ repository, reader }, snapshot, findings, signal)
-      for (const { object } of [...records, ...contents.values()]) needed.add(object)
-    })
+    const { told, objects } = await needsOfSnapshot({ repository, reader }, name, signal)
+    for (const finding of told) findings.wrong(finding)
+    for (const object of objects) needed.add(object)
   }
   await verifySmallObjects(repository, findings, signal)
   const entries: Entry[] = []
@@ -58,12 +59,6 @@ export async function verifyRepository(
     })
     if (!repository.index.hasObject(id)) findings.object(sizeBytes)
   }
-  let indexed = [...repository.index.tables.values()].flatMap((table) => table.objects)
-  // What a prune has removed since is in no index any more: it takes it from there first.
-  if (indexed.some(({ id }) => !sizes.has(id))) {
-    await repository.index.refresh(signal)
-    indexed = indexed.filter(({ id }) => repository.index.hasObject(id))
-  }
   checkObjects(
     repository,
     sizes,
@@ -75,10 +70,39 @@ export async function verifyRepository(
   const chosen = entries.filter(({ key }) => !isContent(key) || isChosen(digestFromBytes(key.subarray(0, 32))))
   const hashing = repository.master === undefined ? 'sha256' : 'none'
   await verifyEntries({ reader, threads, hashing, findings, onBytes }, chosen, signal)
+  await findings.settle(signal)
   const unneeded = [...sizes.keys()].filter((id) => !needed.has(id)).length
   return { ...findings.report, snapshots: names.length, unneeded }
 }
 const NO_KEY = Buffer.alloc(0)
+
+interface SnapshotNeeds {
+  readonly told: readonly VerifyFinding[]
+  /** Data objects that hold what it needs. */
+  readonly objects: ReadonlySet<string>
+}
+
+/** Of a snapshot that is gone meanwhile, nothing is told. */
+async function needsOfSnapshot(
+  { repository, reader }: { readonly repository: Repository; readonly reader: EntryReader },
+  name: string,
+  signal: AbortSignal,
+): Promise<SnapshotNeeds> {
+  const told: VerifyFinding[] = []
+  const objects = new Set<string>()
+  const wrong = (finding: VerifyFinding): void => {
+    told.push(finding)
+  }
+  await telling({ wrong }, snapshotName(name), async () => {
+    const snapshot = await unlessGone(repository.snapshot(name, signal))
+    if (snapshot === undefined) return
+    const { records, contents } = await neededEntries({ repository, reader }, snapshot, { wrong }, signal)
+    for (const { object } of [...records, ...contents.values()]) objects.add(object)
+  })
+  if (told.length === 0) return { told, objects }
+  const isThere = (await repository.location.find(snapshotName(name), signal)) !== undefined
+  return { told: isThere ? told : [], objects }
+}
 
 /** What was listed a moment ago and is gone was removed by somebody: by retention, by a prune, or it was made one with others. */
 async function unlessGone<T>(work: Promise<T>): Promise<T | undefined> {

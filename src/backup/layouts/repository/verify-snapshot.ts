@@ -1,7 +1,7 @@
 import { type Digest, digestFromBytes } from '../../../core/digest.ts'
 import { hasCode, messageOf } from '../../../core/errors.ts'
 import type { Random } from '../../../core/ids.ts'
-import { createFindings, type Findings } from '../findings.ts'
+import type { Findings } from '../findings.ts'
 import type { VerifyReport, VerifyShare } from '../layout.ts'
 import { chosenBy } from '../verify-share.ts'
 import { dataName } from './data-object.ts'
@@ -9,6 +9,7 @@ import { listData } from './data-objects.ts'
 import { type Entry, entryKey } from './entry.ts'
 import type { EntryReader } from './entry-reader.ts'
 import type { FrameThreads } from './frame-threads.ts'
+import { createHeldFindings } from './held-findings.ts'
 import { checkedParts } from './part-lines.ts'
 import { digestsIn, needsOfParts, partEntry, partsOf } from './record-needs.ts'
 import type { Repository } from './repository.ts'
@@ -22,7 +23,10 @@ export interface SnapshotGround {
   readonly random: Pick<Random, 'next'>
 }
 
-/** Everything the snapshot needs is in an index and lies there; its records are read, and of its contents a share. */
+/**
+ * Everything the snapshot needs is in an index and lies there; its records are read, and of its contents a share. When a prune has put
+ * some of it elsewhere meanwhile, it is done again, with the index as it is by then.
+ */
 export async function verifySnapshot(
   ground: SnapshotGround,
   snapshot: Snapshot,
@@ -30,10 +34,24 @@ export async function verifySnapshot(
   onBytes: (count: number) => void,
   signal: AbortSignal,
 ): Promise<VerifyReport> {
+  const first = await verifyOnce(ground, snapshot, share, onBytes, signal)
+  if (first.moved === 0) return first.report
+  await ground.repository.index.refresh(signal)
+  return (await verifyOnce(ground, snapshot, share, onBytes, signal)).report
+}
+
+async function verifyOnce(
+  ground: SnapshotGround,
+  snapshot: Snapshot,
+  share: VerifyShare,
+  onBytes: (count: number) => void,
+  signal: AbortSignal,
+): Promise<{ readonly report: VerifyReport; readonly moved: number }> {
   const { repository, reader, threads, random } = ground
-  const findings = createFindings()
-  const sizes = await listData(repository.location, signal)
+  const findings = createHeldFindings(repository)
   const needed = await neededEntries(ground, snapshot, findings, signal)
+  // After the index: all that it names is there, but for what is missing and what a prune removes from here on.
+  const sizes = await listData(repository.location, signal)
   checkObjects(repository, sizes, [...needed.records, ...needed.contents.values()], findings)
   const isChosen = chosenBy(share, random)
   const contents = [...needed.contents].filter(([digest]) => isChosen(digest)).map(([, entry]) => entry)
@@ -41,7 +59,8 @@ export async function verifySnapshot(
   const hashing = repository.master === undefined ? 'sha256' : 'none'
   const entries = [...needed.records, ...contents].filter(isThere)
   await verifyEntries({ reader, threads, hashing, findings, onBytes }, entries, signal)
-  return findings.report
+  const moved = await findings.settle(signal)
+  return { report: findings.report, moved: moved.size }
 }
 
 export interface NeededEntries {
@@ -50,11 +69,27 @@ export interface NeededEntries {
   readonly contents: ReadonlyMap<Digest, Entry>
 }
 
-/** What a snapshot needs; each that no index has is a finding. */
+/** What a snapshot needs; each that no index has is a finding. What a prune has put elsewhere is looked up again before it is told. */
 export async function neededEntries(
+  ground: Pick<SnapshotGround, 'repository' | 'reader'>,
+  snapshot: Snapshot,
+  findings: Pick<Findings, 'wrong'>,
+  signal: AbortSignal,
+): Promise<NeededEntries> {
+  let isWhole = true
+  const wrong = (): void => {
+    isWhole = false
+  }
+  const first = await lookUp(ground, snapshot, { wrong }, signal)
+  if (isWhole) return first
+  await ground.repository.index.refresh(signal)
+  return lookUp(ground, snapshot, findings, signal)
+}
+
+async function lookUp(
   { repository, reader }: Pick<SnapshotGround, 'repository' | 'reader'>,
   { manifest, missing }: Snapshot,
-  findings: Findings,
+  findings: Pick<Findings, 'wrong'>,
   signal: AbortSignal,
 ): Promise<NeededEntries> {
   const records: Entry[] = []
@@ -108,7 +143,11 @@ export function checkObjects(
 }
 
 /** What is damaged or gone is a finding; everything else ends the verification. */
-export async function telling(findings: Findings, object: string, work: () => Promise<void>): Promise<void> {
+export async function telling(
+  findings: Pick<Findings, 'wrong'>,
+  object: string,
+  work: () => Promise<void>,
+): Promise<void> {
   try {
     await work()
   } catch (error) {

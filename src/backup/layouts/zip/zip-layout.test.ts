@@ -16,7 +16,7 @@ import { type MadeEntry, madeZip } from '../../../../test/helpers/made-zip.ts'
 import { tempDir } from '../../../../test/helpers/temp.ts'
 import { hasCode } from '../../../core/errors.ts'
 import { createFsBackupLocation } from '../../../storage/fs/backup-location.ts'
-import { contentPath } from '../../run-paths.ts'
+import { contentPath } from '../../manifest/run-paths.ts'
 import { openZipEntry } from './zip-content.ts'
 import { readZipEntries } from './zip-entries.ts'
 

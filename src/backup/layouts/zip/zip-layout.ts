@@ -2,8 +2,9 @@ import { basename, dirname } from 'node:path'
 import { AppError } from '../../../core/errors.ts'
 import { isDraftName, isObjectName } from '../../../storage/object-name.ts'
 import type { LayoutKind, StoredRun } from '../layouts.ts'
+import { claimRun, releaseRun, runsClaimedBy, underClaim } from '../run-claim.ts'
 import { runTimeOf } from '../run-name.ts'
-import { freeRunName, kindAt, type RunPlaces, runNamesOf, runOwners, zipNameOf } from '../run-place.ts'
+import { kindAt, type RunPlaces, runOwners, zipNameOf } from '../run-place.ts'
 import { openRunReader } from '../run-reader.ts'
 import { createRunWriter } from '../run-writer.ts'
 import { createWritePace } from '../write-pace.ts'
@@ -21,11 +22,11 @@ export function createZipLayout({ locate, seal, random, clock, timeZone }: RunPl
     return { run: file.slice(name.length + 1, cut), rest: file.slice(cut) }
   }
   return {
-    async openWriter({ place, name, startedAt, rateLimit }, signal) {
-      const location = locate(place)
-      const run = await freeRunName(location, name, startedAt, timeZone, signal)
-      const draft = await createZipDraft(location, zipNameOf(name, run), run, signal)
-      return createRunWriter(draft, seal, createWritePace(clock, rateLimit))
+    async openWriter(request, signal) {
+      const location = locate(request.place)
+      const claim = await claimRun(location, request, timeZone, signal)
+      const open = (run: string) => createZipDraft(location, zipNameOf(request.name, run), run, signal)
+      return createRunWriter(await underClaim(claim, open), seal, createWritePace(clock, request.rateLimit))
     },
     async openReader(path, takes, signal) {
       if ((await kindAt(locate, path, signal)) !== 'object') return undefined
@@ -36,18 +37,23 @@ export function createZipLayout({ locate, seal, random, clock, timeZone }: RunPl
       }
       return openRunReader(await openZipFiles(locate(dirname(path)), zip, signal), takes, seal, random, signal)
     },
-    async sweep({ place, name, startedAt }, signal) {
+    async sweep({ place, name, runId }, signal) {
       const location = locate(place)
       const children = await location.children(name, signal)
       const names = new Set(children.map((child) => child.name))
-      const runs = runNamesOf(startedAt, timeZone)
+      const runs = new Set(await runsClaimedBy(location, name, runId, signal))
       for (const child of children) {
         const { run, rest } = partsOf(child.name, name) ?? { run: '', rest: '' }
         if (child.kind !== 'object' || !rest.startsWith(ZIP) || !runs.has(run)) continue
         const isLonely = rest === sidecarOf(ZIP) && !names.has(basename(zipNameOf(name, run)))
         if (isDraftName(rest) || isLonely) await location.delete(`${name}/${child.name}`, signal)
       }
+      for (const run of runs) await releaseRun(location, name, run, signal)
+      await location.deleteIfEmpty(name, signal)
     },
+    // It has its name once it is whole; what is cut is found when it is opened.
+    incomplete: async () => [],
+    isRun: async (path, signal) => (await kindAt(locate, path, signal)) === 'object',
     async list(place, name, signal) {
       const location = locate(place)
       const runs: StoredRun[] = []

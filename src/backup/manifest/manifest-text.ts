@@ -1,13 +1,14 @@
 import { isUtf8 } from 'node:buffer'
-import { AppError, messageOf } from '../core/errors.ts'
+import { AppError, messageOf } from '../../core/errors.ts'
 import type { Manifest } from './manifest.ts'
-import { manifestOf } from './manifest-shape.ts'
+import { manifestDocument, manifestOf } from './manifest-shape.ts'
 
 /** More is no manifest: a million repositories fit in. */
 export const MOST_MANIFEST_BYTES = 512 * 1024 * 1024
 
 /** The same manifest gives the same bytes: JSON with keys in order, without spaces, and one line end. */
-export const manifestBytes = (manifest: Manifest): Buffer => Buffer.from(`${JSON.stringify(inOrder(manifest))}\n`)
+export const manifestBytes = (manifest: Manifest): Buffer =>
+  Buffer.from(`${JSON.stringify(inOrder(manifestDocument(manifest)))}\n`)
 
 /** @throws AppError ARTIFACT_BROKEN saying what is wrong. Anybody may have written the bytes. */
 export function parseManifest(bytes: Buffer): Manifest {

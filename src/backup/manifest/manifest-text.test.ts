@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { manifestDraft } from '../../test/helpers/backup-runs.ts'
-import { hasCode } from '../core/errors.ts'
+import { manifestDraft } from '../../../test/helpers/backup-runs.ts'
+import { hasCode } from '../../core/errors.ts'
 import type { Manifest } from './manifest.ts'
 import { createManifestSeal } from './manifest-seal.ts'
+import { manifestDocument } from './manifest-shape.ts'
 import { manifestBytes, parseManifest } from './manifest-text.ts'
 
 const HEX = 'ab'.repeat(32)
@@ -27,6 +28,12 @@ const MANIFEST: Manifest = {
 }
 const broken = (error: unknown) => hasCode(error, 'ARTIFACT_BROKEN') && error.message.startsWith('The manifest')
 
+it('given a manifest, when it is written, then each file has path, size, sha256 and records', () => {
+  const { files } = JSON.parse(manifestBytes(MANIFEST).toString())
+  assert.deepEqual(files[0], { path: 'user.json', size: 0, sha256: HEX, records: 0 })
+  assert.deepEqual(files[1].parts[0], { id: HEX, first: '/a', size: 5, records: 1 })
+})
+
 it('given a manifest, when it is written and read, then it is the same, whatever the order of its fields', () => {
   const bytes = manifestBytes(MANIFEST)
   assert.deepEqual(parseManifest(bytes), MANIFEST)
@@ -36,15 +43,18 @@ it('given a manifest, when it is written and read, then it is the same, whatever
 })
 
 describe('hostile manifests', () => {
-  const withFile = (more: object) => ({ ...MANIFEST, files: [{ ...FILE, ...more }] })
+  const DOCUMENT = manifestDocument(MANIFEST)
+  const [, { parts: _, ...FILE }] = DOCUMENT.files as [unknown, { readonly parts: unknown }]
+  const PART = { id: HEX, first: '/a', size: 5, records: 1 }
+  const withFile = (more: object) => ({ ...DOCUMENT, files: [{ ...FILE, ...more }] })
   const cases: readonly [string, unknown][] = [
-    ['a later format', { ...MANIFEST, formatVersion: 2 }],
-    ['no object', [MANIFEST]],
+    ['a later format', { ...DOCUMENT, formatVersion: 2 }],
+    ['no object', [DOCUMENT]],
     ['null', null],
-    ['a size below zero', withFile({ sizeBytes: -1 })],
-    ['a size that is not exact', withFile({ sizeBytes: 2 ** 60 })],
-    ['half a byte', withFile({ sizeBytes: 1.5 })],
-    ['a size that is text', withFile({ sizeBytes: '10' })],
+    ['a size below zero', withFile({ size: -1 })],
+    ['a size that is not exact', withFile({ size: 2 ** 60 })],
+    ['half a byte', withFile({ size: 1.5 })],
+    ['a size that is text', withFile({ size: '10' })],
     ['a path that climbs out', withFile({ path: '../../etc/passwd' })],
     ['an absolute path', withFile({ path: '/etc/passwd.json' })],
     ['a path with \\', withFile({ path: 'p1\\r1\\node.json' })],
@@ -53,18 +63,18 @@ describe('hostile manifests', () => {
     ['a path with NUL', withFile({ path: 'p1/r1/a\0.json' })],
     ['a short digest', withFile({ sha256: 'ab' })],
     ['a digest that is a path', withFile({ sha256: '../../../etc/passwd' })],
-    ['a file twice', { ...MANIFEST, files: [FILE, FILE] }],
+    ['a file twice', { ...DOCUMENT, files: [FILE, FILE] }],
     ['parts that do not add up', withFile({ parts: [PART] })],
     ['a part that is a path', withFile({ parts: [PART, { ...PART, id: '../x' }] })],
-    ['a project that is a path', { ...MANIFEST, repositories: [{ ...MANIFEST.repositories[0], projectId: '..' }] }],
-    ['a repository that is a path', { ...MANIFEST, repositories: [{ ...MANIFEST.repositories[0], repoName: 'a/b' }] }],
-    ['a base that is a path', { ...MANIFEST, basedOn: ['../../x'] }],
-    ['no date', { ...MANIFEST, startDate: 'yesterday' }],
-    ['a day that is none', { ...MANIFEST, startDate: '2024-13-45T00:00:00Z' }],
-    ['a result that is none', { ...MANIFEST, result: 'FAILED' }],
-    ['files that are no list', { ...MANIFEST, files: {} }],
-    ['endless text', { ...MANIFEST, taskId: 'x'.repeat(100_000) }],
-    ['no content', { ...MANIFEST, content: null }],
+    ['a project that is a path', { ...DOCUMENT, repositories: [{ ...MANIFEST.repositories[0], projectId: '..' }] }],
+    ['a repository that is a path', { ...DOCUMENT, repositories: [{ ...MANIFEST.repositories[0], repoName: 'a/b' }] }],
+    ['a base that is a path', { ...DOCUMENT, basedOn: ['../../x'] }],
+    ['no date', { ...DOCUMENT, startDate: 'yesterday' }],
+    ['a day that is none', { ...DOCUMENT, startDate: '2024-13-45T00:00:00Z' }],
+    ['a result that is none', { ...DOCUMENT, result: 'FAILED' }],
+    ['files that are no list', { ...DOCUMENT, files: {} }],
+    ['endless text', { ...DOCUMENT, taskId: 'x'.repeat(100_000) }],
+    ['no content', { ...DOCUMENT, content: null }],
   ]
   for (const [what, value] of cases) {
     it(`given ${what}, when it is read, then it is refused with words`, () => {
@@ -82,7 +92,7 @@ describe('hostile manifests', () => {
     })
   }
   it('given fields that nobody knows, when it is read, then they are left out', () => {
-    const more = { ...MANIFEST, more: 1, __proto__: { evil: true } }
+    const more = { ...DOCUMENT, more: 1, __proto__: { evil: true } }
     assert.deepEqual(parseManifest(Buffer.from(JSON.stringify(more))), MANIFEST)
   })
 })

@@ -1,4 +1,4 @@
-import type { BackupContent } from './tasks/backup-task.ts'
+import type { BackupContent } from '../tasks/backup-task.ts'
 
 /** Part of a record file that is an object of its own (repository layout), so that what did not change is not written again. */
 export interface RecordPart {
@@ -45,6 +45,8 @@ export interface Manifest {
   readonly startDate: string
   /** Change log number of the snapshot. */
   readonly snapshotSeq: number
+  /** Tells that change from one that gets the same number when the database was put back to an earlier state. Empty: it was trimmed. */
+  readonly snapshotMark: string
   /** Of an increment: changes from here on; null: all. */
   readonly fromSeq: number | null
   /** Of an increment: ISO 8601, UTC. */

@@ -1,5 +1,5 @@
 import { createHmac, hash, scrypt, timingSafeEqual } from 'node:crypto'
-import type { Random } from '../core/ids.ts'
+import type { Random } from '../../core/ids.ts'
 import { brokenManifest } from './manifest-text.ts'
 
 /**

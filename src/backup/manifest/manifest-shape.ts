@@ -1,8 +1,8 @@
-import { isProjectName, isRepositoryName } from '../core/names.ts'
-import { isObjectName, shown } from '../storage/object-name.ts'
+import { isProjectName, isRepositoryName } from '../../core/names.ts'
+import { isObjectName, shown } from '../../storage/object-name.ts'
+import type { BackupContent, RepositorySelector } from '../tasks/backup-task.ts'
 import type { Manifest, RecordFile, RecordPart, RepositoryState } from './manifest.ts'
 import { isRecordPath } from './run-paths.ts'
-import type { BackupContent, RepositorySelector } from './tasks/backup-task.ts'
 
 type Refuse = (why: string) => Error
 type Fields = Readonly<Record<string, unknown>>
@@ -34,6 +34,7 @@ export function manifestOf(value: unknown, refuse: Refuse): Manifest {
     name: text('name'),
     startDate: read.date('startDate', fields.startDate),
     snapshotSeq: count('snapshotSeq'),
+    snapshotMark: text('snapshotMark'),
     fromSeq: fields.fromSeq === null ? null : count('fromSeq'),
     since: fields.since === null ? null : read.date('since', fields.since),
     content: contentOf(read, fields.content),
@@ -49,13 +50,23 @@ export function manifestOf(value: unknown, refuse: Refuse): Manifest {
   }
 }
 
+/** A manifest as it is stored (backup.md 6). */
+export const manifestDocument = ({ files, ...rest }: Manifest): Readonly<Record<string, unknown>> => ({
+  ...rest,
+  files: files.map(({ sizeBytes, parts, ...file }) => ({
+    ...file,
+    size: sizeBytes,
+    ...(parts && { parts: parts.map(({ sizeBytes: size, ...part }) => ({ ...part, size })) }),
+  })),
+})
+
 function recordFileOf(read: Reading, at: string, value: unknown): RecordFile {
   const fields = read.object(at, value)
   const path = read.text(`${at}.path`, fields.path)
   if (!isRecordPath(path)) throw read.refuse(`${at}.path [${shown(path)}] is no record file of a run`)
   const file = {
     path,
-    sizeBytes: read.count(`${at}.sizeBytes`, fields.sizeBytes),
+    sizeBytes: read.count(`${at}.size`, fields.size),
     sha256: read.matching(`${at}.sha256`, fields.sha256, SHA256),
     records: read.count(`${at}.records`, fields.records),
   }
@@ -73,7 +84,7 @@ function partOf(read: Reading, at: string, value: unknown): RecordPart {
   return {
     id: read.name(`${at}.id`, fields.id),
     first: read.text(`${at}.first`, fields.first),
-    sizeBytes: read.count(`${at}.sizeBytes`, fields.sizeBytes),
+    sizeBytes: read.count(`${at}.size`, fields.size),
     records: read.count(`${at}.records`, fields.records),
   }
 }

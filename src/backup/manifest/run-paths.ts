@@ -1,5 +1,5 @@
-import { type Digest, digestHex, parseDigest } from '../core/digest.ts'
-import { isProjectName, isRepositoryName } from '../core/names.ts'
+import { type Digest, digestHex, parseDigest } from '../../core/digest.ts'
+import { isProjectName, isRepositoryName } from '../../core/names.ts'
 
 /** Names of files below a run (backup.md 3.1). `+` cannot occur in the name of a project. */
 export const MANIFEST = 'manifest.json'
@@ -22,9 +22,12 @@ export function contentAt(path: string): Digest | undefined {
 
 /** `node.json`, `project/repository/node.json`; the manifest is none. */
 export function isRecordPath(path: string): boolean {
+  const [project = '', repo = '', file] = path.split('/')
+  return isRecordShaped(path) && (file === undefined || (isProjectName(project) && isRepositoryName(repo)))
+}
+
+/** As `isRecordPath`, whatever the names of project and repository are. */
+export function isRecordShaped(path: string): boolean {
   const segments = path.split('/')
-  const file = segments.at(-1)!
-  if (!RECORD_FILE.test(file) || path === MANIFEST) return false
-  if (segments.length === 1) return true
-  return segments.length === 3 && isProjectName(segments[0]!) && isRepositoryName(segments[1]!)
+  return RECORD_FILE.test(segments.at(-1)!) && path !== MANIFEST && (segments.length === 1 || segments.length === 3)
 }
