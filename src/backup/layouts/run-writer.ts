@@ -8,6 +8,7 @@ import type { ManifestSeal } from '../manifest/manifest-seal.ts'
 import { manifestBytes } from '../manifest/manifest-text.ts'
 import { contentPath, MANIFEST, MANIFEST_SEAL } from '../manifest/run-paths.ts'
 import type { BackupWriter } from './layout.ts'
+import { createPutsOnTheWay } from './puts-on-the-way.ts'
 import type { FileDraft, RunDraft } from './run-files.ts'
 
 const CHUNK_BYTES = 256 * 1024
@@ -18,7 +19,7 @@ export type Pace = (bytes: number, signal: AbortSignal) => Promise<void> | undef
 /** Writes a run that stands alone: each distinct content once, record files, the manifest last. */
 export function createRunWriter(draft: RunDraft, seal: ManifestSeal, pace: Pace): BackupWriter {
   const held = new Set<Digest>()
-  const onTheWay = new Map<Digest, Promise<void>>()
+  const onTheWay = createPutsOnTheWay()
   let blobBytes = 0
 
   function hold({ digest, sizeBytes }: BlobStat): void {
@@ -78,15 +79,7 @@ export function createRunWriter(draft: RunDraft, seal: ManifestSeal, pace: Pace)
     },
     async putLarge(blob, open, onBytes, signal) {
       if (held.has(blob.digest)) return
-      const other = onTheWay.get(blob.digest)
-      if (other !== undefined) return other
-      const copying = copy(blob, open, onBytes, signal)
-      onTheWay.set(blob.digest, copying)
-      try {
-        await copying
-      } finally {
-        onTheWay.delete(blob.digest)
-      }
+      await onTheWay.once(blob.digest, () => copy(blob, open, onBytes, signal))
     },
     async putRecords(path, chunks, signal) {
       await using file = await draft.create(path, signal)

@@ -26,19 +26,7 @@ export async function pageEndedFiles(
     .where('repo_id', '=', repoId)
     .where('path', '>', after)
     .where((eb) => eb.or([eb('deleted_at', '>=', since.date), eb('path', 'in', changedPaths(reader, repoId, since))]))
-    .where((eb) =>
-      eb.not(
-        eb.exists(
-          eb
-            .selectFrom('node')
-            .select('node.id')
-            .whereRef('node.repo_id', '=', 'tombstone.repo_id')
-            .whereRef('node.path', '=', 'tombstone.path')
-            .where('node.folder', '=', 0)
-            .where('node.deleted_at', 'is', null),
-        ),
-      ),
-    )
+    .where(nothingLiveAt('tombstone', 'file'))
     .orderBy('path')
     .limit(limit)
     .execute()
@@ -64,25 +52,18 @@ export async function pageEndedFolders(
     .where('ended.folder', '=', 1)
   if (before !== undefined) query = query.where('ended.path', '<', before)
   const rows = await query
-    .where((eb) =>
-      eb.not(
-        eb.exists(
-          eb
-            .selectFrom('node')
-            .select('node.id')
-            .whereRef('node.repo_id', '=', 'ended.repo_id')
-            .whereRef('node.path', '=', 'ended.path')
-            .where('node.folder', '=', 1)
-            .where('node.deleted_at', 'is', null),
-        ),
-      ),
-    )
+    .where(nothingLiveAt('ended', 'folder'))
     .groupBy('ended.path')
     .orderBy('ended.path', 'desc')
     .limit(limit)
     .execute()
   return rows.map(({ path, by, at }) => ({ path, deletedBy: by ?? '', deletedAt: Number(at) }))
 }
+
+/** No live node of that kind has the path of the row. */
+const nothingLiveAt = (row: 'tombstone' | 'ended', kind: 'file' | 'folder') =>
+  sql<boolean>`not exists (select 1 from node as live where live.repo_id = ${sql.ref(`${row}.repo_id`)}
+    and live.path = ${sql.ref(`${row}.path`)} and live.folder = ${kind === 'folder' ? 1 : 0} and live.deleted_at is null)`
 
 export interface EndedVersion extends Ended {
   readonly packageKey: string

@@ -7,6 +7,7 @@ import type { BlobStat } from '../../../storage/blob-store.ts'
 import type { Manifest } from '../../manifest/manifest.ts'
 import type { BackupWriter, ManifestDraft } from '../layout.ts'
 import type { WriterRequest } from '../layouts.ts'
+import { createPutsOnTheWay } from '../puts-on-the-way.ts'
 import { freeNameAfter } from '../run-name.ts'
 import { createWritePace } from '../write-pace.ts'
 import { findBase } from './base-snapshot.ts'
@@ -63,7 +64,7 @@ export async function openRepositoryWriter(
     onPacked: (object, entries) => objects.stored(object, entries, stop.signal),
   })
   const parts = createRecordParts(objects, packs)
-  const onTheWay = new Map<Digest, Promise<void>>()
+  const onTheWay = createPutsOnTheWay()
   // Whoever has written here beside us, or died here, may have left whole objects that no index has.
   if (lease.hasOthers) await adoptUnindexed(repository, objects, signal)
   const base = await findBase(repository, reader, request.name, signal)
@@ -133,15 +134,7 @@ export async function openRepositoryWriter(
     },
     async putLarge(blob, open, onBytes, signal) {
       if (objects.has(contentKey(blob.digest))) return
-      const other = onTheWay.get(blob.digest)
-      if (other !== undefined) return other
-      const putting = put(blob, open, onBytes, signal)
-      onTheWay.set(blob.digest, putting)
-      try {
-        await putting
-      } finally {
-        onTheWay.delete(blob.digest)
-      }
+      await onTheWay.once(blob.digest, () => put(blob, open, onBytes, signal))
     },
     putRecords: (path, chunks, signal) => parts.put(path, chunks, signal),
     async publish(draft, signal) {
@@ -156,7 +149,7 @@ export async function openRepositoryWriter(
       return made.manifest
     },
     async [Symbol.asyncDispose]() {
-      await Promise.allSettled(onTheWay.values())
+      await onTheWay.settled()
       await packs.idle()
       // What is durable is for the next run to use: it looks for what has no index where a lease tells of it.
       await objects
